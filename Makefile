@@ -1,0 +1,56 @@
+# Every target names one command; what a command decides is decided in Python.
+PYTHON ?= python3
+VENV ?= .venv
+TEST ?=
+PYTEST_ARGS ?=
+
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test check lint format types demo diagrams diagrams-check bench build clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## create the environment, and renew it when pyproject.toml has changed
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(STAMP)
+
+test: setup ## run the tests; TEST=tests/plan narrows them, PYTEST_ARGS=-x is passed on
+	$(PY) -m pytest -n auto --dist loadfile $(PYTEST_ARGS) $(TEST)
+
+check: lint types test diagrams-check ## everything a change has to pass
+
+lint: setup ## look for mistakes and for formatting that differs
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+
+format: setup ## format the code and mend what can be mended safely
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+
+types: setup ## check the types
+	$(PY) -m mypy
+
+demo: setup ## show a deployment from end to end, in the folder demo/
+	$(PY) -m machine.testing.demo --folder demo
+
+diagrams: setup ## draw the shipped workflows again
+	$(PY) -m machine.testing.gallery
+
+diagrams-check: setup ## fail when a drawing differs from what its workflow says
+	$(PY) -m machine.testing.gallery --check
+
+bench: setup ## measure the speed of the machine
+	$(PY) -m machine.testing.bench
+
+build: setup ## build the sdist and the wheel into dist/
+	$(PY) -m build
+
+clean: ## remove what the other targets made, except the environment
+	rm -rf build demo dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find machine tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,176 @@
+"""What can happen to a run, as frozen values: the only inputs ``advance`` takes besides a snapshot.
+
+Every event carries ``at`` (seconds since the epoch, read from a clock by a driver) and ``chance`` (a number in
+[0, 1) drawn by a driver), so the pure core needs neither clock nor randomness and a history can be recomputed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from ..errors import DamageError
+from ..plan.model import EventName
+from ..values import decode, encode
+from .settings import Settings
+
+__all__ = [
+    "CallFailed",
+    "Cancelled",
+    "Event",
+    "Reopened",
+    "Replied",
+    "Reply",
+    "Resolved",
+    "Started",
+    "event_from_json",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer that arrived whole. Secrets the driver knows are references in it, never text."""
+
+    status: int
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    """Lower-case name to value; several values of one name are joined by ``, ``."""
+    body: Any = None
+    form: Literal["json", "text", "empty", "undecodable"] = "empty"
+    """How the body was read; ``undecodable`` means it claims to be JSON and is not."""
+    url: Any = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "status": self.status,
+            "headers": encode(self.headers),
+            "body": encode(self.body),
+            "form": self.form,
+            "url": encode(self.url),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Reply:
+        return cls(
+            status=data["status"],
+            headers=decode(data["headers"]),
+            body=decode(data["body"]),
+            form=data["form"],
+            url=decode(data["url"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Happening:
+    name: ClassVar[EventName]
+    kind: ClassVar[str]
+    """The name of the history record and of the log event this becomes."""
+
+    at: float
+    chance: float = 0.5
+
+    def to_json(self) -> dict[str, Any]:
+        data: dict[str, Any] = {"event": self.name}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, (Reply, Settings)):
+                data[one.name] = value.to_json()
+            else:
+                data[one.name] = encode(value)
+        return data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started(_Happening):
+    """A run begins: its checked inputs and the settings it is bound to."""
+
+    name: ClassVar[EventName] = "started"
+    kind: ClassVar[str] = "run.started"
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replied(_Happening):
+    """The pending call was answered."""
+
+    name: ClassVar[EventName] = "replied"
+    kind: ClassVar[str] = "call.replied"
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFailed(_Happening):
+    """The pending call got no whole answer.
+
+    ``fate`` is a fact about the request, not about the exception: ``not_sent`` when no byte of it left,
+    ``unknown`` when any may have.
+    """
+
+    name: ClassVar[EventName] = "call_failed"
+    kind: ClassVar[str] = "call.failed"
+    fate: Literal["not_sent", "unknown"]
+    cause: str
+    """A stable word: refused, dns, tls, connect_timeout, timeout, reset, cut, too_large, protocol, interrupted."""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved(_Happening):
+    """Somebody settled a doubt.
+
+    ``not_sent``: it never reached the other side. ``adopt``: it did, and these are the step's ``outputs``.
+    ``accept``: it did, and the stored ``reply`` counts as the success it was not taken for.
+    """
+
+    name: ClassVar[EventName] = "resolved"
+    kind: ClassVar[str] = "doubt.resolved"
+    choice: Literal["not_sent", "adopt", "accept"]
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    reply: Reply | None = None
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reopened(_Happening):
+    """A run that stopped is taken up again; ``changes`` are the settings given anew."""
+
+    name: ClassVar[EventName] = "reopened"
+    kind: ClassVar[str] = "run.reopened"
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled(_Happening):
+    """Somebody asked the run to stop; it keeps its state and can be reopened."""
+
+    name: ClassVar[EventName] = "cancelled"
+    kind: ClassVar[str] = "run.cancelled"
+    by: str = ""
+
+
+Event: TypeAlias = "Started | Replied | CallFailed | Resolved | Reopened | Cancelled"
+
+_CLASSES: Mapping[str, type[Any]] = {
+    one.name: one for one in (Started, Replied, CallFailed, Resolved, Reopened, Cancelled)
+}
+
+
+def event_from_json(data: Mapping[str, Any]) -> Event:
+    """Read an event back from a history record. Raises DamageError when it is not one."""
+    try:
+        rest = {key: value for key, value in data.items() if key != "event"}
+        for key in rest:
+            if key == "reply":
+                rest[key] = Reply.from_json(rest[key]) if rest[key] is not None else None
+            elif key == "settings":
+                rest[key] = Settings(**rest[key])
+            else:
+                rest[key] = decode(rest[key])
+        event: Event = _CLASSES[data["event"]](**rest)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DamageError(
+            f"a stored event is damaged: {type(error).__name__}", code="AZM-T012", next="restore the store"
+        ) from error
+    return event

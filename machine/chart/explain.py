@@ -1,0 +1,85 @@
+"""Why a run stopped, as one sentence or two that a person can act on. Text only; it decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..plan.model import Plan, State
+from ..values import redact
+from .events import CallFailed
+from .judge import Judgement
+from .snapshot import Snapshot
+
+__all__ = ["said", "stop_message"]
+
+_SAYINGS = ("detail", "errorMessage", "error_description", "error", "message", "title", "reason")
+"""Where APIs put their own words: RFC 9457 members first, then the common ones."""
+
+_FLAGS = {"deadline": "--deadline", "visits": "--visits", "calls": "--calls", "transitions": "--transitions"}
+
+
+def stop_message(reason: str, plan: Plan, after: Snapshot, judgement: Judgement, state: State) -> str:
+    """The message of a Stop. Secrets appear by name only."""
+    step = judgement.call.step if judgement.call else state.step
+    match reason:
+        case "ended" | "completed":
+            return f"reached {state.name}"
+        case "failure_action":
+            return f"{step} failed and the document ends with {state.name}: {_answer(judgement)}"
+        case "broke":
+            return f"{step} failed: {_answer(judgement)}"
+        case "unmatched":
+            return f"{step} succeeded, but nothing the document says applies: {_observed(judgement)}"
+        case "tolerance":
+            return f"{step} got no usable answer {after.frame.troubles} times in a row: {_answer(judgement)}"
+        case "credential":
+            return f"{step} was refused: {_answer(judgement)}"
+        case "cancelled":
+            return f"cancelled in {state.name}"
+        case "in_doubt":
+            return f"nobody knows whether {step} was applied: {_doubt(judgement)}"
+        case "deadline":
+            return f"the deadline passed in {state.name}{_last(judgement)} ({_FLAGS[reason]} gives it more time)"
+        case _:
+            return f"the limit of {reason} is used up in {state.name}{_last(judgement)} ({_FLAGS[reason]} raises it)"
+
+
+def said(body: Any) -> str:
+    """What the other side said about itself: the first text under a well-known name, at most three levels deep."""
+    level = [body]
+    for _ in range(3):
+        for one in level:
+            if isinstance(one, Mapping):
+                for name in _SAYINGS:
+                    text = redact(one.get(name))
+                    if isinstance(text, str) and text.strip():
+                        return text.strip()[:300]
+        level = [item for one in level if isinstance(one, Mapping) for item in one.values()]
+    return ""
+
+
+def _answer(judgement: Judgement) -> str:
+    if judgement.reply is None or isinstance(judgement.event, CallFailed):
+        return judgement.no_answer()
+    words = said(judgement.reply.body)
+    quoted = f": {words}" if words else ""
+    held, why = judgement.held
+    return f"answered {judgement.reply.status}{quoted}" + ("" if held else f" ({why})")
+
+
+def _observed(judgement: Judgement) -> str:
+    """The outputs the answer was read into and the other side's own words: enough to see what was not foreseen."""
+    shown = [f"{name} {redact(value)!r}" for name, value in judgement.outputs.items() if value is not None]
+    words = said(judgement.reply.body) if judgement.reply else ""
+    return ", ".join([*shown, *([f"it said {words!r}"] if words else [])]) or _answer(judgement)
+
+
+def _doubt(judgement: Judgement) -> str:
+    if judgement.reply is not None and judgement.reply.status:
+        return _answer(judgement)
+    return judgement.no_answer()
+
+
+def _last(judgement: Judgement) -> str:
+    return f", last answer: {_observed(judgement)}" if judgement.reply is not None else ""

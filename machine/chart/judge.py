@@ -1,0 +1,247 @@
+"""One event held against one state's transitions: what the answer means, fact by fact, with the reasons kept.
+
+A Judgement is made for each event, asked by the chart's guards in table order, and thrown away; what it saw is in
+``verdicts``. It decides every fact of ``plan.model.FACTS`` and nothing about where to go. Pure, like all of ``chart/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..errors import BugError
+from ..expressions.evaluate import Context, RequestView, ResponseView
+from ..expressions.template import render
+from ..plan.model import CallPlan, Plan, Transition
+from ..values import MISSING, contains_secret
+from .events import CallFailed, Event, Replied, Reply, Resolved
+from .snapshot import GuardVerdict, LedgerEntry, Snapshot
+
+__all__ = ["TROUBLED", "Judgement", "context_of"]
+
+TROUBLED = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses that say "not now": waited out while polling, within the tolerance."""
+
+_FALLBACK_SUCCESS = (200, 201, 202, 204)
+"""Tried where the description declares no 2xx at all."""
+
+
+def context_of(plan: Plan, snapshot: Snapshot, steps: Mapping[str, Mapping[str, Any]] | None = None) -> Context:
+    """What expressions can see of a run when no answer is being judged."""
+    frame = snapshot.frame
+    return Context(
+        inputs=frame.inputs,
+        steps=frame.steps if steps is None else steps,
+        sources={name: {"name": name, "url": url} for name, url in plan.source_urls.items()},
+    )
+
+
+@dataclass(slots=True)
+class Judgement:
+    """What one event means in one state. ``reply`` is None where nothing was answered."""
+
+    plan: Plan
+    snapshot: Snapshot
+    event: Event
+    call: CallPlan | None
+    sees_request: bool = False
+    """Whether any expression of this call looks at what was sent, so that it must be rendered again."""
+    reply: Reply | None = None
+    context: Context = field(default_factory=Context)
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    """The step's outputs as this answer makes them; empty where nothing was answered."""
+    verdicts: list[GuardVerdict] = field(default_factory=list)
+    fired: Transition | None = None
+    _held: tuple[bool, str] | None = None
+
+    @classmethod
+    def of(
+        cls, plan: Plan, snapshot: Snapshot, event: Event, call: CallPlan | None, *, sees_request: bool
+    ) -> Judgement:
+        """Read the event: outputs first, because criteria and actions may look at them (Step Object, outputs)."""
+        judgement = cls(plan=plan, snapshot=snapshot, event=event, call=call, sees_request=sees_request)
+        judgement.context = context_of(plan, snapshot)
+        if call is None:
+            return judgement
+        if isinstance(event, Replied):
+            judgement._read(event.reply, None)
+        elif isinstance(event, Resolved) and event.choice != "not_sent":
+            judgement._adopt(event)
+        return judgement
+
+    def _read(self, reply: Reply | None, given: Mapping[str, Any] | None) -> None:
+        assert self.call is not None
+        self.reply = reply
+        self.context = replace(
+            context_of(self.plan, self.snapshot),
+            request=self._request_view() if self.sees_request else None,
+            response=ResponseView(headers=reply.headers, body=_body(reply)) if reply else None,
+            status=reply.status if reply else None,
+            url=reply.url if reply else None,
+            method=self.call.operation.method,
+        )
+        values = {name: render(value, self.context) for name, value in self.call.outputs.items()}
+        self.outputs = {name: None if value is MISSING else value for name, value in values.items()}
+        if given is not None:
+            self.outputs = {**self.outputs, **given}
+        steps = {**self.snapshot.frame.steps, self.call.step: self.outputs}
+        self.context = replace(self.context, steps=steps)
+
+    def _adopt(self, event: Resolved) -> None:
+        """Judge a settled doubt as if it had been answered with the lowest 2xx the description declares for which
+        the step's criteria hold; where none does, nothing is adopted."""
+        assert self.call is not None
+        seen = event.reply or Reply(status=0)
+        statuses = self.call.operation.success_statuses() or _FALLBACK_SUCCESS
+        for status in statuses:
+            self._held = None
+            self._read(replace(seen, status=status), event.outputs)
+            if self.held[0]:
+                return
+
+    def _request_view(self) -> RequestView | None:
+        """The parameters and body the step sent: rendered again, because nothing they come from has changed."""
+        assert self.call is not None
+        context = context_of(self.plan, self.snapshot)
+        places: dict[str, dict[str, Any]] = {"header": {}, "query": {}, "path": {}}
+        for name, location, template in self.call.parameters:
+            if location in places:
+                key = name.lower() if location == "header" else name
+                places[location][key] = render(template, context)
+        body = render(self.call.body, context) if self.call.body is not None else MISSING
+        return RequestView(headers=places["header"], query=places["query"], path=places["path"], body=body)
+
+    # -- guards ----------------------------------------------------------------------------------------------------
+
+    def holds(self, transition: Transition) -> bool:
+        """Whether the guard holds: its facts, then its criteria, stopping at the first that does not."""
+        guard = transition.guard
+        truth, reasons = True, []
+        for name in guard.facts:
+            truth, why = self.fact(name, transition)
+            reasons.append(why)
+            if not truth:
+                break
+        for criterion in guard.criteria if truth else ():
+            verdict = criterion.test(self.context)
+            reasons.append(verdict.why)
+            truth = verdict.truth
+            if not truth:
+                break
+        why = "; ".join(reason for reason in reasons if reason) or "nothing else applied"
+        self.verdicts.append(GuardVerdict(transition=transition.id, label=transition.label, truth=truth, why=why))
+        return truth
+
+    def fact(self, name: str, transition: Transition) -> tuple[bool, str]:
+        """The truth of one named fact and the sentence that says why."""
+        if name.startswith("!"):
+            truth, why = self.fact(name[1:], transition)
+            return not truth, why
+        match name:
+            case "held":
+                return self.held
+            case "doubtful":
+                return self._doubtful()
+            case "troubled" | "spent":
+                trouble, why = self.trouble()
+                used = self.snapshot.frame.troubles
+                limit = self.call.poll.tolerate if self.call and self.call.poll else 0
+                return trouble and (used < limit) == (name == "troubled"), f"{why}, {used} of {limit} tolerated so far"
+            case "refused":
+                return self._refused()
+            case "retries":
+                used = self.snapshot.frame.retries.get(transition.id, 0)
+                return used < transition.retry_limit, f"{used} of {transition.retry_limit} retries used"
+            case "applied":
+                outcome = self.last_outcome()
+                return outcome not in (
+                    "",
+                    "not_applied",
+                ), f"the call's outcome is {outcome or 'that it was never made'}"
+            case "not_sent":
+                sent = not (isinstance(self.event, Resolved) and self.event.choice == "not_sent")
+                return not sent, "settled as sent" if sent else "settled as not sent"
+            case "adopted":
+                adopted = isinstance(self.event, Resolved) and self.event.choice != "not_sent"
+                return adopted, "settled as applied" if adopted else "not settled as applied"
+        raise BugError(f"no fact is called {name!r}", code="AZM-B002")
+
+    @property
+    def held(self) -> tuple[bool, str]:
+        """Whether the step succeeded, judged once: all its success criteria, or any 2xx where it has none."""
+        if self._held is None:
+            self._held = self._judge_success()
+        return self._held
+
+    def _judge_success(self) -> tuple[bool, str]:
+        if self.call is None or self.reply is None:
+            return False, self.no_answer()
+        if not self.call.success:
+            # No successCriteria: the HTTP meaning of success stands in (ambiguity A9).
+            status = self.reply.status
+            return 200 <= status < 300, f"$statusCode was {status}"
+        reasons = []
+        for criterion in self.call.success:
+            verdict = criterion.test(self.context)
+            if not verdict.truth:
+                return False, f"success criterion not met: {verdict.why}"
+            reasons.append(verdict.why)
+        return True, "; ".join(reasons)
+
+    def no_answer(self) -> str:
+        if isinstance(self.event, CallFailed):
+            sent = "the request was not sent" if self.event.fate == "not_sent" else "no whole answer arrived"
+            return f"{sent} ({self.event.cause}{': ' + self.event.message if self.event.message else ''})"
+        return "nothing was answered"
+
+    def _doubtful(self) -> tuple[bool, str]:
+        if isinstance(self.event, CallFailed):
+            return self.event.fate == "unknown", self.no_answer()
+        reply = self.reply
+        if reply is not None and 200 <= reply.status < 300 and reply.form == "undecodable":
+            # The thing exists and its name is lost: going on would orphan it, calling again would double it.
+            outputs = bool(self.call and self.call.outputs)
+            return outputs, f"answered {reply.status} with a body that cannot be read"
+        return False, f"answered {reply.status}" if reply else self.no_answer()
+
+    def trouble(self) -> tuple[bool, str]:
+        """Whether the answer is none: nothing arrived, the server said "not now", or its words cannot be read."""
+        if isinstance(self.event, CallFailed):
+            return True, self.no_answer()
+        if self.reply is None:
+            return False, "nothing was answered"
+        if self.reply.status in TROUBLED:
+            return True, f"answered {self.reply.status}"
+        if self.reply.form == "undecodable":
+            return True, f"answered {self.reply.status} with a body that cannot be read"
+        return False, f"answered {self.reply.status}"
+
+    def _refused(self) -> tuple[bool, str]:
+        status = self.reply.status if self.reply else None
+        pending = self.snapshot.pending
+        request = pending.request if pending else None
+        carried = request is not None and contains_secret((request.target, dict(request.headers), request.body))
+        return status in (401, 403) and carried, f"answered {status}" if status else self.no_answer()
+
+    def _applied(self) -> tuple[bool, str]:
+        if self.snapshot.pending is not None:
+            # Only a run whose pending call is known not to have left is taken up while it pends.
+            return False, "the call has not left yet"
+        outcome = self.last_outcome() or "not_applied"
+        return outcome != "not_applied", f"the call's outcome is {outcome}"
+
+    # -- the other side --------------------------------------------------------------------------------------------
+
+    def last_outcome(self) -> str:
+        entry = self.last_entry()
+        return entry.outcome if entry else ""
+
+    def last_entry(self) -> LedgerEntry | None:
+        """What the ledger says of the step's latest unsafe call."""
+        step = self.call.step if self.call else ""
+        return next((entry for entry in reversed(self.snapshot.ledger) if entry.step == step), None)
+
+
+def _body(reply: Reply) -> Any:
+    return MISSING if reply.form in ("empty", "undecodable") else reply.body

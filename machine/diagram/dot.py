@@ -1,0 +1,165 @@
+"""The DOT text of a Diagram: the one file that knows Graphviz's syntax.
+
+Made from a Diagram, byte for byte the same for the same Diagram. Every string is quoted and escaped here, labels are
+never HTML-like, and no attribute that could link or fetch (URL, href, tooltip, image) is ever written: a name out of a
+document can be ugly, but not active.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from .model import LOOKS, Diagram, Edge, Look, Node, printable, wrap
+
+__all__ = ["render_dot"]
+
+_TITLE_WIDTH = 80
+_NAME_WIDTH = 28
+_TEXT_WIDTH = 34
+
+_DOCUMENT = frozenset({"action", "next"})
+"""Rules that are the document's own words or order: drawn dark and as straight as can be; the machine's are grey."""
+_WORDS = "#1f2937"
+_RULE = "#6b7280"
+_TAKEN = "#0f172a"
+_FAINT = Look(fill="#ffffff", line="#cbd5e1", text="#94a3b8")
+"""What a run did not visit, where its history is drawn."""
+
+_GRAPH = {
+    "rankdir": "TB",
+    "bgcolor": "white",
+    "pad": "0.3",
+    "nodesep": "0.35",
+    "ranksep": "0.55",
+    "fontname": "Helvetica,Arial,sans-serif",
+    "fontsize": "18",
+    "fontcolor": "#111827",
+    "labelloc": "t",
+}
+_NODE = {
+    "shape": "box",
+    "style": "rounded,filled",
+    "margin": "0.22,0.12",
+    "fontname": "Helvetica,Arial,sans-serif",
+    "fontsize": "13",
+}
+_EDGE = {
+    "arrowsize": "0.8",
+    "fontname": "Helvetica,Arial,sans-serif",
+    "fontsize": "11",
+}
+_KEY = {"class": "key", "fontsize": "10", "margin": "0.08,0.03", "height": "0.25"}
+_LOOP = {"tailport": "ne", "headport": "se"}
+"""Corner to corner: between other ports Graphviz draws the second labelled loop of a state through the first label."""
+
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "&": "&amp;"})
+"""A backslash begins an escape in labels (escString), a quote ends the string, and Graphviz reads HTML entities even in
+plain labels: all three are written so that they stand for themselves."""
+
+
+def render_dot(diagram: Diagram) -> str:
+    """The diagram as a DOT graph: nodes ``n0`` onwards in the diagram's order, ``start``, and a key ``k0`` onwards.
+
+    ``id`` attributes are the ids of states and transitions, so that a page can restyle them in an SVG.
+    """
+    names = {node.id: f"n{index}" for index, node in enumerate(diagram.nodes)}
+    doubts = {node.id for node in diagram.nodes if node.kind == "doubt"}
+    title = _label([*wrap(printable(diagram.title), _TITLE_WIDTH), ""])
+    lines = [
+        "digraph machine {",
+        f"  graph [{_attributes(_GRAPH | {'label': title})}];",
+        f"  node [{_attributes(_NODE)}];",
+        f"  edge [{_attributes(_EDGE)}];",
+    ]
+    lines += [f"  {names[node.id]} [{_attributes(_node(node, diagram.traced))}];" for node in diagram.nodes]
+    lines += _start(diagram, names)
+    for edge in diagram.edges:
+        doubtful = not doubts.isdisjoint((edge.source, edge.target))
+        look = _edge(edge, traced=diagram.traced, doubtful=doubtful)
+        lines.append(f"  {names[edge.source]} -> {names[edge.target]} [{_attributes(look)}];")
+    lines += _key(diagram)
+    return "\n".join([*lines, "}", ""])
+
+
+def _node(node: Node, traced: bool) -> dict[str, str]:
+    look = _FAINT if traced and not node.visits and not node.current else LOOKS[node.look]
+    lines = wrap(printable(node.name), _NAME_WIDTH)
+    for line in node.subtitle.split("\n") if node.subtitle else ():
+        lines += wrap(printable(line), _TEXT_WIDTH)
+    doubt = {"style": "rounded,filled,dashed"} if node.kind == "doubt" else {}
+    final = {"peripheries": "2"} if node.kind == "final" else {}
+    return {
+        **_ids(node.id, "state"),
+        "label": _label(lines),
+        "fillcolor": look.fill,
+        "color": _TAKEN if node.current else look.line,
+        "fontcolor": look.text,
+        "penwidth": "4" if node.current else "1.4",
+        **doubt,
+        **final,
+    }
+
+
+def _start(diagram: Diagram, names: Mapping[str, str]) -> Iterable[str]:
+    """The point and the arrow that say where a run begins."""
+    point = {"shape": "point", "width": "0.14", "color": _WORDS, "fillcolor": _WORDS, "label": ""}
+    arrow = {"color": _WORDS, "penwidth": "2.4" if diagram.traced else "1.2"}
+    yield f"  start [{_attributes(point)}];"
+    yield from (f"  start -> {names[node.id]} [{_attributes(arrow)}];" for node in diagram.nodes if node.initial)
+
+
+def _edge(edge: Edge, *, traced: bool, doubtful: bool) -> dict[str, str]:
+    document = edge.rule in _DOCUMENT
+    color = LOOKS["doubt"].line if doubtful else _WORDS if document else _RULE
+    text, width = color, "1.2"
+    if traced:
+        color, text, width = (_TAKEN, _TAKEN, "2.6") if edge.visits else (_FAINT.line, _FAINT.text, "1")
+    return {
+        **_ids(edge.id, "action" if document else "rule"),
+        "label": _label(f"  {part}  " for line in edge.caption(traced=traced) for part in _balanced(line)),
+        "color": color,
+        "fontcolor": text,
+        "penwidth": width,
+        **({"style": "dashed"} if doubtful else {}),
+        **({"weight": "6"} if document and not doubtful else {}),
+        **(_LOOP if edge.loop else {}),
+    }
+
+
+def _balanced(text: str) -> list[str]:
+    """The fewest lines that are narrow enough, made as equally long as can be."""
+    text = printable(text)
+    lines = wrap(text, _TEXT_WIDTH)
+    widths = range(max(len(text) // len(lines), 1), _TEXT_WIDTH)
+    return next((even for width in widths if len(even := wrap(text, width)) == len(lines)), lines)
+
+
+def _key(diagram: Diagram) -> Iterable[str]:
+    """What the colours mean: one small box for each look that occurs."""
+    used = {node.look for node in diagram.nodes}
+    shown = [(name, look) for name, look in LOOKS.items() if name in used]
+    yield "  subgraph cluster_key {"
+    yield '    graph [label="", color="#e5e7eb", style="rounded", margin="10"];'
+    yield f"    node [{_attributes(_KEY)}];"
+    for index, (name, look) in enumerate(shown):
+        label = "in doubt" if name == "doubt" else name
+        box = {"label": label, "fillcolor": look.fill, "color": look.line, "fontcolor": look.text}
+        yield f"    k{index} [{_attributes(box)}];"
+    yield "    { rank=same; " + "; ".join(f"k{index}" for index in range(len(shown))) + "; }"
+    yield "  }"
+
+
+def _ids(text: str, group: str) -> dict[str, str]:
+    """The ``id`` attribute, where it is the name we generate; a stored plan that says otherwise gets none."""
+    return {"id": text, "class": group} if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,200}", text) else {"class": group}
+
+
+def _label(lines: Iterable[str]) -> str:
+    """Centred lines in escaped form."""
+    return "\\n".join(line.translate(_ESCAPES) for line in lines)
+
+
+def _attributes(values: Mapping[str, str]) -> str:
+    """An attribute list; the values are constants of this file or escaped by :func:`_label` or :func:`_ids`."""
+    return ", ".join(f'{name}="{value}"' for name, value in values.items())

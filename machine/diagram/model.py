@@ -1,0 +1,278 @@
+"""The Diagram: a Plan, and optionally the history of a run, as the nodes and edges of one picture.
+
+Made from a Plan and its Records by :func:`diagram_of`; written down as text by ``dot.py`` and ``mermaid.py``. Nothing
+here knows a picture format or does I/O. All text in a Diagram is one printable line per line: every name is the
+document's and hostile until :func:`printable` has seen it.
+
+What is drawn: every state; every action of the document as an edge of its own; what the machine's own rules add between
+two states as one edge with stacked labels. What is not: the machine's housekeeping, which every state has in the same
+form (starting, re-opening and cancelling, settling a doubt anywhere but in the state of doubt), bad answers tolerated,
+and stops in place (tolerance used up, credential refused). All but the loops of housekeeping are drawn once a run has
+taken them, so a traced picture has every move the run made.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ..chart.snapshot import Record
+from ..errors import UsageError
+from ..plan.model import Phase, Plan, PollPolicy, State, Transition
+
+__all__ = ["LOOKS", "Diagram", "Edge", "Look", "Node", "diagram_of", "printable", "wrap"]
+
+Kind = Literal["call", "doubt", "final"]
+
+_HOUSEKEEPING = frozenset({"started", "reopened", "cancelled"})
+_LARGE = 12
+"""With more call states than this, an end shared by many of them is drawn once for each: layered layout grows from
+seconds to minutes when hundreds of edges meet in one node."""
+_SHARED = 4
+"""In a large plan, a final state entered from more states than this is drawn once for each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """The colours of a box, the same in every format."""
+
+    fill: str
+    line: str
+    text: str
+
+
+LOOKS: Mapping[str, Look] = {
+    "starting": Look(fill="#f3f4f6", line="#6b7280", text="#111827"),
+    "created": Look(fill="#dbeafe", line="#2563eb", text="#111827"),
+    "polling": Look(fill="#93c5fd", line="#1d4ed8", text="#111827"),
+    "ready": Look(fill="#166534", line="#166534", text="#ffffff"),
+    "failed": Look(fill="#fee2e2", line="#b91c1c", text="#7f1d1d"),
+    "doubt": Look(fill="#fef3c7", line="#b45309", text="#78350f"),
+}
+"""By :attr:`Node.look`. Steps of lightness first and hues second, so that a grey print keeps them apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One state, or one copy of an end shared by many states."""
+
+    id: str
+    """The state's id; for a copy followed by ``-`` and the id of the state it is entered from."""
+    name: str
+    phase: Phase
+    kind: Kind
+    subtitle: str = ""
+    """Lines below the name: the operation and the pace, or whose call is in doubt."""
+    initial: bool = False
+    current: bool = False
+    visits: int = 0
+    """How often the run entered it; stops in place do not count."""
+
+    @property
+    def look(self) -> str:
+        """The key into LOOKS: doubt has a look of its own, whatever its phase."""
+        return "doubt" if self.kind == "doubt" else self.phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """One transition, or several of the machine's own between two nodes: then ``label`` and ``guard`` have as many
+    lines as there are different ones, in the plan's order."""
+
+    id: str
+    """The (first) transition's id."""
+    source: str
+    target: str
+    label: str
+    guard: str
+    rule: str
+    """``action`` for the document's own; else the compile rule that made it."""
+    visits: int = 0
+    loop: bool = False
+
+    def caption(self, *, traced: bool) -> list[str]:
+        """The lines that stand beside the edge, not yet wrapped; the last says how often a run took it (``x3``)."""
+        pairs = list(zip(self.label.split("\n"), self.guard.split("\n"), strict=True))
+        lines = [f"{label}: {guard}" for label, guard in pairs] if len(pairs) > 1 else list(pairs[0])
+        return [*lines, f"x{self.visits}"] if traced and self.visits else lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagram:
+    """A picture before anybody has said how it looks. Nodes and edges stand in the plan's order."""
+
+    title: str
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    traced: bool
+    """Whether the history of a run lies on it, so that what was not visited can step back."""
+
+
+def diagram_of(plan: Plan, *, records: Sequence[Record] = (), current: str = "") -> Diagram:
+    """The picture of a plan; with records also which way a run took, and where it is.
+
+    ``current`` is the id of the state to light; by default the target of the last record.
+    Raises UsageError when the plan has no state ``current``.
+    """
+    if current and all(state.id != current for state in plan.states):
+        raise UsageError(
+            "the state to highlight is not a state of this plan",
+            code="AZM-U021",
+            seen=printable(current),
+            next="name one of the plan's state ids",
+        )
+    lit = current or (records[-1].target if records else "")
+    came_from = records[-1].source if records and records[-1].target == lit else ""
+    fired = Counter(record.transition for record in records)
+    doubts = {state.id for state in plan.states if state.kind == "doubt"}
+    drawn = [one for one in plan.transitions if _is_drawn(one, doubtful=one.source in doubts, fired=fired[one.id] > 0)]
+    copies = _copies(plan, drawn)
+    entries = _entries(plan, records)
+    nodes: list[Node] = []
+    for state in plan.states:
+        for source in copies.get(state.id, ("",)):
+            visits = sum(count for (start, end), count in entries.items() if end == state.id and source in ("", start))
+            nodes.append(
+                Node(
+                    id=_node_id(state.id, source),
+                    name=printable(state.name) or state.id,
+                    phase=state.phase,
+                    kind=state.kind,
+                    subtitle="\n".join(_subtitle(plan, state)),
+                    initial=state is plan.initial,
+                    current=state.id == lit and (not source or not came_from or source == came_from),
+                    visits=visits,
+                )
+            )
+    return Diagram(
+        title=printable(plan.title or plan.workflow),
+        nodes=tuple(nodes),
+        edges=_edges(drawn, copies, fired),
+        traced=bool(records),
+    )
+
+
+def _is_drawn(one: Transition, *, doubtful: bool, fired: bool) -> bool:
+    """Whether a transition says something a reader does not know of every state anyway."""
+    stays = one.source == one.target
+    routine = _HOUSEKEEPING if doubtful else _HOUSEKEEPING | {"resolved"}
+    if routine.issuperset(one.on):
+        return fired and not stays
+    if stays and (one.stop or one.rule == "tolerance"):
+        return fired
+    return True
+
+
+def _copies(plan: Plan, drawn: Sequence[Transition]) -> Mapping[str, tuple[str, ...]]:
+    """For every final state that is drawn more than once: the states it is entered from."""
+    if sum(state.kind == "call" for state in plan.states) <= _LARGE:
+        return {}
+    copies: dict[str, tuple[str, ...]] = {}
+    for state in plan.states:
+        sources = tuple(dict.fromkeys(one.source for one in drawn if one.target == state.id))
+        if state.kind == "final" and sources and (state.phase == "failed" or len(sources) > _SHARED):
+            copies[state.id] = sources
+    return copies
+
+
+def _node_id(state: str, source: str) -> str:
+    return f"{state}-{source}" if source else state
+
+
+def _entries(plan: Plan, records: Sequence[Record]) -> Mapping[tuple[str, str], int]:
+    """How often a run went from one state into another, stops in place left out."""
+    stops = {one.id for one in plan.transitions if one.stop and one.source == one.target}
+    return Counter((record.source, record.target) for record in records if record.transition not in stops)
+
+
+def _edges(
+    drawn: Sequence[Transition], copies: Mapping[str, tuple[str, ...]], fired: Mapping[str, int]
+) -> tuple[Edge, ...]:
+    groups: dict[tuple[str, ...], list[Transition]] = {}
+    for one in drawn:
+        key = (one.id,) if one.rule == "action" else (one.source, one.target)
+        groups.setdefault(key, []).append(one)
+    edges: list[Edge] = []
+    for group in groups.values():
+        first = group[0]
+        captions = dict.fromkeys((printable(one.label), printable(one.guard.text)) for one in group)
+        edges.append(
+            Edge(
+                id=first.id,
+                source=first.source,
+                target=_node_id(first.target, first.source if first.target in copies else ""),
+                label="\n".join(label for label, _ in captions),
+                guard="\n".join(guard for _, guard in captions),
+                rule=first.rule,
+                visits=sum(fired[one.id] for one in group),
+                loop=first.source == first.target,
+            )
+        )
+    return tuple(edges)
+
+
+def _subtitle(plan: Plan, state: State) -> list[str]:
+    call = plan.calls.get(state.step)
+    if state.kind == "doubt":
+        return [f"was {printable(state.step)} applied?"]
+    if state.kind == "final" or call is None:
+        return []
+    lines = [printable(f"{call.operation.method.upper()} {call.operation.path}")]
+    if state.polls and call.poll is not None:
+        lines.append(_pace(call.poll))
+    return lines
+
+
+def _pace(poll: PollPolicy) -> str:
+    """A polling policy in a few characters, such as ``every 5s x1.5 to 30s``."""
+    if poll.backoff == 1 or poll.max <= poll.interval:
+        return f"every {poll.interval:g}s"
+    return f"every {poll.interval:g}s x{poll.backoff:g} to {poll.max:g}s"
+
+
+def printable(text: str) -> str:
+    """The text as one line that means the same to every reader.
+
+    Line ends and tabs become one space with the spaces around them. What is not seen but acts (C0 and C1 controls,
+    bidirectional and other format characters, lone surrogates, noncharacters) becomes U+FFFD, so that it is neither
+    obeyed nor silently lost.
+    """
+    return "".join(map(_shown, _SPACES.sub(_one_line, text).strip()))
+
+
+_SPACES = re.compile(r"\s+")
+
+
+def _one_line(spaces: re.Match[str]) -> str:
+    """Plain spaces stay as they are: they may be part of a string the document compares with."""
+    return spaces[0] if not spaces[0].strip(" ") else " "
+
+
+def _shown(character: str) -> str:
+    if character.isascii():
+        return character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
+    code = ord(character)
+    noncharacter = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+    hidden = noncharacter or unicodedata.category(character) in ("Cc", "Cf", "Cs")
+    return "\N{REPLACEMENT CHARACTER}" if hidden else character
+
+
+_BREAKS = re.compile(r"(?<= )|(?=/)")
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Lines of at most ``width`` characters, broken after spaces and before slashes, inside a word only where a word
+    alone is longer. Nothing but the spaces at the breaks is left out. Never empty."""
+    lines = [""]
+    for piece in _BREAKS.split(text):
+        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
+            lines.append("")
+        *full, rest = (piece[at : at + width] for at in range(0, max(len(piece), 1), width))
+        if full:
+            lines[-1:] = [*full, ""]
+        lines[-1] += rest
+    return [line.rstrip() for line in lines if line.strip()] or [""]

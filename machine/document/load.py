@@ -1,0 +1,500 @@
+"""Text -> Tree: plain JSON values, and where in the text each of them stands. YAML 1.2 (core schema) or JSON.
+
+Reads text somebody else wrote, so everything is bounded (bytes, depth, values, digits), nothing recurses, nothing is
+constructed from a tag, and every refusal is a DocumentError with line and column. Opens no file, follows no reference.
+
+PyYAML supplies only the events; the values are made here, because its own constructor speaks YAML 1.1 (``no`` is
+False, ``12:30`` is 750, the last of two equal keys wins, ``<<`` merges).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from bisect import bisect_right
+from collections.abc import Mapping
+from typing import Any, Final
+
+import yaml
+from yaml import events
+
+from ..errors import DocumentError, Place
+from .positions import Marks, Positions, Spot, Tree
+
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_VALUES", "Positions", "Tree", "parse"]
+
+MAX_BYTES: Final = 50 * 1024 * 1024
+MAX_DEPTH: Final = 100
+MAX_VALUES: Final = 1_000_000
+"""Values of one document, an aliased value counted each time it is used."""
+MAX_DIGITS: Final = 4000
+"""Python refuses to print integers of more than 4300 digits, so none may enter."""
+MAX_DIRECTIVES: Final = 16
+"""Lines with ``%`` before the document: libyaml compares each with all others, so their number must be bounded."""
+
+_LARGEST: Final = 10**MAX_DIGITS
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
+_LINE_WITH_CONTENT: Final = re.compile(r"(?:\A|(?<=[\r\n\x85\u2028\u2029]))(?:(%)|[ \t]*[^\s#])")
+_SURROGATE: Final = re.compile(r"\\[uU](?:0000)?[dD][89a-fA-F]")
+_STARTS: Final = frozenset("0123456789+-.~nNtTfF")
+_WORDS: Final[Mapping[str, bool | None]] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_NUMBER: Final = re.compile(
+    r"(?P<int>[-+]?[0-9]+)|0o(?P<oct>[0-7]+)|0x(?P<hex>[0-9a-fA-F]+)"
+    r"|(?P<float>[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)"
+    r"|(?P<odd>[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))"
+)
+_TAG: Final = "tag:yaml.org,2002:"
+_KINDS: Final[Mapping[str, tuple[type, ...]]] = {
+    "null": (type(None),),
+    "bool": (bool,),
+    "int": (int,),
+    "float": (float, int),
+}
+
+
+class _Refused(Exception):
+    """A refusal whose place is still a spot; ``spot`` is filled in where it is known."""
+
+    def __init__(self, code: str, message: str, *, spot: Spot | None = None, next: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.spot = spot
+        self.next = next
+
+
+class _Unplaced(Exception):
+    """A refusal that can only be worded with positions, which were not kept: read again with them."""
+
+
+def parse(data: bytes | str, *, uri: str = "", positions: bool = True) -> Tree:
+    """Read one YAML 1.2 or JSON document.
+
+    ``positions=False`` is for large source descriptions: the same values, no line numbers afterwards (refusals still
+    carry theirs). Raises DocumentError, codes AZM-D001 to AZM-D013, and nothing else.
+    """
+    try:
+        raw, text = _decode(data)
+        try:
+            value, where = _read(text, positions)
+        except _Unplaced:
+            value, where = _read(text, True)
+    except _Refused as problem:
+        line, column = problem.spot or (0, 0)
+        place = Place(document=uri, line=line, column=column)
+        raise DocumentError(problem.message, code=problem.code, place=place, next=problem.next) from None
+    return Tree(value=value, positions=where, uri=uri, sha256=hashlib.sha256(raw).hexdigest())
+
+
+def _decode(data: bytes | str) -> tuple[bytes, str]:
+    """The bytes for the digest and the text without its byte order mark."""
+    if len(data) > MAX_BYTES:
+        raise _Refused("AZM-D002", f"the document is larger than {MAX_BYTES >> 20} MiB")
+    try:
+        raw = data.encode() if isinstance(data, str) else bytes(data)
+        text = data if isinstance(data, str) else raw.decode()
+    except UnicodeError as error:
+        before = data[: error.start] if isinstance(error, UnicodeDecodeError | UnicodeEncodeError) else data[:0]
+        known = before.encode("utf-8", "replace") if isinstance(before, str) else before
+        tail = known.rpartition(b"\n")[2].decode("utf-8", "replace")
+        spot = (known.count(b"\n") + 1, len(tail) + 1)
+        raise _Refused("AZM-D001", "the document is not UTF-8 text", spot=spot, next="save it as UTF-8") from None
+    if len(raw) > MAX_BYTES:
+        raise _Refused("AZM-D002", f"the document is larger than {MAX_BYTES >> 20} MiB")
+    return raw, text.removeprefix("\ufeff")
+
+
+def _read(text: str, positions: bool) -> tuple[Any, Positions]:
+    """Text that begins like JSON is read as JSON; where that fails it may still be YAML in flow style."""
+    start = _end_of_space(text, 0)
+    if text[start : start + 1] not in ("{", "[", '"'):
+        return _read_yaml(text, _Builder(positions))
+    if not positions:
+        try:
+            return _read_json_fast(text), Positions()
+        except (ValueError, RecursionError, _Refused):
+            positions = True  # something is wrong with it: the careful reader says what and where
+    try:
+        return _read_json(text, start, _Builder(positions))
+    except _Refused as problem:
+        if problem.code != "AZM-D003":
+            raise
+        try:
+            return _read_yaml(text, _Builder(positions))
+        except _Refused as other:
+            # Whichever reader came further understood the author better.
+            syntax = other.code == problem.code and (problem.spot or (0, 0)) >= (other.spot or (0, 0))
+            raise problem if syntax else other from None
+
+
+class _Frame:
+    """One object or list being filled."""
+
+    __slots__ = ("before", "container", "height", "key", "marks")
+
+    def __init__(self, container: dict[str, Any] | list[Any], before: int, marks: Marks | None) -> None:
+        self.container = container
+        self.before = before
+        self.marks = marks
+        self.height = 1
+        self.key: str | None = None
+
+
+class _Builder:
+    """Puts values together in the order a reader meets them, and counts. Its stack replaces recursion."""
+
+    __slots__ = ("_marks", "_positions", "_root", "_spot", "_values", "stack")
+
+    def __init__(self, positions: bool) -> None:
+        self.stack: list[_Frame] = []
+        self._positions = positions
+        self._marks: Marks | None = None
+        self._root: Any = None
+        self._spot: Spot = (1, 1)
+        self._values = 0
+
+    def result(self) -> tuple[Any, Positions]:
+        return self._root, Positions(self._spot, self._marks) if self._positions else Positions()
+
+    def expects_key(self) -> bool:
+        return bool(self.stack) and self.stack[-1].key is None and type(self.stack[-1].container) is dict
+
+    def name(self, key: str, spot: Spot) -> None:
+        """The key of the value that comes next."""
+        frame = self.stack[-1]
+        if key in frame.container:
+            if frame.marks is None or not isinstance(frame.marks.spots, dict):
+                raise _Unplaced
+            line, column = frame.marks.spots[key]
+            message = f"the key {_shown(key)} stands twice in one object, first at {line}:{column}"
+            raise _Refused("AZM-D004", message, spot=spot, next="remove or rename one of the two")
+        frame.key = key
+        if frame.marks is not None and isinstance(frame.marks.spots, dict):
+            frame.marks.spots[key] = spot
+
+    def put(self, value: Any, spot: Spot, size: int = 1, height: int = 0) -> None:
+        """A finished value, or an alias of one with ``size`` values inside it, ``height`` levels deep."""
+        self._values += size
+        if self._values > MAX_VALUES:
+            raise _Refused("AZM-D009", f"more than {MAX_VALUES} values, aliases counted at each use", spot=spot)
+        if len(self.stack) + height > MAX_DEPTH:
+            raise _Refused("AZM-D008", f"nested deeper than {MAX_DEPTH} levels", spot=spot)
+        if not self.stack:
+            self._root, self._spot = value, spot
+            return
+        frame = self.stack[-1]
+        if height >= frame.height:
+            frame.height = height + 1
+        if type(frame.container) is list:
+            frame.container.append(value)
+            if frame.marks is not None and isinstance(frame.marks.spots, list):
+                frame.marks.spots.append(spot)
+        elif frame.key is not None:
+            frame.container[frame.key] = value  # type: ignore[call-overload]
+            frame.key = None
+
+    def begin(self, container: dict[str, Any] | list[Any], spot: Spot) -> None:
+        marks: Marks | None = None
+        if self._positions:
+            marks = Marks({} if isinstance(container, dict) else [])
+            if not self.stack:
+                self._marks = marks
+            elif outer := self.stack[-1].marks:
+                key = self.stack[-1].key
+                outer.inside[len(outer.spots) if key is None else key] = marks
+        before = self._values
+        self.put(container, spot, height=1)
+        self.stack.append(_Frame(container, before, marks))
+
+    def end(self) -> tuple[Any, int, int]:
+        """The container, how many values it holds with itself, and how deep it is."""
+        frame = self.stack.pop()
+        if self.stack and frame.height >= self.stack[-1].height:
+            self.stack[-1].height = frame.height + 1
+        return frame.container, self._values - frame.before, frame.height
+
+
+def _read_yaml(text: str, build: _Builder) -> tuple[Any, Positions]:
+    _bound_directives(text)
+    anchors: dict[str, tuple[Any, int, int] | None] = {}
+    opened: list[str | None] = []
+    unpaired = _SURROGATE.search(text) is not None
+    documents = 0
+    spot: Spot = (1, 1)
+    try:
+        # libyaml where PyYAML was built with it; both parsers keep their own stack and never recurse.
+        for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            mark: Any = event.start_mark
+            spot = (mark.line + 1, mark.column + 1)
+            if isinstance(event, events.ScalarEvent):
+                if unpaired:
+                    _check_text(event.value)
+                if build.expects_key():
+                    value = _key(event)
+                    build.name(value, spot)
+                else:
+                    value = _scalar(event)
+                    build.put(value, spot)
+                if event.anchor is not None:
+                    anchors[event.anchor] = (value, 1, 0)
+            elif isinstance(event, events.CollectionStartEvent):
+                mapping = isinstance(event, events.MappingStartEvent)
+                if event.tag not in (None, "!", _TAG + ("map" if mapping else "seq")):
+                    raise _Refused("AZM-D006", f"the tag {_shown(str(event.tag))} is not allowed here")
+                if build.expects_key():
+                    raise _Refused("AZM-D005", "an object or list cannot be a key")
+                build.begin({} if mapping else [], spot)
+                opened.append(event.anchor)
+                if event.anchor is not None:
+                    anchors[event.anchor] = None
+            elif isinstance(event, events.CollectionEndEvent):
+                made, anchor = build.end(), opened.pop()
+                if anchor is not None:
+                    anchors[anchor] = made
+            elif isinstance(event, events.AliasEvent):
+                _alias(event.anchor or "", anchors, build, spot)
+            elif isinstance(event, events.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    raise _Refused("AZM-D007", "a second document begins here", next="keep one document in a file")
+    except _Refused as problem:
+        problem.spot = problem.spot or spot
+        raise
+    except yaml.MarkedYAMLError as error:
+        found = error.problem_mark or error.context_mark
+        at = (found.line + 1, found.column + 1) if found else spot
+        raise _Refused("AZM-D003", f"not valid YAML: {error.problem or error.context}", spot=at) from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # A reader error carries an offset instead of a mark; an impossible \U escape is a ValueError of chr().
+        reason, offset = getattr(error, "reason", "bad character"), getattr(error, "position", None)
+        at = _Lines(text).spot(offset) if isinstance(offset, int) and offset <= len(text) else spot
+        raise _Refused("AZM-D003", f"not valid YAML: {reason}", spot=at) from None
+    if not documents:
+        raise _Refused("AZM-D013", "the document is empty", spot=(1, 1))
+    return build.result()
+
+
+def _bound_directives(text: str) -> None:
+    """Count the lines with ``%`` up to the first line of the document itself (YAML 1.2.2, 6.8)."""
+    for count, found in enumerate(_LINE_WITH_CONTENT.finditer(text), start=1):
+        if found[1] is None:
+            return
+        if count > MAX_DIRECTIVES:
+            raise _Refused("AZM-D006", f"more than {MAX_DIRECTIVES} directives", spot=(1, 1))
+
+
+def _alias(name: str, anchors: Mapping[str, tuple[Any, int, int] | None], build: _Builder, spot: Spot) -> None:
+    if (made := anchors.get(name)) is None:
+        seen = "stands inside the value it names" if name in anchors else "names no anchor before it"
+        raise _Refused("AZM-D012", f"the alias {_shown('*' + name)} {seen}")
+    value, size, height = made
+    if not build.expects_key():
+        build.put(value, spot, size, height)
+    elif isinstance(value, str):
+        build.name(value, spot)
+    else:
+        raise _Refused("AZM-D005", "this alias is a key but not a string")
+
+
+def _key(event: events.ScalarEvent) -> str:
+    """Keys are strings; a number such as the status code of an OpenAPI response stays the text it was written as."""
+    tag = event.tag
+    if tag in (None, "!", _TAG + "str"):
+        if tag is None and not event.style and event.value in _WORDS:
+            kind = "null" if _WORDS[event.value] is None else "a boolean"
+            raise _Refused("AZM-D005", f"a key must be a string, this is {kind}", next="put it in quotes")
+        return event.value
+    if tag in (_TAG + "int", _TAG + "float"):
+        _scalar(event)
+        return event.value
+    raise _Refused("AZM-D005", f"a key must be a string, this is tagged {_shown(tag or '')}")
+
+
+def _scalar(event: events.ScalarEvent) -> Any:
+    """YAML 1.2.2, 10.3.2: only a plain scalar without a tag is looked up in the core schema; the rest is text."""
+    tag = event.tag
+    if tag is None:
+        return event.value if event.style else _plain(event.value)
+    if tag in ("!", _TAG + "str"):
+        return event.value
+    kind = tag.removeprefix(_TAG)
+    if kind not in _KINDS or kind == tag:
+        raise _Refused("AZM-D006", f"the tag {_shown(tag)} is not allowed here", next="use plain JSON values")
+    value = _plain(event.value)
+    if type(value) not in _KINDS[kind]:
+        raise _Refused("AZM-D006", f"this value is tagged !!{kind} but is none")
+    return float(value) if kind == "float" else value
+
+
+def _plain(text: str) -> Any:
+    """The table of YAML 1.2.2, 10.3.2. Octal is ``0o7``; ``010`` is ten; dates and times are text."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in _STARTS or not (found := _NUMBER.fullmatch(text)):
+        return text
+    match found.lastgroup:
+        case "int":
+            return _integer(text)
+        case "oct" | "hex":
+            digits = found[found.lastgroup]
+            if len(digits) > MAX_DIGITS:
+                raise _too_long()
+            number = int(digits, 8 if found.lastgroup == "oct" else 16)
+            if number >= _LARGEST:
+                raise _too_long()
+            return number
+        case "float":
+            return _float(text)
+        case _:
+            raise _constant(text)
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS + 1 or len(text.lstrip("+-")) > MAX_DIGITS:
+        raise _too_long()
+    return int(text)
+
+
+def _float(text: str) -> float:
+    """RFC 8259, 6 leaves the range to the reader; a number that would become infinite cannot be written back."""
+    number = float(text)
+    if math.isinf(number):
+        raise _Refused("AZM-D010", "this number is too large", next="quote it if it is meant as text")
+    return number
+
+
+def _constant(text: str) -> _Refused:
+    return _Refused("AZM-D010", f"{text} is not a JSON value", next="quote it if it is meant as text")
+
+
+def _too_long() -> _Refused:
+    message = f"an integer of more than {MAX_DIGITS} digits"
+    return _Refused("AZM-D011", message, next="quote it if it is meant as text")
+
+
+def _check_text(text: str) -> None:
+    """Half a surrogate pair is no character: it can be neither stored nor sent (RFC 8259, 8.2)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise _Refused("AZM-D001", "this text holds half a surrogate pair") from None
+
+
+class _Lines:
+    """Offsets of a text as line and column."""
+
+    __slots__ = ("_starts",)
+
+    def __init__(self, text: str) -> None:
+        self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
+
+    def spot(self, offset: int) -> Spot:
+        line = bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1] + 1
+
+
+def _end_of_space(text: str, position: int) -> int:
+    found = _SPACE.match(text, position)
+    return found.end() if found else position
+
+
+def _refuse_constant(text: str) -> Any:
+    raise _constant(text)
+
+
+def _read_json(text: str, position: int, build: _Builder) -> tuple[Any, Positions]:
+    """RFC 8259 without recursion: containers are walked here, json reads only the strings, numbers and words."""
+    lines = _Lines(text)
+    unpaired = _SURROGATE.search(text) is not None
+    decoder = json.JSONDecoder(parse_int=_integer, parse_float=_float, parse_constant=_refuse_constant)
+
+    def read(position: int) -> tuple[Any, int]:
+        value, end = decoder.raw_decode(text, position)
+        if unpaired and isinstance(value, str):
+            _check_text(value)
+        return value, end
+
+    def expected(what: str) -> _Refused:
+        return _Refused("AZM-D003", f"not valid JSON: expected {what}")
+
+    def read_key(position: int) -> int:
+        if text[position : position + 1] != '"':
+            raise expected("a key in double quotes")
+        name, end = read(position)
+        build.name(name, lines.spot(position))
+        end = _end_of_space(text, end)
+        if text[end : end + 1] != ":":
+            raise expected("':' after the key")
+        return _end_of_space(text, end + 1)
+
+    try:
+        while True:
+            char = text[position : position + 1]
+            if char == "{" or char == "[":
+                build.begin({} if char == "{" else [], lines.spot(position))
+                position = _end_of_space(text, position + 1)
+                if text[position : position + 1] != ("}" if char == "{" else "]"):
+                    position = read_key(position) if char == "{" else position
+                    continue
+            else:
+                value, end = read(position)
+                build.put(value, lines.spot(position))
+                position = _end_of_space(text, end)
+            while build.stack:
+                mapping = isinstance(build.stack[-1].container, dict)
+                char = text[position : position + 1]
+                if char == ("}" if mapping else "]"):
+                    build.end()
+                    position = _end_of_space(text, position + 1)
+                    continue
+                if char != ",":
+                    raise expected("',' or '}'" if mapping else "',' or ']'")
+                position = _end_of_space(text, position + 1)
+                position = read_key(position) if mapping else position
+                break
+            else:
+                if position != len(text):
+                    raise expected("nothing after the value")
+                return build.result()
+    except json.JSONDecodeError as error:
+        message = f"not valid JSON: {error.msg[:1].lower()}{error.msg[1:]}"
+        raise _Refused("AZM-D003", message, spot=lines.spot(error.pos)) from None
+    except _Refused as problem:
+        problem.spot = problem.spot or lines.spot(position)
+        raise
+
+
+def _read_json_fast(text: str) -> Any:
+    """The C decoder, for sound texts. Raises ValueError, RecursionError or _Refused, none of them with a place."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) != len(pairs):
+            raise ValueError
+        return made
+
+    value = json.loads(
+        text, object_pairs_hook=unique, parse_int=_integer, parse_float=_float, parse_constant=_refuse_constant
+    )
+    if _SURROGATE.search(text):
+        _check_text(json.dumps(value, ensure_ascii=False))
+    layer, depth, count = [value], 0, 0
+    while layer:
+        count += len(layer)
+        containers = [item for item in layer if isinstance(item, dict | list)]
+        depth += bool(containers)
+        if depth > MAX_DEPTH or count > MAX_VALUES:
+            raise ValueError
+        layer = [inner for item in containers for inner in (item.values() if isinstance(item, dict) else item)]
+    return value
+
+
+def _shown(text: str) -> str:
+    """Text of the document inside a message: escaped, and short."""
+    return repr(text if len(text) <= 60 else text[:57] + "...")

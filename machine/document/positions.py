@@ -1,0 +1,106 @@
+"""The Tree: plain JSON values of one text, and where in the text each of them stands.
+
+Made by ``document/load.py``; everything that speaks about a document later asks it for line and column. Reads and
+parses nothing itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..errors import Place
+
+__all__ = ["Marks", "Positions", "Spot", "Tree"]
+
+Spot = tuple[int, int]
+"""Line and column, both from 1."""
+
+_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,7}")
+"""An array index of RFC 6901, 4: no sign, no leading zero."""
+_TOKENS: Final = 101
+"""No document is nested deeper than its reader allows, so no longer pointer can be known."""
+
+
+class Marks:
+    """Where the entries of one object or list begin, and the same for the containers among them."""
+
+    __slots__ = ("inside", "spots")
+
+    def __init__(self, spots: dict[str, Spot] | list[Spot]) -> None:
+        self.spots = spots
+        self.inside: dict[str | int, Marks] = {}
+
+
+class Positions(Mapping[str, Spot]):
+    """JSON Pointer (RFC 6901) -> (line, column). An object's entry stands where its key does, a list's where it begins.
+
+    Kept as a tree and spelled out only when asked: pointers written in full could take far more room than the text.
+    """
+
+    __slots__ = ("_marks", "_root")
+
+    def __init__(self, root: Spot | None = None, marks: Marks | None = None) -> None:
+        self._root = root
+        self._marks = marks
+
+    def __getitem__(self, pointer: str) -> Spot:
+        head, *tokens = pointer.split("/")
+        spot, marks = self._root, self._marks
+        if head or spot is None:
+            raise KeyError(pointer)
+        for token in tokens:
+            if marks is None:
+                raise KeyError(pointer)
+            step: str | int = token.replace("~1", "/").replace("~0", "~")
+            if isinstance(marks.spots, dict):
+                found = marks.spots.get(str(step))
+            else:
+                step = int(token) if _INDEX.fullmatch(token) else -1
+                found = marks.spots[step] if 0 <= step < len(marks.spots) else None
+            if found is None:
+                raise KeyError(pointer)
+            spot, marks = found, marks.inside.get(step)
+        return spot
+
+    def __iter__(self) -> Iterator[str]:
+        if self._root is not None:
+            yield ""
+        waiting = [("", self._marks)] if self._marks else []
+        while waiting:
+            prefix, marks = waiting.pop()
+            for step in marks.spots if isinstance(marks.spots, dict) else range(len(marks.spots)):
+                pointer = f"{prefix}/{str(step).replace('~', '~0').replace('/', '~1')}"
+                yield pointer
+                if inner := marks.inside.get(step):
+                    waiting.append((pointer, inner))
+
+    def __len__(self) -> int:
+        count, waiting = int(self._root is not None), [self._marks] if self._marks else []
+        while waiting:
+            marks = waiting.pop()
+            count += len(marks.spots)
+            waiting.extend(marks.inside.values())
+        return count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """One parsed text. ``value`` is plain JSON; equal YAML aliases share one object, so treat it as read-only."""
+
+    value: Any
+    positions: Mapping[str, Spot]
+    """Empty when ``parse`` was told not to keep them."""
+    uri: str
+    sha256: str
+    """Hex digest of the bytes that were read (of the UTF-8 form of a ``str``)."""
+
+    def place(self, pointer: str) -> Place:
+        """The place of a JSON Pointer; line and column are those of its nearest ancestor that has any."""
+        near = "/".join(pointer.split("/", _TOKENS)[:_TOKENS])
+        while near and near not in self.positions:
+            near = near.rpartition("/")[0]
+        line, column = self.positions.get(near, (0, 0))
+        return Place(document=self.uri, pointer=pointer, line=line, column=column)

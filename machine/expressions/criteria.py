@@ -1,0 +1,177 @@
+"""A Criterion Object -> a :class:`CompiledCriterion`; and that and a context -> a verdict.
+
+Everything a criterion leaves open is decided here, when the document is compiled, and kept in the compiled value:
+a stored plan is read back under the same reading, whatever a later release would choose.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias, cast, get_args
+
+from ..document.model import Criterion
+from ..errors import BugError, DocumentError, Place
+from ..values import Json, Missing, SecretRef, SecretText
+from .evaluate import Context, evaluate
+from .grammar import Expression, is_expression, parse_expression
+from .jsonpath import JsonPathCondition, JsonPathReading, compile_jsonpath, restore_jsonpath
+from .simple import Condition, compared, operands, parse_condition, test
+from .verdict import Verdict, clip, show
+
+__all__ = ["CompiledCriterion", "compile_criterion"]
+
+CriterionReading: TypeAlias = Literal["simple"] | JsonPathReading
+
+_LATER: Final = frozenset({"regex", "xpath"})
+_JSONPATH_VERSIONS: Final = frozenset({"", "draft-goessner-dispatch-jsonpath-00", "rfc9535"})
+_LABEL_NOISE: Final = re.compile(r"""('(?:''|[^'])*'|"[^"]*")|\$\.(?=\w)|\s+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledCriterion:
+    """One condition, ready to be judged.
+
+    ``reading`` is ``simple`` or the reading of the JSONPath text (see ``jsonpath.py``); ``context`` the expression
+    whose value a JSONPath condition is about; ``tolerances`` the codes of what was accepted beyond the specification.
+    """
+
+    text: str
+    type: Literal["simple", "jsonpath"]
+    reading: CriterionReading
+    context: Expression | None
+    condition: Condition | JsonPathCondition
+    tolerances: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """Sentences for the author of the document; nothing depends on them."""
+
+    def test(self, context: Context) -> Verdict:
+        """Judge it. Never raises: whatever cannot be judged fails, with the reason (1.1, "Criterion Object")."""
+        if isinstance(self.condition, Condition):
+            return test(self.condition, context)
+        root = evaluate(self.context, context) if self.context is not None else None
+        if root is None or isinstance(root, (Missing, SecretRef, SecretText)):
+            short = clip(" ".join(self.text.split()), 160)
+            return Verdict(truth=False, why=f"{short}: its context {self.context} was {show(root)}")
+        return self.condition.test(root, context)
+
+    @property
+    def label(self) -> str:
+        """The condition as short text for a diagram: one line, at most 80 characters, without the query's root."""
+
+        def lighter(found: re.Match[str]) -> str:
+            return found[1] or ("" if found[0].startswith("$") else " ")
+
+        return clip(_LABEL_NOISE.sub(lighter, self.text).strip(), 80)
+
+    def references(self) -> tuple[Expression, ...]:
+        """Every runtime expression it reads: what the guard depends on."""
+        return self._expressions(only_compared=False)
+
+    def compared(self) -> tuple[Expression, ...]:
+        """The expressions whose value decides it, that is all but those only held against null."""
+        return self._expressions(only_compared=True)
+
+    def _expressions(self, *, only_compared: bool) -> tuple[Expression, ...]:
+        found = [] if self.context is None else [self.context]
+        tree = self.condition if isinstance(self.condition, Condition) else self.condition.condition
+        if tree is not None:
+            for operand in (compared if only_compared else operands)(tree.root):
+                found += operand.expressions()
+        return tuple(dict.fromkeys(found))
+
+    def to_json(self) -> dict[str, Json]:
+        """Plain JSON for a stored plan."""
+        return {
+            "condition": self.text,
+            "type": self.type,
+            "reading": self.reading,
+            "context": None if self.context is None else str(self.context),
+            "tolerances": list(self.tolerances),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, object]) -> CompiledCriterion:
+        """The inverse of :meth:`to_json`: the text is parsed again, its reading is not chosen again.
+
+        :raises BugError: for JSON that :meth:`to_json` cannot have written.
+        """
+        text, kind, reading, context = (value.get(key) for key in ("condition", "type", "reading", "context"))
+        codes = value.get("tolerances")
+        known = ("simple", *get_args(JsonPathReading))
+        if not isinstance(text, str) or reading not in known or not isinstance(codes, list):
+            raise BugError("a stored criterion has a form this release does not write", code="AZM-E033")
+        tolerances = tuple(str(code) for code in codes)
+        condition: Condition | JsonPathCondition
+        if reading == "simple":
+            condition = parse_condition(text, Place())
+        else:
+            condition = restore_jsonpath(text, reading=cast("JsonPathReading", reading))
+        return cls(
+            text=text,
+            type="simple" if kind == "simple" else "jsonpath",
+            reading=cast("CriterionReading", reading),
+            context=parse_expression(context, place=Place()) if isinstance(context, str) else None,
+            condition=condition,
+            tolerances=tolerances,
+        )
+
+
+def compile_criterion(criterion: Criterion, *, minor: str) -> CompiledCriterion:
+    """Compile one criterion of a document of version ``minor`` (``1.0`` or ``1.1``).
+
+    :raises DocumentError: for an unknown type or version, a missing context, and a condition that cannot be read.
+    """
+    if criterion.type in _LATER:
+        raise _refuse(
+            criterion, "AZM-E010", f"a {criterion.type} condition is not compiled yet", "Use a simple or jsonpath one."
+        )
+    if criterion.type == "simple":
+        return _compile_simple(criterion)
+    if criterion.type != "jsonpath":
+        raise _refuse(
+            criterion, "AZM-E011", f"a condition of type '{clip(criterion.type, 40)}' is not known", "Use simple."
+        )
+    if criterion.version not in _JSONPATH_VERSIONS:
+        raise _refuse(
+            criterion, "AZM-E013", f"JSONPath version '{clip(criterion.version, 40)}' is not known", "Leave it out."
+        )
+    if criterion.context is None or not is_expression(criterion.context):
+        raise _refuse(
+            criterion, "AZM-E012", "a jsonpath condition needs a context that is an expression", "Say $response.body."
+        )
+    context = parse_expression(criterion.context, place=criterion.place)
+    condition = compile_jsonpath(criterion.condition, minor=minor, place=criterion.place)
+    notes = condition.notes
+    if criterion.version == "rfc9535" and minor == "1.0":
+        notes += ("JSONPath version 'rfc9535' came with Arazzo 1.1 and changes nothing in a 1.0 document",)
+    return CompiledCriterion(
+        text=condition.text,
+        type="jsonpath",
+        reading=condition.reading,
+        context=context,
+        condition=condition,
+        tolerances=tuple(dict.fromkeys((*condition.tolerances, *context.tolerances))),
+        notes=notes,
+    )
+
+
+def _compile_simple(criterion: Criterion) -> CompiledCriterion:
+    condition = parse_condition(criterion.condition, criterion.place)
+    notes = () if criterion.context is None else ("a simple condition reads no context: the field has no effect",)
+    return CompiledCriterion(
+        text=criterion.condition,
+        type="simple",
+        reading="simple",
+        context=None,
+        condition=condition,
+        tolerances=condition.tolerances,
+        notes=notes,
+    )
+
+
+def _refuse(criterion: Criterion, code: str, problem: str, advice: str) -> DocumentError:
+    return DocumentError(
+        problem, code=code, place=criterion.place, seen=clip(f"{criterion.condition}", 80), next=advice
+    )

@@ -1,0 +1,173 @@
+"""One Step Object -> one CallPlan: operation found, values made templates, criteria made predicates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..document.findings import Finding
+from ..document.model import Criterion, Parameter, Step, Workflow
+from ..errors import DocumentError, Place
+from ..expressions.criteria import CompiledCriterion, compile_criterion
+from ..expressions.grammar import TOLERANCES
+from ..expressions.template import Declared, Template, compile_template, references, tolerances
+from ..sources.model import Operation, Source
+from ..sources.openapi import find_operation, find_operation_path
+from .extension import PollExtension, StepExtension
+from .model import CallPlan, EffectKind, Notice, PollPolicy
+
+__all__ = ["compile_criteria", "compile_outputs", "compile_step", "declared_names"]
+
+_KIND_OF_METHOD: Mapping[str, EffectKind] = {
+    "GET": "safe",
+    "HEAD": "safe",
+    "OPTIONS": "safe",
+    "TRACE": "safe",
+    "PUT": "idempotent",
+    "DELETE": "idempotent",
+    "POST": "create",
+}
+"""RFC 9110 section 9.2: which methods may be repeated. Anything else, PATCH included, is ``unknown``."""
+
+
+def declared_names(workflow: Workflow) -> Declared:
+    """The names an expression may mean: inputs of the schema, outputs of the steps."""
+    properties = workflow.inputs.get("properties")
+    names = frozenset(properties) if isinstance(properties, Mapping) else frozenset()
+    return Declared(inputs=names, steps={step.step_id: frozenset(step.outputs) for step in workflow.steps})
+
+
+def compile_step(
+    step: Step,
+    workflow: Workflow,
+    sources: Mapping[str, Source],
+    declared: Declared,
+    extension: StepExtension,
+    *,
+    minor: str,
+    strict: bool,
+    notices: list[Notice],
+) -> CallPlan:
+    """Raises DocumentError for an operation that is not there, or a value or condition that cannot be read."""
+    operation = _operation(step, sources)
+    _refuse_what_is_not_compiled(step)
+    body = step.request_body
+    return CallPlan(
+        step=step.step_id,
+        operation=operation,
+        kind=extension.kind or _KIND_OF_METHOD.get(operation.method, "unknown"),
+        parameters=tuple(
+            (one.name, one.location, _template(one.value, one.place, declared, notices, strict=strict))
+            for one in _parameters(step.parameters, workflow.parameters)
+        ),
+        body=_template(body.payload, body.place, declared, notices, strict=strict)
+        if body is not None and body.has_payload
+        else None,
+        content_type=body.content_type if body is not None else "",
+        success=compile_criteria(step.success_criteria, minor, notices, strict=strict),
+        outputs=compile_outputs(step.outputs, step.place, declared, notices, strict=strict),
+        poll=_poll(extension.poll, minor, notices, strict=strict),
+        place=step.place,
+    )
+
+
+def _refuse_what_is_not_compiled(step: Step) -> None:
+    """A field that would be silently dropped would send a request its author did not mean."""
+    body = step.request_body
+    for field, present, advice in (
+        ("timeout", step.timeout_ms is not None, "use --call-timeout"),
+        ("dependsOn", bool(step.depends_on), "put the steps in the order they need"),
+        ("requestBody.replacements", body is not None and bool(body.replacements), "write the values in the payload"),
+    ):
+        if present:
+            raise DocumentError(
+                f"step {step.step_id!r} has {field}, which this release does not compile",
+                code="AZM-P012",
+                place=step.place,
+                next=advice,
+            )
+
+
+def _operation(step: Step, sources: Mapping[str, Source]) -> Operation:
+    if step.operation_id:
+        return find_operation(sources, step.operation_id, place=step.place)
+    if step.operation_path:
+        return find_operation_path(sources, step.operation_path, place=step.place)
+    raise DocumentError(
+        f"step {step.step_id!r} calls no operation; workflow and channel steps are not compiled by this release",
+        code="AZM-P013",
+        place=step.place,
+        next="call an operation with operationId or operationPath",
+    )
+
+
+def _parameters(own: Sequence[Parameter], shared: Sequence[Parameter]) -> list[Parameter]:
+    """Workflow Object, parameters: they apply to every step and are overridden by name and location, never removed."""
+    names = {(one.name, one.location) for one in own}
+    return [*(one for one in shared if (one.name, one.location) not in names), *own]
+
+
+def compile_criteria(
+    criteria: Sequence[Criterion], minor: str, notices: list[Notice], *, strict: bool
+) -> tuple[CompiledCriterion, ...]:
+    """Compile each; what had to be tolerated is noted once per site, or refused when ``strict``."""
+    compiled = []
+    for one in criteria:
+        result = compile_criterion(one, minor=minor)
+        used = [(code, f"{result.text}: {TOLERANCES[code]}") for code in result.tolerances]
+        _note(used, one.place, notices, strict=strict)
+        compiled.append(result)
+    return tuple(compiled)
+
+
+def compile_outputs(
+    outputs: Mapping[str, Any], place: Place, declared: Declared, notices: list[Notice], *, strict: bool
+) -> dict[str, Template]:
+    """Name to template for the outputs of a step or workflow; a value that is no expression is passed through."""
+    return {name: _template(value, place, declared, notices, strict=strict) for name, value in outputs.items()}
+
+
+def _template(value: Any, place: Place, declared: Declared, notices: list[Notice], *, strict: bool) -> Template:
+    template = compile_template(value, place=place, declared=declared)
+    _note(tolerances(template), place, notices, strict=strict)
+    for expression in references(template):
+        if expression.root == "steps" and expression.owner not in declared.steps:
+            raise DocumentError(
+                f"{expression} names a step that is not in this workflow",
+                code="AZM-P014",
+                place=place,
+                next=f"steps: {', '.join(declared.steps)}",
+            )
+        if expression.root == "inputs" and declared.inputs and not _declared(expression.name, declared.inputs):
+            notices.append(
+                Notice(code="AZM-P021", message=f"{expression} names an input that is not declared", place=place)
+            )
+    return template
+
+
+def _declared(name: str, inputs: frozenset[str]) -> bool:
+    return any(name == one or name.startswith(f"{one}.") for one in inputs)
+
+
+def _note(found: Sequence[tuple[str, str]], place: Place, notices: list[Notice], *, strict: bool) -> None:
+    if found and strict:
+        findings = tuple(
+            Finding(code=code, severity="error", message=why, place=place, suggestion="leave out --strict to allow it")
+            for code, why in found
+        )
+        raise DocumentError("a tolerance is needed", code=found[0][0], place=place, findings=findings)
+    for code, why in found:
+        notice = Notice(code=code, message=why, place=place)
+        if notice not in notices:
+            notices.append(notice)
+
+
+def _poll(extension: PollExtension | None, minor: str, notices: list[Notice], *, strict: bool) -> PollPolicy:
+    if extension is None:
+        return PollPolicy()
+    given = {
+        name: getattr(extension, name)
+        for name in ("interval", "backoff", "max", "jitter", "visits", "tolerate")
+        if getattr(extension, name) is not None
+    }
+    return PollPolicy(**given, wait=compile_criteria(extension.wait, minor, notices, strict=strict))

@@ -1,0 +1,283 @@
+"""The inputs of a workflow: which are declared, which are secret and how we know, and whether given values fit.
+
+JSON Schema gives ``default`` no meaning of its own (2020-12 validation, section 9.2); an engine must, so defaults are
+applied here, at the top and in nested objects. Simple schemas are checked by a small table of our own, because
+loading a validator costs more than a whole run; everything else goes to ``jsonschema``. A test ties the two.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Set
+from itertools import pairwise
+from typing import Any
+
+from ..document.model import Workflow
+from ..errors import DocumentError, InputError, Place
+from ..expressions.criteria import CompiledCriterion
+from ..expressions.template import references
+from ..values import SecretRef, contains_secret
+from .extension import InputExtension
+from .model import CallPlan, InputPlan, Plan
+
+__all__ = ["check_inputs", "coerce", "read_inputs"]
+
+_CREDENTIAL_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
+_SECRET_WORDS = frozenset(
+    {"token", "secret", "password", "passwd", "passphrase", "credential", "credentials", "apikey"}
+)
+_SECRET_PAIRS = frozenset({("api", "key"), ("access", "key"), ("private", "key")})
+_HARMLESS_WORDS = frozenset({"page", "next", "max", "type", "id", "date", "budget", "limit", "count", "name", "url"})
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+
+def read_inputs(
+    workflow: Workflow,
+    calls: Mapping[str, CallPlan],
+    criteria: Iterable[tuple[Place, CompiledCriterion]],
+    *,
+    trusted: bool,
+) -> tuple[InputPlan, ...]:
+    """The declared inputs, and which of them are secrets. ``criteria`` are those of the workflow's actions.
+
+    Raises DocumentError AZM-P030 when a guard tests a secret: the verdict and its explanation would tell of it.
+    """
+    schema = workflow.inputs
+    properties = schema.get("properties")
+    declared = properties if isinstance(properties, Mapping) else {}
+    required = schema.get("required")
+    wanted = set(required) if isinstance(required, list) else set()
+    placed = _flowing_into_credentials(calls)
+    names = [*declared, *(name for name in sorted(wanted | set(placed)) if name not in declared)]
+    found = []
+    for name in names:
+        one = declared.get(name)
+        one = one if isinstance(one, Mapping) else {}
+        extension = InputExtension.read(one.get("x-machine", {}), workflow.place)
+        why = _why_secret(name, one, placed)
+        if extension.secret is not None:
+            why = "x-machine.secret" if extension.secret else ""
+        found.append(
+            InputPlan(
+                name=name,
+                schema=dict(one),
+                required=name in wanted,
+                secret=bool(why),
+                why_secret=why,
+                # Only a document we or the operator stand behind may name a variable of this machine: any other
+                # could name one and its own server.
+                origin=extension.origin if trusted else "",
+            )
+        )
+    own = [
+        (call.place, one) for call in calls.values() for one in (*call.success, *(call.poll.wait if call.poll else ()))
+    ]
+    _refuse_guards_on({one.name for one in found if one.secret}, [*own, *criteria])
+    return tuple(found)
+
+
+def _why_secret(name: str, schema: Mapping[str, Any], placed: Mapping[str, str]) -> str:
+    if schema.get("format") == "password":
+        return "format: password"
+    if schema.get("writeOnly") is True:
+        return "writeOnly"
+    if name in placed:
+        return placed[name]
+    words = [word.lower() for word in _WORDS.findall(name)]
+    if schema.get("type", "string") == "string" and not _HARMLESS_WORDS & set(words):
+        hit = _SECRET_WORDS & set(words) or {" ".join(pair) for pair in _SECRET_PAIRS & set(pairwise(words))}
+        if hit:
+            return f"its name says {sorted(hit)[0]}"
+    return ""
+
+
+def _flowing_into_credentials(calls: Mapping[str, CallPlan]) -> dict[str, str]:
+    """Input name to the credential position it reaches: a header that authenticates, or what a scheme names."""
+    found: dict[str, str] = {}
+    for call in calls.values():
+        schemes = {(one.location, one.parameter_name.lower()) for one in call.operation.security}
+        for name, location, template in call.parameters:
+            spot = (location, name.lower())
+            if spot in schemes or (location == "header" and name.lower() in _CREDENTIAL_HEADERS):
+                for expression in references(template):
+                    if expression.root == "inputs":
+                        found.setdefault(expression.name, f"flows into {location} {name} of {call.step}")
+    return found
+
+
+def _refuse_guards_on(secrets: Set[str], criteria: Iterable[tuple[Place, CompiledCriterion]]) -> None:
+    for place, criterion in criteria:
+        for expression in criterion.compared():
+            if expression.root == "inputs" and expression.name in secrets:
+                raise DocumentError(
+                    f"a guard tests the secret input {expression.name!r}",
+                    code="AZM-P030",
+                    place=place,
+                    seen=criterion.label,
+                    next="test something else; only == null and != null are allowed on a secret",
+                )
+
+
+# -- values ------------------------------------------------------------------------------------------------------------
+
+
+def coerce(plan: Plan, name: str, text: str) -> Any:
+    """A command-line text as the value the input's schema asks for. Raises InputError when it cannot be one."""
+    schema = next((one.schema for one in plan.inputs if one.name == name), {})
+    kinds = schema.get("type", "string")
+    kinds = kinds if isinstance(kinds, list) else [kinds]
+    if "string" in kinds:
+        return text
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = text
+    if "null" in kinds and value is None:
+        return None
+    if any(_is_of(value, kind) for kind in kinds):
+        return value
+    raise InputError(
+        f"input {name!r} must be {' or '.join(map(str, kinds))}", code="AZM-I002", seen=text[:80], next=_given(name)
+    )
+
+
+def check_inputs(plan: Plan, given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Defaults applied and everything checked: the inputs a run starts with, and warnings about undeclared ones.
+
+    Secrets are given as SecretRef. Raises InputError naming every input that is missing or does not fit.
+    """
+    values = dict(given)
+    secret = set(plan.secrets)
+    for one in plan.inputs:
+        if one.name not in values and "default" in one.schema:
+            values[one.name] = one.schema["default"]
+        elif one.name in values:
+            values[one.name] = _with_defaults(values[one.name], one.schema)
+    missing = [one.name for one in plan.inputs if one.required and one.name not in values]
+    if missing:
+        raise InputError(
+            f"missing input{'s' if len(missing) > 1 else ''}: {', '.join(missing)}",
+            code="AZM-I001",
+            next=" ".join(f"-i {name}={'@env:VARIABLE' if name in secret else 'VALUE'}" for name in missing),
+        )
+    for name, value in values.items():
+        if isinstance(value, SecretRef) or contains_secret(value):
+            continue
+        if name in secret:
+            raise InputError(
+                f"input {name!r} is a secret and is given as text",
+                code="AZM-I004",
+                next=f"give a reference: -i {name}=@env:VARIABLE",
+            )
+    problems = list(_misfits(plan, values))
+    if problems:
+        raise InputError("; ".join(problems), code="AZM-I003", next="see `arazzo-machine plan` for the inputs")
+    known = {one.name for one in plan.inputs}
+    warnings = tuple(f"input {name!r} is not declared and is passed on" for name in values if name not in known)
+    return values, warnings
+
+
+def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
+    properties = schema.get("properties")
+    if not isinstance(value, dict) or not isinstance(properties, Mapping):
+        return value
+    filled = dict(value)
+    for name, one in properties.items():
+        if isinstance(one, Mapping):
+            if name in filled:
+                filled[name] = _with_defaults(filled[name], one)
+            elif "default" in one:
+                filled[name] = one["default"]
+    return filled
+
+
+_SIMPLE_KEYS = frozenset(
+    {"type", "enum", "const", "minLength", "maxLength", "pattern", "default"}
+    | {"description", "title", "examples", "example", "format", "writeOnly"}
+)
+
+
+def _misfits(plan: Plan, values: Mapping[str, Any]) -> Iterable[str]:
+    simple = set(plan.input_schema) <= {"type", "required", "properties", "description", "title"}
+    for one in plan.inputs:
+        keys = {key for key in one.schema if not key.startswith("x-")}
+        simple = simple and keys <= _SIMPLE_KEYS
+    if not simple:
+        yield from _misfits_by_jsonschema(plan, values)
+        return
+    for one in plan.inputs:
+        value = values.get(one.name)
+        if one.name not in values or isinstance(value, SecretRef):
+            continue
+        kinds = one.schema.get("type")
+        kinds = kinds if isinstance(kinds, list) else [kinds] if kinds else []
+        if kinds and not any(_is_of(value, kind) for kind in kinds):
+            yield f"input {one.name!r} must be {' or '.join(map(str, kinds))}, not {_shown(value)}"
+        elif "enum" in one.schema and not any(_same(value, item) for item in one.schema["enum"]):
+            yield f"input {one.name!r} must be one of {', '.join(map(_shown, one.schema['enum']))}"
+        elif "const" in one.schema and not _same(value, one.schema["const"]):
+            yield f"input {one.name!r} must be {_shown(one.schema['const'])}"
+        elif isinstance(value, str):
+            yield from _misfits_of_text(one, value)
+
+
+def _misfits_of_text(one: InputPlan, value: str) -> Iterable[str]:
+    if len(value) < one.schema.get("minLength", 0):
+        yield f"input {one.name!r} must have at least {one.schema['minLength']} characters"
+    elif len(value) > one.schema.get("maxLength", len(value)):
+        yield f"input {one.name!r} must have at most {one.schema['maxLength']} characters"
+    elif "pattern" in one.schema and not re.search(one.schema["pattern"], value):
+        yield f"input {one.name!r} does not match {one.schema['pattern']}"
+
+
+def _misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any]) -> Iterable[str]:
+    import jsonschema
+    import referencing.exceptions
+
+    # A secret has no text here; its reference stands in as a string, so its type is checked and nothing else.
+    plain = {name: str(value) if isinstance(value, SecretRef) else value for name, value in values.items()}
+    validator = jsonschema.Draft202012Validator(dict(plan.input_schema))
+    try:
+        errors = sorted(validator.iter_errors(plain), key=lambda error: list(map(str, error.absolute_path)))
+    except (jsonschema.exceptions.SchemaError, jsonschema.exceptions.UnknownType, RecursionError) as error:
+        yield f"the input schema cannot be used: {type(error).__name__}"
+        return
+    except (referencing.exceptions.Unresolvable, re.error, TypeError, AttributeError) as error:
+        # A $ref to nowhere, a bad pattern, or a keyword of the wrong type surfaces as what the validator trips over.
+        yield f"the input schema cannot be used: {type(error).__name__}"
+        return
+    secret = set(plan.secrets)
+    for misfit in errors:
+        name = str(misfit.absolute_path[0]) if misfit.absolute_path else ""
+        if name in secret and misfit.validator != "type":
+            continue
+        path = "/".join(map(str, misfit.absolute_path))
+        yield f"input {path!r}: {misfit.message[:200]}" if path else misfit.message[:200]
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    """JSON Schema validation section 6.1.1: a number with a zero fraction is an integer, a boolean is no number."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return {
+        "string": isinstance(value, str),
+        "boolean": isinstance(value, bool),
+        "null": value is None,
+        "number": number,
+        "integer": number and (isinstance(value, int) or float(value).is_integer()),
+        "array": isinstance(value, list),
+        "object": isinstance(value, dict),
+    }.get(str(kind), False)
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Equality of JSON values: 1 equals 1.0, but true is not 1."""
+    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)[:80]
+
+
+def _given(name: str) -> str:
+    return f"-i {name}=VALUE"

@@ -1,0 +1,375 @@
+"""The Plan: one workflow as a state table. The single source of truth of this project.
+
+Made by ``plan/build.py`` and by nothing else. The chart executes it, the diagrams draw it, ``plan`` prints it,
+``show --why`` explains by it. A plan is frozen, needs neither document nor sources any more, and is stored with
+every run as versioned JSON: a resumed run executes the plan it began with.
+
+Vocabulary
+    State        a durable fact with a name, and the call that is made about it (or none: an end, or doubt)
+    Transition   for one state and some events: a guard, a target, and how the next call is paced
+    Guard        named facts about the event, all of which must hold, and criteria of the document
+    CallPlan     what a step sends, how its answer is judged, and what it is read into
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..errors import DamageError, Place, VersionError
+from ..expressions import template as templates
+from ..expressions.criteria import CompiledCriterion
+from ..expressions.template import Template
+from ..sources.model import Operation
+
+__all__ = [
+    "UNSAFE",
+    "CallPlan",
+    "EffectKind",
+    "EventName",
+    "Guard",
+    "InputPlan",
+    "Notice",
+    "Phase",
+    "Plan",
+    "PollPolicy",
+    "State",
+    "Transition",
+]
+
+PLAN_VERSION = 1
+
+Phase = Literal["starting", "created", "polling", "ready", "failed"]
+EffectKind = Literal["safe", "idempotent", "create", "unknown"]
+EventName = Literal["started", "replied", "call_failed", "resolved", "reopened", "cancelled"]
+Pace = Literal["none", "now", "poll", "retry"]
+Policy = Literal["next", "end", "fail"]
+
+UNSAFE: frozenset[str] = frozenset({"create", "unknown"})
+"""Kinds of effect that must never be repeated on a guess; ``unknown`` obeys every rule for ``create``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollPolicy:
+    """How a polling loop is paced and bounded. Times in seconds."""
+
+    interval: float = 5.0
+    backoff: float = 1.5
+    max: float = 30.0
+    jitter: float = 0.1
+    """The share of a delay by which chance may lengthen or shorten it."""
+    visits: int = 1000
+    tolerate: int = 5
+    """How many unreadable answers in a row are waited out."""
+    wait: tuple[CompiledCriterion, ...] = ()
+    """Answers the document forgot, which are waited out like its own loop."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "interval": self.interval,
+            "backoff": self.backoff,
+            "max": self.max,
+            "jitter": self.jitter,
+            "visits": self.visits,
+            "tolerate": self.tolerate,
+            "wait": [one.to_json() for one in self.wait],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> PollPolicy:
+        return cls(**{**data, "wait": tuple(CompiledCriterion.from_json(one) for one in data["wait"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallPlan:
+    """One step: the operation it calls, what it sends, how the answer is judged and what it is read into."""
+
+    step: str
+    operation: Operation
+    kind: EffectKind
+    parameters: tuple[tuple[str, str, Template], ...] = ()
+    """(name, location, value) in sending order."""
+    body: Template | None = None
+    content_type: str = ""
+    success: tuple[CompiledCriterion, ...] = ()
+    """Empty: any 2xx is a success (ambiguity A9)."""
+    outputs: Mapping[str, Template] = field(default_factory=dict)
+    poll: PollPolicy | None = None
+    """Set when the step lies on a loop of safe calls."""
+    unmatched: Policy = "fail"
+    place: Place = field(default_factory=Place)
+
+    @property
+    def unsafe(self) -> bool:
+        return self.kind in UNSAFE
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "operation": self.operation.to_json(),
+            "kind": self.kind,
+            "parameters": [[name, location, templates.to_json(value)] for name, location, value in self.parameters],
+            "body": templates.to_json(self.body) if self.body is not None else None,
+            "content_type": self.content_type,
+            "success": [one.to_json() for one in self.success],
+            "outputs": {name: templates.to_json(value) for name, value in self.outputs.items()},
+            "poll": self.poll.to_json() if self.poll else None,
+            "unmatched": self.unmatched,
+            "place": self.place.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> CallPlan:
+        return cls(
+            step=data["step"],
+            operation=Operation.from_json(data["operation"]),
+            kind=data["kind"],
+            parameters=tuple((name, where, templates.from_json(value)) for name, where, value in data["parameters"]),
+            body=templates.from_json(data["body"]) if data["body"] is not None else None,
+            content_type=data["content_type"],
+            success=tuple(CompiledCriterion.from_json(one) for one in data["success"]),
+            outputs={name: templates.from_json(value) for name, value in data["outputs"].items()},
+            poll=PollPolicy.from_json(data["poll"]) if data["poll"] else None,
+            unmatched=data["unmatched"],
+            place=Place(**data["place"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """All ``facts`` and all ``criteria`` must hold. A fact written ``!name`` must not. Empty: always."""
+
+    facts: tuple[str, ...] = ()
+    criteria: tuple[CompiledCriterion, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The guard as one line: the criteria in the document's own words, or what the generated rule says."""
+        criteria = [" ".join(one.text.split()) for one in self.criteria]
+        return " and ".join(criteria or [FACTS[fact] for fact in self.facts]) or "otherwise"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"facts": list(self.facts), "criteria": [one.to_json() for one in self.criteria], "text": self.text}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Guard:
+        return cls(
+            facts=tuple(data["facts"]), criteria=tuple(CompiledCriterion.from_json(one) for one in data["criteria"])
+        )
+
+
+FACTS: Mapping[str, str] = {
+    "held": "the step succeeded",
+    "!held": "the step failed",
+    "doubtful": "nobody knows whether the call was applied",
+    "troubled": "no usable answer, and tolerance is left",
+    "spent": "no usable answer, and tolerance is used up",
+    "refused": "the credential was refused (401 or 403)",
+    "retries": "retries are left",
+    "applied": "the call was or may have been applied",
+    "not_sent": "it is known not to have been sent",
+    "adopted": "somebody vouched for its result",
+}
+"""Every fact a guard may name, in words. ``chart/judge.py`` decides each; a test ties the two."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """A row of the table. ``id`` is generated; ``name`` is the document's word and is only ever data."""
+
+    id: str
+    name: str
+    phase: Phase
+    kind: Literal["call", "doubt", "final"]
+    step: str = ""
+    """The step whose call is made here (``call``), or whose call's fate is unknown (``doubt``)."""
+    polls: bool = False
+    """Whether the state is entered by a loop and waits before it calls again."""
+    of: str = ""
+    """For ``doubt``: the id of the state whose call is in doubt."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """An edge of the table. Among those of one source and event, order is the document's and the first match wins."""
+
+    id: str
+    source: str
+    target: str
+    on: tuple[EventName, ...]
+    label: str
+    """The action's name, or a generated word."""
+    rule: str
+    """Where the edge comes from: ``action``, or the name of the compile rule that made it."""
+    guard: Guard = field(default_factory=Guard)
+    pace: Pace = "none"
+    """How the target's call is timed: at once, on the poll policy, after ``retry_after``; ``none`` makes no call."""
+    retry_after: float = 0.0
+    retry_limit: int = 0
+    stop: str = ""
+    """Why the run stops where the edge leads: a reason of ``chart.snapshot.EXIT_CODES``. Empty: it goes on."""
+
+    def to_json(self) -> dict[str, Any]:
+        data = {name: getattr(self, name) for name in self.__slots__}
+        return {**data, "on": list(self.on), "guard": self.guard.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Transition:
+        return cls(**{**data, "on": tuple(data["on"]), "guard": Guard.from_json(data["guard"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputPlan:
+    """One declared input."""
+
+    name: str
+    schema: Mapping[str, Any]
+    required: bool = False
+    secret: bool = False
+    why_secret: str = ""
+    """How the compiler knew: format, name, position or x-machine."""
+    origin: str = ""
+    """A reference such as ``@env:NAME`` used when the caller gives none; only from documents that may say so."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something the compiler decided that a reader should know: a tolerance used, a default taken."""
+
+    code: str
+    message: str
+    place: Place
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.code} {self.message}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"code": self.code, "message": self.message, "place": self.place.to_json()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The compiled workflow. ``states[0]`` is the initial state."""
+
+    workflow: str
+    title: str
+    document: str
+    """The document's name as given, for people."""
+    document_sha256: str
+    arazzo: str
+    states: tuple[State, ...]
+    transitions: tuple[Transition, ...]
+    calls: Mapping[str, CallPlan]
+    inputs: tuple[InputPlan, ...] = ()
+    input_schema: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Mapping[str, Template] = field(default_factory=dict)
+    servers: Mapping[str, str] = field(default_factory=dict)
+    """Source name to base URL, as the description says."""
+    source_urls: Mapping[str, str] = field(default_factory=dict)
+    deadline: float = 3600.0
+    call_limit: int = 10_000
+    transition_limit: int = 10_000
+    notices: tuple[Notice, ...] = ()
+
+    def state(self, state_id: str) -> State:
+        return next(one for one in self.states if one.id == state_id)
+
+    def named(self, name: str) -> State:
+        """The state with that display name."""
+        return next(one for one in self.states if one.name == name)
+
+    def leaving(self, state_id: str) -> Iterator[Transition]:
+        return (one for one in self.transitions if one.source == state_id)
+
+    @property
+    def initial(self) -> State:
+        return self.states[0]
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return tuple(one.name for one in self.inputs if one.secret)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "v": PLAN_VERSION,
+            "workflow": self.workflow,
+            "title": self.title,
+            "document": self.document,
+            "document_sha256": self.document_sha256,
+            "arazzo": self.arazzo,
+            "states": [one.to_json() for one in self.states],
+            "transitions": [one.to_json() for one in self.transitions],
+            "calls": {step: call.to_json() for step, call in self.calls.items()},
+            "inputs": [one.to_json() for one in self.inputs],
+            "input_schema": dict(self.input_schema),
+            "outputs": {name: templates.to_json(value) for name, value in self.outputs.items()},
+            "servers": dict(self.servers),
+            "source_urls": dict(self.source_urls),
+            "deadline": self.deadline,
+            "call_limit": self.call_limit,
+            "transition_limit": self.transition_limit,
+            "notices": [one.to_json() for one in self.notices],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        """Read a stored plan.
+
+        Raises VersionError when a newer release wrote it, DamageError when it is not a plan at all.
+        """
+        version = data.get("v")
+        if version != PLAN_VERSION:
+            raise VersionError(
+                f"this plan has format {version}, this release reads format {PLAN_VERSION}",
+                code="AZM-T010",
+                next="use the release of arazzo-machine that began the run, or a newer one",
+            )
+        try:
+            return cls(
+                **{key: data[key] for key in _PLAIN_FIELDS},
+                states=tuple(State(**one) for one in data["states"]),
+                transitions=tuple(Transition.from_json(one) for one in data["transitions"]),
+                calls={step: CallPlan.from_json(call) for step, call in data["calls"].items()},
+                inputs=tuple(InputPlan(**one) for one in data["inputs"]),
+                outputs={name: templates.from_json(value) for name, value in data["outputs"].items()},
+                notices=tuple(
+                    Notice(code=one["code"], message=one["message"], place=Place(**one["place"]))
+                    for one in data["notices"]
+                ),
+            )
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise DamageError(
+                f"the stored plan is damaged: {type(error).__name__}", code="AZM-T011", next="restore the store"
+            ) from error
+
+    def text(self) -> str:
+        """The plan as canonical JSON text: what is stored and hashed."""
+        return json.dumps(self.to_json(), ensure_ascii=False, separators=(",", ":"))
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.text().encode()).hexdigest()
+
+
+_PLAIN_FIELDS = (
+    "workflow",
+    "title",
+    "document",
+    "document_sha256",
+    "arazzo",
+    "input_schema",
+    "servers",
+    "source_urls",
+    "deadline",
+    "call_limit",
+    "transition_limit",
+)

@@ -1,0 +1,87 @@
+"""Time and interruption: the two things that happen to a driver from outside while it waits.
+
+A driver waits in exactly one place, ``Clock.wait``. The first signal ends a wait at once and lets a request in flight
+finish; a second ends that too. Nothing is lost either way: what is pending stands in the journal.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Protocol
+
+__all__ = ["Clock", "Interrupted", "Interrupts", "SystemClock"]
+
+_LONGEST_SLEEP = 3600.0
+
+
+class Interrupted(Exception):
+    """A signal asked the driver to stop. The run is resumable."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"interrupted by {signal.Signals(signum).name}")
+        self.signum = signum
+
+    @property
+    def exit_code(self) -> int:
+        """128 plus the signal's number, as shells count."""
+        return 128 + self.signum
+
+
+class Interrupts:
+    """Turns SIGINT and SIGTERM into an Interrupted at the next safe point."""
+
+    def __init__(self) -> None:
+        self.signum = 0
+        self.waiting = False
+
+    @contextmanager
+    def caught(self) -> Iterator[Interrupts]:
+        """Handle the two signals inside the block; the handlers found are put back. Main thread only."""
+        before = {one: signal.signal(one, self._handle) for one in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield self
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
+
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        again = self.signum != 0
+        self.signum = signum
+        if self.waiting or again:
+            raise Interrupted(signum)
+
+    def check(self) -> None:
+        """Raise Interrupted when a signal has arrived."""
+        if self.signum:
+            raise Interrupted(self.signum)
+
+
+class Clock(Protocol):
+    """What a driver needs of time."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, to the millisecond."""
+
+    def wait(self, seconds: float, interrupts: Interrupts) -> None:
+        """Return after that long, or raise Interrupted."""
+
+
+class SystemClock:
+    """The machine's own clock; waiting follows the monotonic one, which nobody sets."""
+
+    def now(self) -> float:
+        return round(time.time(), 3)
+
+    def wait(self, seconds: float, interrupts: Interrupts) -> None:
+        end = time.monotonic() + seconds
+        interrupts.waiting = True
+        try:
+            interrupts.check()
+            while (left := end - time.monotonic()) > 0:
+                time.sleep(min(left, _LONGEST_SLEEP))
+        finally:
+            interrupts.waiting = False

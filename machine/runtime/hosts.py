@@ -1,0 +1,72 @@
+"""Where calls may go: a base URL per source, and which hosts nobody has to name first.
+
+Public hosts are those the plan shows. Loopback, private, link-local and metadata addresses are reached only when the
+operator names them, because a document from elsewhere could otherwise aim a call inside.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Mapping
+from urllib.parse import urlsplit
+
+from ..errors import HostError
+
+__all__ = ["base_url", "is_loopback"]
+
+
+def base_url(source: str, described: Mapping[str, str], named: Mapping[str, str], allowed: Collection[str]) -> str:
+    """The base URL of a source without a trailing slash.
+
+    ``described`` comes from the description, ``named`` from the operator, ``allowed`` lists extra hosts. Raises
+    HostError AZM-C030 for a URL that is not absolute http(s), AZM-C031 for an inward host nobody named.
+    """
+    url = named.get(source) or described.get(source, "")
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").rstrip(".").lower()
+        parts.port  # noqa: B018 - reading it checks it
+    except ValueError:
+        parts, host = urlsplit(""), ""
+    if parts.scheme not in ("http", "https") or not host or "{" in url:
+        raise HostError(
+            f"source {source!r} does not say which server to call",
+            code="AZM-C030",
+            seen=url[:200],
+            next=f"name it: --server {source}=https://HOST/PATH",
+        )
+    if source not in named and host not in allowed and _is_inward(host):
+        raise HostError(
+            f"source {source!r} would call {host}, which is not a public host",
+            code="AZM-C031",
+            seen=url[:200],
+            next=f"name it: --server {source}={url} or --allow-host {host}",
+        )
+    return url.rstrip("/")
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL names this machine, so that plain http gives nothing away."""
+    host = (urlsplit(url).hostname or "").rstrip(".").lower()
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    address = _address(host)
+    return address is not None and address.is_loopback
+
+
+def _is_inward(host: str) -> bool:
+    if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
+        return True
+    address = _address(host)
+    if address is None:
+        # A dotless or all-digit spelling (2130706433, 0x7f.1) is an address to a resolver though not to us.
+        return "." not in host or (host.replace(".", "").replace("0x", "").isalnum() and host[-1].isdigit())
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return not mapped.is_global
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        return None

@@ -1,0 +1,65 @@
+"""A caller's inputs -> the values a run starts with: references set apart, defaults applied, everything checked.
+
+Done before a store is opened, so that a wrong command leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import InputError
+from ..plan.inputs import check_inputs, coerce
+from ..plan.model import Plan
+from ..values import SecretRef, encode
+from .secrets import Reference
+
+__all__ = ["Prepared", "prepare"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Inputs ready to start with. ``references`` says where each secret comes from; texts are read later."""
+
+    values: Mapping[str, Any]
+    references: Mapping[str, Reference]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def sha256(self) -> str:
+        """A digest of what is not secret: other inputs are another run, another reference to a secret is not."""
+        plain = {name: encode(value) for name, value in self.values.items() if not isinstance(value, SecretRef)}
+        return hashlib.sha256(json.dumps(plain, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def prepare(plan: Plan, given: Mapping[str, Any], *, prompt: Callable[[str], str] | None = None) -> Prepared:
+    """Check inputs against a plan.
+
+    A value may be a Reference: for a secret it is kept, for anything else it is read now and fitted to the schema.
+    Raises InputError (65) with everything that is missing or does not fit, CredentialError when a reference to an
+    ordinary input cannot be read.
+    """
+    secrets = set(plan.secrets)
+    values: dict[str, Any] = {}
+    references: dict[str, Reference] = {}
+    for one in plan.inputs:
+        if one.secret and one.origin and one.name not in given:
+            references[one.name] = Reference(one.origin)
+            values[one.name] = SecretRef(one.name)
+    for name, value in given.items():
+        if isinstance(value, SecretRef):
+            raise InputError(
+                f"input {name!r} must be given as a Reference", code="AZM-I005", next="Reference('@env:NAME')"
+            )
+        if not isinstance(value, Reference):
+            values[name] = value
+        elif name in secrets:
+            references[name] = value
+            values[name] = SecretRef(name)
+        else:
+            values[name] = coerce(plan, name, value.resolve(name, prompt=prompt))
+    checked, warnings = check_inputs(plan, values)
+    return Prepared(values=checked, references=references, warnings=warnings)

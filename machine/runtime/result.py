@@ -1,0 +1,189 @@
+"""What a run came to, as one value: the JSON of ``run``, ``resume``, ``resolve`` and ``show``, and its exit code.
+
+Made from a stored run and its plan; reads nothing else. Everything in it is safe to print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ..chart.chart import Chart
+from ..chart.snapshot import Snapshot
+from ..expressions.template import references
+from ..plan.model import Plan
+from ..stores.base import RunHead
+from ..values import redact
+
+__all__ = ["Effect", "Next", "Result", "timestamp"]
+
+_ENDED = frozenset({"ended", "completed", "broke", "failure_action", "unmatched"})
+_READY = frozenset({"ended", "completed"})
+
+
+def timestamp(at: float | None) -> str | None:
+    """Seconds since the epoch as RFC 3339 in UTC."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """One unsafe call: whether it was applied, and what names the thing on the other side."""
+
+    step: str
+    kind: str
+    outcome: str
+    identity: Any
+    request: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Next:
+    """The one thing to do now."""
+
+    action: str
+    """``none``, ``resume``, ``resolve`` or ``fix``."""
+    command: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"action": self.action, "command": self.command}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """``exit_code`` is the process's; ``reason`` the word behind it."""
+
+    run: str
+    workflow: str
+    document: str
+    phase: str
+    state: str
+    reason: str
+    message: str
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    unresolved: tuple[str, ...] = ()
+    calls: int = 0
+    started: str | None = None
+    ended: str | None = None
+    resumable: bool = False
+    recovered: bool = False
+    effects: tuple[Effect, ...] = ()
+    next: Next
+    exit_code: int
+
+    @property
+    def ready(self) -> bool:
+        return self.phase == "ready"
+
+    def to_json(self) -> dict[str, Any]:
+        """The object printed by ``--json``."""
+        return {
+            "run": self.run,
+            "workflow": self.workflow,
+            "document": self.document,
+            "phase": self.phase,
+            "state": self.state,
+            "reason": self.reason,
+            "message": self.message,
+            "outputs": dict(self.outputs),
+            "unresolved": list(self.unresolved),
+            "calls": self.calls,
+            "started": self.started,
+            "ended": self.ended,
+            "resumable": self.resumable,
+            "recovered": self.recovered,
+            "effects": [one.to_json() for one in self.effects],
+            "next": self.next.to_json(),
+        }
+
+    @classmethod
+    def of(
+        cls, head: RunHead, chart: Chart, snapshot: Snapshot, *, held: bool, signum: int = 0, store_flag: str = ""
+    ) -> Result:
+        """``held`` says whether a runner has the run now; ``signum`` which signal ended this one. ``store_flag`` is
+        added to commands where the store is not the default one."""
+        stop = snapshot.stopped
+        ready = stop is not None and stop.reason in _READY
+        if stop is not None:
+            reason, message, code = stop.reason, stop.message, stop.exit_code
+        elif held:
+            reason, message, code = "running", "a runner has it now", 0
+        else:
+            reason, code = "interrupted", 128 + signum if signum else 16
+            message = "nobody runs it; it can go on where it was"
+        values, unresolved = chart.outputs(snapshot)
+        resumable = _resumable(snapshot)
+        return cls(
+            run=head.id,
+            workflow=head.workflow,
+            document=head.document,
+            phase=chart.phase(snapshot),
+            state=chart.state(snapshot).name,
+            reason=reason,
+            message=message,
+            outputs={name: redact(value) for name, value in values.items()},
+            unresolved=unresolved,
+            calls=snapshot.calls,
+            started=timestamp(snapshot.started),
+            ended=timestamp(stop.at) if stop and stop.reason in _ENDED else None,
+            resumable=resumable,
+            recovered=snapshot.recovered,
+            effects=tuple(
+                Effect(
+                    step=one.step,
+                    kind=one.kind,
+                    outcome=one.outcome,
+                    identity=redact(one.identity),
+                    request=one.request,
+                )
+                for one in snapshot.ledger
+            ),
+            next=_next(head.id, chart.plan, snapshot, ready, resumable, store_flag),
+            exit_code=code,
+        )
+
+
+def _resumable(snapshot: Snapshot) -> bool:
+    """Whether ``resume`` or ``resolve`` can go on: nothing paid for is a dead end."""
+    stop = snapshot.stopped
+    if stop is None:
+        return True
+    if stop.reason in _READY:
+        return False
+    return stop.reason not in _ENDED or snapshot.applied
+
+
+def _needed(plan: Plan, step: str) -> list[str]:
+    """The outputs of a step that anything else reads: what somebody who adopts it has to know."""
+    templates = [
+        *plan.outputs.values(),
+        *(value for call in plan.calls.values() for _, _, value in call.parameters),
+        *(call.body for call in plan.calls.values() if call.body is not None),
+    ]
+    read = {one.name for template in templates for one in references(template) if one.owner == step}
+    return [name for name in plan.calls[step].outputs if name in read]
+
+
+def _next(run: str, plan: Plan, snapshot: Snapshot, ready: bool, resumable: bool, store_flag: str) -> Next:
+    stop = snapshot.stopped
+    if ready:
+        return Next(action="none")
+    if not resumable:
+        return Next(action="fix", command=f"arazzo-machine show {run} --why{store_flag}")
+    if stop is not None:
+        step = plan.state(stop.source).step
+        call = plan.calls.get(step)
+        entry = next((one for one in reversed(snapshot.ledger) if one.step == step), None)
+        if call is not None and call.unsafe and entry is not None and entry.outcome != "not_applied":
+            if entry.status is not None and 200 <= entry.status < 300 and stop.reason != "in_doubt":
+                return Next(action="resolve", command=f"arazzo-machine resolve {run} --accept{store_flag}")
+            adopt = " ".join(f"--adopt {name}=VALUE" for name in _needed(plan, step)) or "--adopt"
+            return Next(action="resolve", command=f"arazzo-machine resolve {run}{store_flag} --not-sent  # or: {adopt}")
+    return Next(action="resume", command=f"arazzo-machine resume {run}{store_flag}")

@@ -1,0 +1,424 @@
+"""The blocking driver: lock, load, one transaction per transition, wait, perform, feed back, again.
+
+Theory of operation
+===================
+The journal is ahead of the world and never behind it. A transition and the call it asks for are stored in one
+transaction; only then does the call leave. So for a call that must not be repeated, finding it stored means it may
+have been sent, and finding anything after it means its fate is known:
+
+    stored last                          means                       resume does
+    a safe or idempotent call            it may have been sent       sends it
+    an unsafe call, intended             it may have been sent       records doubt; the plan's policy decides
+    an unsafe call, not yet intended     it was not sent             marks the intent, then sends
+    a stop                               nothing is under way        takes it up again where the state allows
+
+At most one process moves a run: a kernel lock is taken before the journal is read, and every write is fenced by the
+lease it was taken under. This file decides nothing about where a run goes; ``Chart.advance`` does.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import random
+import secrets as tokens
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal, Protocol
+
+from ..chart.chart import Chart
+from ..chart.effects import Call
+from ..chart.events import CallFailed, Event, Reopened, Replied, Reply, Resolved, Started
+from ..chart.settings import Settings
+from ..chart.snapshot import Record, Snapshot
+from ..errors import CredentialError, IdentityError, UsageError
+from ..plan.model import UNSAFE, Plan
+from ..stores.base import RunHead, Store, StoredRun
+from .clock import Clock, Interrupted, Interrupts, SystemClock
+from .hosts import base_url
+from .http import Transport
+from .prepare import Prepared, prepare
+from .result import Result
+from .run import Observer, Run
+from .secrets import Reference, SecretBook
+
+__all__ = ["Runner"]
+
+
+class PerformsCalls(Protocol):
+    """What a runner needs of a transport."""
+
+    def perform(self, call: Call, timeout: float) -> Replied | CallFailed: ...
+
+    def close(self) -> None: ...
+
+
+MakesTransport = Callable[[Callable[[str], str], SecretBook, Clock, Callable[[], float]], PerformsCalls]
+
+
+class Runner:
+    """Starts, resumes and settles the runs of one store, from one thread.
+
+    ``servers`` and ``secret_texts`` hold for this process only and win over what a run has stored; a program that
+    serves an API itself, or has its secrets at hand, passes them here.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock | None = None,
+        chance: Callable[[], float] = random.random,
+        interrupts: Interrupts | None = None,
+        observers: Iterable[Observer] = (),
+        servers: Mapping[str, str] | None = None,
+        secret_texts: Mapping[str, str] | None = None,
+        prompt: Callable[[str], str] | None = None,
+        transport: MakesTransport = Transport,
+        store_flag: str = "",
+    ) -> None:
+        self.store = store
+        self.clock = clock or SystemClock()
+        self._draw = chance
+        self.interrupts = interrupts or Interrupts()
+        self.observers = tuple(observers)
+        self.servers = dict(servers or {})
+        self.secret_texts = dict(secret_texts or {})
+        self.prompt = prompt
+        self.transport = transport
+        self.store_flag = store_flag
+
+    def chance(self) -> float:
+        """A number in [0, 1) that is the same after a journal has been read back."""
+        return round(self._draw(), 6)
+
+    # -- the three verbs -------------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        plan: Plan,
+        inputs: Mapping[str, Any] | Prepared,
+        *,
+        run_id: str = "",
+        settings: Settings | None = None,
+        options: Mapping[str, Any] | None = None,
+        texts: Mapping[str, bytes] | None = None,
+    ) -> Run:
+        """Begin a run, or go on with the one ``run_id`` names: the same id never creates twice.
+
+        An unfinished run is resumed, a ready one gives its stored result, one that ended otherwise is observed again
+        where something was or may have been applied and starts over where nothing was. ``options`` are stored and
+        apply on resume: ``servers``, ``allow_hosts``, ``simulate``. ``texts`` are the documents to keep.
+
+        Raises InputError, CredentialError, HostError before anything is stored; IdentityError when the id belongs to
+        another document or other inputs; BusyError when another runner holds it.
+        """
+        prepared = inputs if isinstance(inputs, Prepared) else prepare(plan, inputs, prompt=self.prompt)
+        kept = {**(options or {}), "secrets": {name: one.text for name, one in prepared.references.items()}}
+        book = self._open_secrets(kept["secrets"])
+        self._check_hosts(plan, kept)
+        run_id = run_id or self._new_id()
+        run = Run(self.store, run_id, self.store_flag)
+        with run.opening():
+            stored = self._stored(run_id)
+            if stored is not None:
+                self._same_run(stored, plan, prepared)
+            if stored is None or _starts_over(stored.snapshot):
+                self._begin(run, plan, prepared, settings or Settings(), kept, texts or {}, again=stored is not None)
+                run.drive(self._drive(run, book, fresh=True))
+            else:
+                run.take(stored, self._plan_of(stored))
+                self._keep_options(run, kept)
+                run.drive(self._go_on(run, book, {}))
+        return run
+
+    def resume(
+        self,
+        run_id: str,
+        *,
+        changes: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        references: Mapping[str, Reference] | None = None,
+    ) -> Run:
+        """Go on with a run, from its stored plan. ``changes`` are settings given anew and are journalled; ``options``
+        and ``references`` replace the stored ones of the same name.
+
+        Raises CredentialError with exit code 14 when a secret cannot be had any more: the run stays resumable.
+        """
+        run = Run(self.store, run_id, self.store_flag)
+        with run.opening():
+            stored = self.store.load(run_id)
+            run.take(stored, self._plan_of(stored))
+            given = {name: one.text for name, one in (references or {}).items()}
+            self._keep_options(run, {**(options or {}), "secrets": given})
+            if _ready(run.snapshot):
+                run.drive(iter(()))
+                return run
+            try:
+                book = self._open_secrets(run.head.options.get("secrets", {}))
+            except CredentialError as error:
+                error.exit_code = 14  # type: ignore[misc]
+                raise
+            self._check_hosts(run.plan, run.head.options)
+            run.drive(self._go_on(run, book, dict(changes or {})))
+        return run
+
+    def resolve(
+        self,
+        run_id: str,
+        choice: Literal["not_sent", "adopt", "accept"],
+        *,
+        outputs: Mapping[str, Any] | None = None,
+    ) -> Result:
+        """Settle a doubt. Sends nothing: ``resume`` goes on afterwards.
+
+        Raises UsageError when nothing is in doubt, when there is no stored answer to accept, or when ``outputs``
+        names an output the step does not have.
+        """
+        run = Run(self.store, run_id, self.store_flag)
+        with run.opening():
+            stored = self.store.load(run_id)
+            run.take(stored, self._plan_of(stored))
+            for _ in self._admit_doubt(run):
+                pass
+            event = self._resolution(run, choice, dict(outputs or {}))
+            self._apply(run, event)
+            return run.result()
+
+    def result(self, run_id: str) -> Result:
+        """What a run has come to, without touching it."""
+        stored = self.store.load(run_id)
+        chart = Chart(self._plan_of(stored))
+        held = self.store.held(run_id) is not None
+        return Result.of(stored.head, chart, stored.snapshot, held=held, store_flag=self.store_flag)
+
+    # -- beginning and going on ------------------------------------------------------------------------------------
+
+    def _new_id(self) -> str:
+        """Sorts by time; the tail keeps two runs of one second apart."""
+        moment = int(self.clock.now())
+        alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+        head = "".join(alphabet[moment >> shift & 31] for shift in range(30, -1, -5))
+        return head + "-" + "".join(tokens.choice(alphabet) for _ in range(6))
+
+    def _stored(self, run_id: str) -> StoredRun | None:
+        try:
+            return self.store.load(run_id)
+        except UsageError:
+            return None
+
+    def _plan_of(self, stored: StoredRun) -> Plan:
+        return Plan.from_json(json.loads(self.store.blob(stored.head.plan_sha256)))
+
+    def _same_run(self, stored: StoredRun, plan: Plan, prepared: Prepared) -> None:
+        before = self._plan_of(stored)
+        other = ""
+        if (before.document_sha256, before.workflow) != (plan.document_sha256, plan.workflow):
+            other = f"another document or workflow ({before.workflow} of {before.document})"
+        elif stored.head.inputs_sha256 != prepared.sha256:
+            other = "other inputs"
+        if other:
+            raise IdentityError(
+                f"run {stored.head.id} was begun with {other}",
+                code="AZM-C010",
+                next=f"choose another --id, or go on with it: arazzo-machine resume {stored.head.id}{self.store_flag}",
+            )
+
+    def _begin(
+        self,
+        run: Run,
+        plan: Plan,
+        prepared: Prepared,
+        settings: Settings,
+        options: Mapping[str, Any],
+        texts: Mapping[str, bytes],
+        *,
+        again: bool,
+    ) -> None:
+        chart = Chart(plan)
+        at = self.clock.now()
+        plan_text = plan.text().encode()
+        blobs = {_sha256(data): data for data in [plan_text, *texts.values()]}
+        head = RunHead(
+            id=run.id,
+            workflow=plan.workflow,
+            document=plan.document,
+            created=at,
+            plan_sha256=_sha256(plan_text),
+            inputs_sha256=prepared.sha256,
+            documents={name: _sha256(data) for name, data in texts.items()},
+            options=options,
+        )
+        event = Started(at=at, chance=self.chance(), inputs=prepared.values, settings=settings)
+        snapshot, _, record = chart.advance(chart.begin(), event)
+        (self.store.restart if again else self.store.create)(run.lease, head, blobs, snapshot, record)
+        run.take(StoredRun(head=head, snapshot=snapshot), plan, chart)
+        run.first = record
+
+    def _go_on(self, run: Run, book: SecretBook, changes: dict[str, Any]) -> Iterator[Record]:
+        """Take a stored run up again, then drive it."""
+        yield from self._admit_doubt(run)
+        snapshot = run.snapshot
+        stop = snapshot.stopped
+        if stop is None and snapshot.pending is not None:
+            late = snapshot.deadline is not None and self.clock.now() >= snapshot.deadline
+            if changes or (late and snapshot.pending.kind in UNSAFE):
+                yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), changes=changes, by=_who()))
+        elif stop is not None and Result.of(run.head, run.chart, snapshot, held=True).resumable:
+            if stop.reason == "in_doubt" and not changes:
+                return
+            yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), changes=changes, by=_who()))
+        yield from self._drive(run, book, fresh=False)
+
+    def _admit_doubt(self, run: Run) -> Iterator[Record]:
+        """An unsafe call that is stored and intended may have been sent by a process that died: say so."""
+        call = run.snapshot.pending
+        if call is None or call.kind not in UNSAFE:
+            return
+        if call.intended or self.store.intent(run.id) == call.number:
+            yield self._apply(
+                run,
+                CallFailed(
+                    at=self.clock.now(),
+                    chance=self.chance(),
+                    fate="unknown",
+                    cause="interrupted",
+                    message="the runner stopped between sending it and reading the answer",
+                ),
+            )
+
+    def _drive(self, run: Run, book: SecretBook, *, fresh: bool) -> Iterator[Record]:
+        if fresh and run.first is not None:
+            self._tell(run, run.first)
+            yield run.first
+        if run.snapshot.pending is None:
+            return
+        options = run.head.options
+        transport = self.transport(lambda source: self._base(run.plan, options, source), book, self.clock, self.chance)
+        try:
+            while (call := run.snapshot.pending) is not None:
+                self._wait(call)
+                if call.kind in UNSAFE and not call.intended:
+                    self.store.mark_intent(run.lease, call.number, self.clock.now())
+                event = transport.perform(call, run.snapshot.settings.call_timeout)
+                yield self._apply(run, event)
+        finally:
+            transport.close()
+
+    def _wait(self, call: Call) -> None:
+        """Until the call is due, but never longer than was planned: a clock set wrong cannot keep a run waiting."""
+        self.interrupts.check()
+        seconds = min(max(call.not_before - self.clock.now(), 0.0), call.delay)
+        if seconds > 0:
+            self.clock.wait(seconds, self.interrupts)
+
+    def _apply(self, run: Run, event: Event) -> Record:
+        snapshot, _, record = run.chart.advance(run.snapshot, event)
+        self.store.append(run.lease, snapshot, record)
+        run.snapshot = snapshot
+        self._tell(run, record)
+        return record
+
+    def _tell(self, run: Run, record: Record) -> None:
+        for observer in self.observers:
+            try:
+                observer(run, record)
+            except Interrupted:
+                raise
+            except Exception as error:
+                run.trouble(observer, error)
+
+    # -- settling --------------------------------------------------------------------------------------------------
+
+    def _resolution(
+        self, run: Run, choice: Literal["not_sent", "adopt", "accept"], outputs: dict[str, Any]
+    ) -> Resolved:
+        stop = run.snapshot.stopped
+        state = run.plan.state(stop.source) if stop else None
+        call = run.plan.calls.get(state.step) if state else None
+        settled = next((one for one in reversed(run.snapshot.ledger) if call and one.step == call.step), None)
+        if stop is None or call is None or not call.unsafe or settled is None or _ready(run.snapshot):
+            raise UsageError(
+                f"nothing is in doubt in run {run.id}",
+                code="AZM-U050",
+                next=f"arazzo-machine show {run.id}{self.store_flag}",
+            )
+        unknown = sorted(set(outputs) - set(call.outputs))
+        if unknown:
+            raise UsageError(
+                f"step {call.step!r} has no output {unknown[0]!r}",
+                code="AZM-U051",
+                next=f"it has: {', '.join(call.outputs) or 'none'}",
+            )
+        reply = self._last_success(run, state.of or state.id) if state and choice == "accept" else None
+        if choice == "accept" and reply is None:
+            raise UsageError(
+                f"run {run.id} holds no successful answer to accept",
+                code="AZM-U052",
+                next="settle it with --not-sent or --adopt OUTPUT=VALUE",
+            )
+        return Resolved(
+            at=self.clock.now(), chance=self.chance(), choice=choice, outputs=outputs, reply=reply, by=_who()
+        )
+
+    def _last_success(self, run: Run, source: str) -> Reply | None:
+        for record in reversed(self.store.history(run.id)):
+            if record.source == source and record.kind == Replied.kind:
+                reply = Reply.from_json(record.event["reply"])
+                return reply if 200 <= reply.status < 300 else None
+        return None
+
+    # -- what a call needs -----------------------------------------------------------------------------------------
+
+    def _open_secrets(self, references: Mapping[str, str]) -> SecretBook:
+        texts = {
+            name: self.secret_texts[name]
+            if name in self.secret_texts
+            else Reference(text).resolve(name, prompt=self.prompt)
+            for name, text in references.items()
+        }
+        return SecretBook(texts)
+
+    def _check_hosts(self, plan: Plan, options: Mapping[str, Any]) -> None:
+        for source in {call.operation.source for call in plan.calls.values()}:
+            self._base(plan, options, source)
+
+    def _base(self, plan: Plan, options: Mapping[str, Any], source: str) -> str:
+        named = {**options.get("servers", {}), **self.servers}
+        return base_url(source, plan.servers, named, options.get("allow_hosts", ()))
+
+    def _keep_options(self, run: Run, given: Mapping[str, Any]) -> None:
+        """Store what was given anew; maps are merged, so that one new server does not forget another."""
+        before = dict(run.head.options)
+        after = dict(before)
+        for name, value in given.items():
+            if isinstance(value, Mapping) and isinstance(before.get(name), Mapping):
+                after[name] = {**before[name], **value}
+            elif value not in (None, [], {}):
+                after[name] = value
+        if after != before:
+            self.store.set_options(run.lease, after)
+            run.reload()
+
+
+def _ready(snapshot: Snapshot) -> bool:
+    return snapshot.stopped is not None and snapshot.stopped.reason in ("ended", "completed")
+
+
+def _starts_over(snapshot: Snapshot) -> bool:
+    """A run that ended badly without anything applied has nothing to be resumed for."""
+    stop = snapshot.stopped
+    return stop is not None and stop.reason in ("broke", "failure_action", "unmatched") and not snapshot.applied
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _who() -> str:
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):
+        name = "unknown"
+    return f"{name}@{socket.gethostname()}"

@@ -1,0 +1,159 @@
+"""References to secrets, their texts for as long as one process lives, and the two places the texts are used.
+
+A SecretBook joins texts into a request at the moment it is sent, and takes them out of every reply before anybody
+else sees it. It prints as nothing but names. No other file of the package holds the text of a secret.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ..errors import BugError, CredentialError, InputError, RequestError, UsageError
+from ..values import SecretRef, SecretText, join_text
+
+__all__ = ["Reference", "SecretBook", "parse_reference"]
+
+_SHORTEST = 6
+"""Shorter texts are not looked for in replies: they would be found everywhere and hide nothing."""
+
+_COMMAND_TIMEOUT = 30.0
+_LARGEST_FILE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Where a value comes from: ``@env:NAME``, ``@file:PATH``, ``@cmd:LINE`` or ``@prompt``. Safe to store and show."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        kind, _, rest = self.text.partition(":")
+        if not (self.text == "@prompt" or (kind in ("@env", "@file", "@cmd") and rest)):
+            raise UsageError(
+                f"{self.text!r} is not a reference",
+                code="AZM-U040",
+                next="write @env:NAME, @file:PATH, @cmd:LINE or @prompt",
+            )
+
+    def resolve(self, name: str, *, prompt: Callable[[str], str] | None = None) -> str:
+        """The text behind it. Raises CredentialError AZM-C020 when there is none; the text is never in the error."""
+        kind, _, rest = self.text.partition(":")
+        try:
+            text = self._read(kind, rest, name, prompt)
+        except (OSError, UnicodeDecodeError, subprocess.SubprocessError) as error:
+            raise self._failure(name, type(error).__name__) from error
+        if not text:
+            raise self._failure(name, "it is empty or not set")
+        return text
+
+    def _read(self, kind: str, rest: str, name: str, prompt: Callable[[str], str] | None) -> str:
+        if kind == "@env":
+            return os.environ.get(rest, "")
+        if kind == "@file":
+            with Path(rest).open("rb") as file:
+                return file.read(_LARGEST_FILE).decode().rstrip("\r\n")
+        if kind == "@cmd":
+            # The operator's own command line, never a document's: documents cannot carry @cmd.
+            done = subprocess.run(["/bin/sh", "-c", rest], stdout=subprocess.PIPE, check=True, timeout=_COMMAND_TIMEOUT)
+            return done.stdout.decode().rstrip("\r\n")
+        if prompt is None:
+            raise self._failure(name, "there is nobody to ask")
+        return prompt(name)
+
+    def _failure(self, name: str, why: str) -> CredentialError:
+        return CredentialError(
+            f"the value of {name!r} cannot be had from {self.text}: {why}",
+            code="AZM-C020",
+            next=f"set it, or give another reference: -i {name}=@env:VARIABLE",
+        )
+
+
+def parse_reference(text: str) -> Reference | str:
+    """A command-line value: a Reference when it begins with ``@``, the text itself otherwise; ``@@`` is a literal @."""
+    if text.startswith("@@"):
+        return text[1:]
+    return Reference(text) if text.startswith("@") else text
+
+
+class SecretBook:
+    """Name to text, in memory only."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = dict(texts)
+        # Longest first, so that a secret that contains another is taken out whole.
+        hidden = [(text, name) for name, text in self._texts.items() if len(text) >= _SHORTEST]
+        self._hidden = sorted(hidden, key=lambda pair: -len(pair[0]))
+        for name, text in self._texts.items():
+            if any(ord(char) < 32 or ord(char) == 127 for char in text):
+                raise InputError(
+                    f"the secret {name!r} contains a control character",
+                    code="AZM-C021",
+                    next="remove line breaks and other control characters from it",
+                )
+
+    def __repr__(self) -> str:
+        return f"SecretBook({', '.join(sorted(self._texts))})"
+
+    def join(self, text: str | SecretText) -> str:
+        """The text as it is sent. Raises RequestError where a secret cannot stand in a URL path."""
+        if isinstance(text, str):
+            return text
+        return "".join(part if isinstance(part, str) else self._text_of(part) for part in text.parts)
+
+    def join_all(self, value: Any) -> Any:
+        """A JSON value with every secret in it as text."""
+        if isinstance(value, (SecretRef, SecretText)):
+            return self.join(value if isinstance(value, SecretText) else SecretText((value,)))
+        if isinstance(value, Mapping):
+            return {key: self.join_all(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.join_all(item) for item in value]
+        return value
+
+    def _text_of(self, ref: SecretRef) -> str:
+        text = self._texts.get(ref.name)
+        if text is None:
+            raise BugError(f"no text is known for the secret {ref.name!r}", code="AZM-B010")
+        if ref.encoding != "percent":
+            return text
+        if text in (".", ".."):
+            raise RequestError(
+                f"the secret {ref.name!r} cannot be part of a path", code="AZM-R020", next="give another value"
+            )
+        return quote(text, safe="-._~")
+
+    def conceal(self, value: Any) -> Any:
+        """The value with every known secret replaced by a reference to it."""
+        if isinstance(value, str):
+            return self._conceal_text(value)
+        if isinstance(value, Mapping):
+            return {self._conceal_key(key): self.conceal(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.conceal(item) for item in value]
+        return value
+
+    def _conceal_key(self, key: str) -> str:
+        return str(self._conceal_text(key))
+
+    def _conceal_text(self, text: str) -> str | SecretText:
+        parts: list[str | SecretRef | SecretText] = [text]
+        for secret, name in self._hidden:
+            if not any(isinstance(part, str) and secret in part for part in parts):
+                continue
+            split: list[str | SecretRef | SecretText] = []
+            for part in parts:
+                if not isinstance(part, str):
+                    split.append(part)
+                    continue
+                for number, piece in enumerate(part.split(secret)):
+                    if number:
+                        split.append(SecretRef(name))
+                    split.append(piece)
+            parts = split
+        return join_text(parts)

@@ -1,0 +1,385 @@
+"""Runs in one SQLite file: each write is one transaction, durable when the method returns, checked when read back.
+
+Every row carries a checksum over its table and all its columns, because SQLite itself notices only a part of what a
+disk can do to it. Texts are JSON; nothing read here is ever executed, and SQL never contains a value.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ..chart.snapshot import Record, Snapshot
+from ..errors import DamageError
+from .base import (
+    Holder,
+    Lease,
+    RunHead,
+    StoredRun,
+    check_blobs,
+    check_fence,
+    check_pair,
+    check_run_id,
+    check_sequence,
+    choose_run,
+    double_intent,
+    missing_blob,
+    new_lease,
+    read_object,
+    record_text,
+    taken,
+    unknown_attempt,
+    unknown_run,
+)
+from .locks import hold, holder
+from .sqlite_file import open_reading, open_writing, refused, reported
+
+__all__ = ["SqliteStore", "default_path", "open_store"]
+
+_HEAD = "SELECT id, attempt, head, checksum FROM runs WHERE id = ? ORDER BY attempt DESC LIMIT 1"
+_HEADS = "SELECT id, attempt, head, checksum FROM runs NOT INDEXED"
+_IDS = "SELECT DISTINCT id FROM runs"
+_STATE = (
+    "SELECT run, attempt, seq, epoch, owner, intent, intended_at, snapshot, checksum FROM snapshots "
+    "WHERE run = ? ORDER BY attempt DESC LIMIT 1"
+)
+_LAST = "SELECT seq FROM snapshots WHERE run = ? AND attempt = ?"
+_RECORDS = "SELECT run, attempt, seq, record, checksum FROM records WHERE run = ? AND attempt = ? ORDER BY seq"
+_BLOB = "SELECT content FROM blobs WHERE sha256 = ?"
+_ADD_HEAD = "INSERT INTO runs (id, attempt, head, checksum) VALUES (?, ?, ?, ?)"
+_SET_HEAD = "UPDATE runs SET head = ?, checksum = ? WHERE id = ? AND attempt = ?"
+_PUT_STATE = (
+    "INSERT INTO snapshots (run, attempt, seq, epoch, owner, intent, intended_at, snapshot, checksum) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, attempt) DO UPDATE SET seq = excluded.seq, "
+    "epoch = excluded.epoch, owner = excluded.owner, intent = excluded.intent, "
+    "intended_at = excluded.intended_at, snapshot = excluded.snapshot, checksum = excluded.checksum"
+)
+_ADD_RECORD = "INSERT INTO records (run, attempt, seq, record, checksum) VALUES (?, ?, ?, ?, ?)"
+_PUT_BLOB = (
+    "INSERT INTO blobs (sha256, content) VALUES (?, ?) "
+    "ON CONFLICT (sha256) DO UPDATE SET content = excluded.content WHERE content <> excluded.content"
+)
+
+_KEYS: Mapping[str, int] = {"runs": 2, "snapshots": 2, "records": 3}
+"""How many of a table's first columns are its key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Current:
+    """The newest attempt of a run: its two rows, whole."""
+
+    attempt: int
+    head: str
+    seq: int
+    epoch: int
+    owner: str
+    intent: int
+    snapshot: str
+
+    def run_head(self) -> RunHead:
+        return RunHead.from_text(self.head, attempt=self.attempt, epoch=self.epoch, seq=self.seq)
+
+    def run(self) -> StoredRun:
+        return StoredRun(head=self.run_head(), snapshot=Snapshot.from_json(read_object(self.snapshot)))
+
+
+def default_path(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where runs are kept unless told: ``ARAZZO_MACHINE_STORE``, else the user's state folder.
+
+    The XDG base directory specification says that a relative ``XDG_STATE_HOME`` is to be ignored.
+    """
+    if named := environment.get("ARAZZO_MACHINE_STORE"):
+        return Path(named)
+    state = Path(environment.get("XDG_STATE_HOME", ""))
+    if not state.is_absolute():
+        state = Path(environment.get("HOME") or Path.home()) / ".local" / "state"
+    return state / "arazzo-machine" / "runs.db"
+
+
+def open_store(
+    path: Path | None = None, *, read_only: bool = False, environment: Mapping[str, str] = os.environ
+) -> SqliteStore:
+    """The store at ``path``, else the default one. Only the default's folder is created: a named one was meant."""
+    if path is not None or environment.get("ARAZZO_MACHINE_STORE"):
+        return SqliteStore(path or default_path(environment), read_only=read_only)
+    return SqliteStore(default_path(environment), create_folder=True, read_only=read_only)
+
+
+class SqliteStore:
+    """Many runs in one file of mode 0600, with the folder ``FILE.locks`` (0700) beside it.
+
+    ``create_folder`` makes a missing folder (0700); without it that is StoreError 74. ``read_only`` never changes a
+    run, works on a medium that cannot be written, and takes a missing file for a store without runs.
+    Raises VersionError (65) for a file of a newer release and DamageError (65) for a file that is not a store.
+    To be used by one thread: the one that opened it.
+    """
+
+    def __init__(self, path: str | Path, *, create_folder: bool = False, read_only: bool = False) -> None:
+        # The real path: two names of one file must lead to the same locks.
+        self.path = Path(os.path.realpath(path))
+        self.read_only = read_only
+        self._locks = self.path.with_name(self.path.name + ".locks")
+        with reported(self.path):
+            if read_only:
+                self._connection = open_reading(self.path, missing_folder_is_empty=create_folder)
+            else:
+                self._connection = open_writing(self.path, create_folder=create_folder)
+
+    @contextmanager
+    def lock(self, run_id: str) -> Iterator[Lease]:
+        check_run_id(run_id)
+        self._check_writable()
+        with hold(self._locks / run_id):
+            with self._reading():
+                found = self._find_current(run_id)
+            yield new_lease(run_id, found.epoch if found else 0)
+
+    def held(self, run_id: str) -> Holder | None:
+        return holder(self._locks / check_run_id(run_id))
+
+    def create(
+        self, lease: Lease, head: RunHead, blobs: Mapping[str, bytes], snapshot: Snapshot, record: Record
+    ) -> None:
+        check_pair(lease, snapshot, record, head)
+        check_blobs(blobs)
+        with self._writing():
+            # A damaged key would make a run that exists look new, and its calls would leave a second time. So the
+            # absence of a run is only believed when every head is whole.
+            if lease.run_id in self._whole_ids():
+                raise taken(lease.run_id)
+            self._begin(lease, 1, head, blobs, snapshot, record)
+
+    def restart(
+        self, lease: Lease, head: RunHead, blobs: Mapping[str, bytes], snapshot: Snapshot, record: Record
+    ) -> None:
+        check_pair(lease, snapshot, record, head)
+        check_blobs(blobs)
+        with self._writing():
+            current = self._current_for(lease)
+            self._begin(lease, current.attempt + 1, head, blobs, snapshot, record)
+
+    def append(self, lease: Lease, snapshot: Snapshot, record: Record) -> None:
+        check_pair(lease, snapshot, record)
+        after, line = snapshot.text(), record_text(record)
+        with self._writing():
+            current = self._current_for(lease)
+            check_sequence(lease, current.seq, record)
+            self._put_state(lease, current.attempt, record.seq, after)
+            self._add_record(lease.run_id, current.attempt, record.seq, line)
+
+    def mark_intent(self, lease: Lease, call_number: int, at: float) -> None:
+        with self._writing():
+            current = self._current_for(lease)
+            if current.intent:
+                raise double_intent(lease.run_id, current.intent)
+            self._put_state(lease, current.attempt, current.seq, current.snapshot, call_number, at)
+
+    def intent(self, run_id: str) -> int:
+        with self._reading():
+            return self._current(run_id).intent
+
+    def set_options(self, lease: Lease, options: Mapping[str, Any]) -> None:
+        with self._writing():
+            current = self._current_for(lease)
+            text = _storable(replace(current.run_head(), options=options).text())
+            checksum = _checksum("runs", lease.run_id, current.attempt, text)
+            self._connection.execute(_SET_HEAD, (text, checksum, lease.run_id, current.attempt))
+
+    def load(self, run_id: str) -> StoredRun:
+        with self._reading():
+            current = self._current(run_id)
+        return current.run()
+
+    def find(self, prefix: str) -> str:
+        with self._reading():
+            return choose_run(prefix, [_text(row[0]) for row in self._connection.execute(_IDS)])
+
+    def history(self, run_id: str, attempt: int | None = None) -> list[Record]:
+        with self._reading():
+            current = self._current(run_id)
+            wanted = current.attempt if attempt is None else attempt
+            if not 1 <= wanted <= current.attempt:
+                raise unknown_attempt(run_id, wanted, current.attempt)
+            rows = self._connection.execute(_RECORDS, (run_id, wanted)).fetchall()
+            last = self._connection.execute(_LAST, (run_id, wanted)).fetchone()
+        for row in rows:
+            _verify("records", row, run_id)
+        if last is None or [row[2] for row in rows] != list(range(1, len(rows) + 1)) or last[0] != len(rows):
+            raise _damaged(run_id, "records", "a row is missing")
+        return [Record.from_json(read_object(_text(row[3]))) for row in rows]
+
+    def blob(self, sha256: str) -> bytes:
+        with self._reading():
+            row = self._connection.execute(_BLOB, (sha256,)).fetchone()
+        if row is None:
+            raise missing_blob(sha256)
+        content = row[0]
+        if not isinstance(content, bytes) or hashlib.sha256(content).hexdigest() != sha256:
+            raise DamageError(
+                f"the document with digest {sha256[:64]} is damaged in the store",
+                code="AZM-T008",
+                seen=f"row blobs/{sha256[:64]}",
+                next="restore the store from a copy",
+            )
+        return content
+
+    def runs(self) -> list[StoredRun]:
+        with self._reading():
+            every = [self._current(run_id) for run_id in self._whole_ids()]
+        return sorted(
+            (current.run() for current in every), key=lambda run: (run.head.created, run.head.id), reverse=True
+        )
+
+    def close(self) -> None:
+        with reported(self.path):
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _check_writable(self) -> None:
+        if self.read_only:
+            raise refused(self.path, "was opened for reading only", "AZM-T004", "open it for writing")
+
+    def _writing(self) -> AbstractContextManager[None]:
+        self._check_writable()
+        return self._transaction("BEGIN IMMEDIATE")
+
+    def _reading(self) -> AbstractContextManager[None]:
+        return self._transaction("BEGIN")
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[None]:
+        with reported(self.path):
+            self._connection.execute(begin)
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    with contextlib.suppress(sqlite3.Error):
+                        self._connection.execute("ROLLBACK")
+                raise
+
+    def _begin(
+        self,
+        lease: Lease,
+        attempt: int,
+        head: RunHead,
+        blobs: Mapping[str, bytes],
+        snapshot: Snapshot,
+        record: Record,
+    ) -> None:
+        row = (lease.run_id, attempt, _storable(head.text()))
+        self._connection.execute(_ADD_HEAD, (*row, _checksum("runs", *row)))
+        self._connection.executemany(_PUT_BLOB, blobs.items())
+        self._put_state(lease, attempt, record.seq, snapshot.text())
+        self._add_record(lease.run_id, attempt, record.seq, record_text(record))
+
+    def _put_state(
+        self, lease: Lease, attempt: int, seq: int, snapshot: str, intent: int = 0, intended_at: float = 0.0
+    ) -> None:
+        after = _storable(snapshot)
+        row = (lease.run_id, attempt, seq, lease.epoch, lease.owner, intent, float(intended_at), after)
+        self._connection.execute(_PUT_STATE, (*row, _checksum("snapshots", *row)))
+
+    def _add_record(self, run_id: str, attempt: int, seq: int, line: str) -> None:
+        row = (run_id, attempt, seq, _storable(line))
+        self._connection.execute(_ADD_RECORD, (*row, _checksum("records", *row)))
+
+    def _current_for(self, lease: Lease) -> _Current:
+        """The current attempt, for a lease that may write to it: read, compared and written in one transaction."""
+        current = self._current(lease.run_id)
+        check_fence(lease, current.epoch, current.owner)
+        return current
+
+    def _current(self, run_id: str) -> _Current:
+        current = self._find_current(run_id)
+        if current is not None:
+            return current
+        ids = self._whole_ids()
+        raise _damaged(run_id, "runs", "its index is damaged") if run_id in ids else unknown_run(run_id, ids)
+
+    def _find_current(self, run_id: str) -> _Current | None:
+        """The newest attempt, both its rows checked; None when there is neither row."""
+        head = self._connection.execute(_HEAD, (run_id,)).fetchone()
+        state = self._connection.execute(_STATE, (run_id,)).fetchone()
+        if head is None and state is None:
+            return None
+        for table, row in (("runs", head), ("snapshots", state)):
+            if row is None:
+                raise _damaged(run_id, table, "a row is missing")
+            _verify(table, row, run_id)
+        _, attempt, seq, epoch, owner, intent, _, snapshot, _ = state
+        if not all(type(number) is int for number in (head[1], attempt, seq, epoch, intent)):
+            raise _damaged(run_id, "snapshots", "a number is none")
+        if head[1] != attempt:
+            raise _damaged(run_id, "runs" if head[1] < attempt else "snapshots", "a row is missing")
+        return _Current(
+            attempt=attempt,
+            head=_text(head[2]),
+            seq=seq,
+            epoch=epoch,
+            owner=_text(owner),
+            intent=intent,
+            snapshot=_text(snapshot),
+        )
+
+    def _whole_ids(self) -> set[str]:
+        """Every id, read past the indexes, after checking every head."""
+        ids = set()
+        for row in self._connection.execute(_HEADS):
+            _verify("runs", row, _text(row[0]))
+            ids.add(_text(row[0]))
+        return ids
+
+
+def _checksum(table: str, *columns: object) -> str:
+    """SHA-256 over the table and every column, each with its type and length, so that no two rows read alike."""
+    digest = hashlib.sha256(table.encode())
+    for column in columns:
+        if isinstance(column, (str, bytes)):
+            kind, data = b"t", column.encode() if isinstance(column, str) else column
+        else:
+            kind, data = b"n", repr(column).encode()
+        digest.update(b"%b%d:" % (kind, len(data)))
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def _verify(table: str, row: tuple[object, ...], run_id: str) -> None:
+    if _checksum(table, *row[:-1]).encode() != row[-1]:
+        key = "/".join(_text(column) for column in row[: _KEYS[table]])
+        raise _damaged(run_id, f"{table}/{key[:200]}", "a row does not match its checksum")
+
+
+def _damaged(run_id: str, row: str, why: str) -> DamageError:
+    return DamageError(
+        f"run {run_id[:128]} is damaged in the store: {why}",
+        code="AZM-T008",
+        seen=f"row {row}",
+        next="restore the store from a copy; nothing was done with the run",
+    )
+
+
+def _text(column: object) -> str:
+    return column.decode("utf-8", "replace") if isinstance(column, bytes) else str(column)
+
+
+def _storable(text: str) -> str:
+    """The same JSON as valid UTF-8. A reply may hold half a surrogate pair (RFC 8259 section 8.2), which has no
+    UTF-8 form; as it can only stand inside a JSON string, its escape there means the same."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,146 @@
+"""The values a machine computes with: JSON, the absent value, and secrets that have no text of their own.
+
+A secret is never a string here. It is a ``SecretRef`` (a name), and a string built from one is a ``SecretText``
+(its parts). Only the driver, at the moment of sending, knows the texts and joins the parts; so snapshots, records,
+logs and pictures cannot hold a secret however they are made. This file does no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, cast
+
+__all__ = [
+    "MISSING",
+    "Json",
+    "Missing",
+    "SecretRef",
+    "SecretText",
+    "Value",
+    "contains_secret",
+    "decode",
+    "encode",
+    "join_text",
+    "redact",
+]
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+
+
+class Missing:
+    """The value of an expression that points at nothing. Not null: an absent property is left out, null is sent."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING: Final = Missing()
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRef:
+    """A secret by name. ``encoding`` is how the driver writes it at this spot: ``""`` as is, ``"percent"`` in a URL."""
+
+    name: str
+    encoding: str = ""
+
+    def __str__(self) -> str:
+        return f"[secret {self.name}]"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretText:
+    """A string with secrets in it, kept as its parts. ``str()`` shows the names, never the texts."""
+
+    parts: tuple[str | SecretRef, ...]
+
+    def __str__(self) -> str:
+        return "".join(str(part) for part in self.parts)
+
+
+Value: TypeAlias = "Json | SecretRef | SecretText | Missing"
+
+_SECRET: Final = "$secret"
+_TEXT: Final = "$text"
+_LITERAL: Final = "$literal"
+_MARKS: Final = frozenset({_SECRET, _TEXT, _LITERAL})
+
+
+def join_text(parts: Iterable[str | SecretRef | SecretText]) -> str | SecretText:
+    """Concatenate; a plain string when no part is a secret, else a SecretText with neighbouring strings merged."""
+    flat: list[str | SecretRef] = []
+    for part in parts:
+        for piece in part.parts if isinstance(part, SecretText) else (part,):
+            if isinstance(piece, str) and flat and isinstance(flat[-1], str):
+                flat[-1] += piece
+            elif piece != "":
+                flat.append(piece)
+    if any(isinstance(piece, SecretRef) for piece in flat):
+        return SecretText(tuple(flat))
+    return "".join(cast("list[str]", flat))
+
+
+def _walk(value: Any, leaf: Callable[[Any], Any]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _walk(item, leaf) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_walk(item, leaf) for item in value]
+    return leaf(value)
+
+
+def redact(value: Any) -> Json:
+    """The value with every secret shown as ``[secret NAME]`` and every absent value as null: safe to print."""
+
+    def leaf(item: Any) -> Any:
+        if isinstance(item, (SecretRef, SecretText)):
+            return str(item)
+        return None if isinstance(item, Missing) else item
+
+    return cast("Json", _walk(value, leaf))
+
+
+def contains_secret(value: Any) -> bool:
+    """Whether a secret stands anywhere inside the value."""
+    if isinstance(value, (SecretRef, SecretText)):
+        return True
+    if isinstance(value, Mapping):
+        return any(contains_secret(item) for item in value.values())
+    return isinstance(value, (list, tuple)) and any(contains_secret(item) for item in value)
+
+
+def encode(value: Any) -> Json:
+    """A value as plain JSON for the journal. Objects that look like our marks are wrapped, so nothing can forge one."""
+    if isinstance(value, SecretRef):
+        return {_SECRET: value.name, "encoding": value.encoding} if value.encoding else {_SECRET: value.name}
+    if isinstance(value, SecretText):
+        return {_TEXT: [encode(part) for part in value.parts]}
+    if isinstance(value, Missing):
+        return {_LITERAL: None}
+    if isinstance(value, Mapping):
+        body = {str(key): encode(item) for key, item in value.items()}
+        return {_LITERAL: body} if _MARKS & body.keys() else body
+    if isinstance(value, (list, tuple)):
+        return [encode(item) for item in value]
+    return cast("Json", value)
+
+
+def decode(value: Any) -> Any:
+    """The inverse of :func:`encode`."""
+    if isinstance(value, list):
+        return [decode(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if _LITERAL in value:
+        body = value[_LITERAL]
+        return MISSING if body is None else {key: decode(item) for key, item in body.items()}
+    if _SECRET in value:
+        return SecretRef(str(value[_SECRET]), str(value.get("encoding", "")))
+    if _TEXT in value:
+        return SecretText(tuple(decode(part) for part in value[_TEXT]))
+    return {key: decode(item) for key, item in value.items()}

@@ -1,0 +1,181 @@
+"""Runtime expressions: what is read, what is repaired, what is refused and where."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from machine.errors import DocumentError, Place
+from machine.expressions.grammar import Expression, is_expression, parse_expression, split_path
+
+PLACE = Place(document="flow.yaml", pointer="/workflows/0", line=3, column=5)
+
+
+def parse(text: str) -> Expression:
+    return parse_expression(text, place=PLACE)
+
+
+READ = [
+    ("$url", Expression(root="url")),
+    ("$method", Expression(root="method")),
+    ("$statusCode", Expression(root="statusCode")),
+    ("$self", Expression(root="self")),
+    ("$request.header.X-Id", Expression(root="request", part="header", name="X-Id")),
+    ("$request.query.page[size]", Expression(root="request", part="query", name="page[size]")),
+    ("$request.path.id", Expression(root="request", part="path", name="id")),
+    ("$request.body", Expression(root="request", part="body")),
+    ("$response.body#", Expression(root="response", part="body")),
+    ("$response.body#/", Expression(root="response", part="body", pointer=("",))),
+    ("$response.body#/status/state", Expression(root="response", part="body", pointer=("status", "state"))),
+    ("$response.body#/a~1b/~01", Expression(root="response", part="body", pointer=("a/b", "~1"))),
+    ("$inputs.hfToken", Expression(root="inputs", name="hfToken")),
+    ("$inputs.endDate.day", Expression(root="inputs", name="endDate.day")),
+    ("$inputs.a#/b/0", Expression(root="inputs", name="a", pointer=("b", "0"))),
+    ("$outputs.x", Expression(root="outputs", name="x")),
+    ("$steps.make.outputs.name", Expression(root="steps", owner="make", part="outputs", name="name")),
+    ("$steps.Make it.outputs.a.b", Expression(root="steps", owner="Make it", part="outputs", name="a.b")),
+    ("$steps.s.outputs.x.outputs.y", Expression(root="steps", owner="s", part="outputs", name="x.outputs.y")),
+    ("$workflows.w.inputs.x", Expression(root="workflows", owner="w", part="inputs", name="x")),
+    ("$workflows.w.outputs.x#/y", Expression(root="workflows", owner="w", part="outputs", name="x", pointer=("y",))),
+    ("$sourceDescriptions.api.url", Expression(root="sourceDescriptions", owner="api", name="url")),
+    ("$sourceDescriptions.api.pets.list", Expression(root="sourceDescriptions", owner="api", name="pets.list")),
+    ("$components.parameters.page", Expression(root="components", part="parameters", name="page")),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), READ, ids=[text for text, _ in READ])
+def test_an_expression_of_the_grammar_is_read_without_tolerance(text: str, expected: Expression) -> None:
+    found = parse(text)
+
+    assert found == expected
+    assert found.tolerances == ()
+
+
+REPAIRED = [
+    ("$response.body.items[0].id", "$response.body.items[0].id"),
+    ("$response.body[0].id", "$response.body[0].id"),
+    ("$response.body#access_token", "$response.body#/access_token"),
+    ("$steps.login.token", "$steps.login.outputs.token"),
+    ("$steps.login.token#a", "$steps.login.outputs.token#/a"),
+    ("$steps.login.outputs", "$steps.login.outputs"),
+    ("$inputs", "$inputs"),
+]
+
+
+@pytest.mark.parametrize(("text", "canonical"), REPAIRED, ids=[text for text, _ in REPAIRED])
+def test_a_form_with_one_meaning_is_read_and_flagged(text: str, canonical: str) -> None:
+    found = parse(text)
+
+    assert found.tolerances == ("C5",)
+    assert str(found) == canonical
+    assert parse(canonical) == found
+
+
+REFUSED = [
+    ("hello", "AZM-E001", "character 0"),
+    ("$.items", "AZM-E001", "character 0"),
+    ("$url.x", "AZM-E002", "character 4"),
+    ("$response", "AZM-E002", "character 9"),
+    ("$response.headers.x", "AZM-E002", "character 9"),
+    ("$response.bodyx", "AZM-E002", "character 9"),
+    ("$response.header.", "AZM-E003", "character 17"),
+    ("$response.header.a b", "AZM-E003", "character 17"),
+    ("$response.body.", "AZM-E003", "character 14"),
+    ("$response.body[*].id", "AZM-E003", "character 14"),
+    ("$response.body#/a~2", "AZM-E004", "character 17"),
+    ("$inputs.", "AZM-E003", "character 8"),
+    ("$steps", "AZM-E002", "character 6"),
+    ("$steps.a", "AZM-E002", "character 6"),
+    ("$steps.outputs", "AZM-E002", "character 6"),
+    ("$steps..outputs.x", "AZM-E002", "character 6"),
+    ("$steps.a.response.body", "AZM-E002", "character 8"),
+    ("$workflows.w.x", "AZM-E002", "character 10"),
+    ("$sourceDescriptions.api", "AZM-E002", "character 19"),
+    ("$components.steps.x", "AZM-E002", "character 11"),
+    ("$message.payload", "AZM-E005", "not compiled yet"),
+    ("$inputs." + "x" * 5000, "AZM-E006", "character 4096"),
+]
+
+
+@pytest.mark.parametrize(("text", "code", "where"), REFUSED, ids=[text[:30] for text, _, _ in REFUSED])
+def test_a_malformed_expression_is_refused_with_its_character(text: str, code: str, where: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        parse(text)
+
+    assert caught.value.code == code
+    assert where in caught.value.message
+    assert caught.value.place == PLACE
+    assert len(caught.value.seen) < 100
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("$statusCode", True),
+        ("$inputs.x", True),
+        ("$inputs", True),
+        ("$response", True),
+        ("$statusCode == 200", False),
+        ("$.items[*]", False),
+        ("$100", False),
+        ("$util.now()", False),
+        ("$inputsx.y", False),
+        (" $inputs.x", False),
+        ("{$inputs.x}", False),
+        ("", False),
+    ],
+)
+def test_only_a_dollar_and_a_known_root_make_an_expression(text: str, expected: bool) -> None:
+    assert is_expression(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("path", "tokens"),
+    [
+        ("a.b[0]['c d'][\"e\"]", ("a", "b", "0", "c d", "e")),
+        ("[0].id", ("0", "id")),
+        ("", ()),
+        ("a[*]", None),
+        ("a..b", None),
+        ("a]b", None),
+        ("a[0]b", None),
+    ],
+)
+def test_a_path_is_split_or_refused(path: str, tokens: tuple[str, ...] | None) -> None:
+    assert split_path(path) == tokens
+
+
+_NAMES = st.text(st.characters(codec="utf-8", exclude_characters="#"), min_size=1, max_size=12)
+_OWNERS = st.text(st.characters(codec="utf-8", exclude_characters="#."), min_size=1, max_size=8)
+_POINTERS = st.lists(st.text(st.characters(codec="utf-8"), max_size=6), max_size=3).map(tuple)
+
+_EXPRESSIONS = st.one_of(
+    st.builds(Expression, root=st.sampled_from(["inputs", "outputs"]), name=_NAMES, pointer=_POINTERS),
+    st.builds(
+        Expression, root=st.just("steps"), owner=_OWNERS, part=st.just("outputs"), name=_NAMES, pointer=_POINTERS
+    ),
+    st.builds(Expression, root=st.just("response"), part=st.just("body"), name=st.just(""), pointer=_POINTERS),
+    st.builds(Expression, root=st.just("sourceDescriptions"), owner=_OWNERS, name=_NAMES),
+)
+
+
+@given(_EXPRESSIONS)
+def test_the_canonical_text_of_an_expression_parses_to_an_equal_one(expression: Expression) -> None:
+    assert parse(str(expression)) == expression
+
+
+@given(
+    st.builds(
+        "{}{}".format,
+        st.sampled_from(["$steps.", "$workflows.", "$response.body", "$inputs", "$request.header.", "$components."]),
+        st.text("ab.#/~[]01'", max_size=14).map(lambda text: text.replace("b", "outputs")),
+    )
+)
+def test_whatever_is_accepted_has_a_canonical_text(text: str) -> None:
+    try:
+        found = parse(text)
+    except DocumentError:
+        return
+
+    assert parse(str(found)) == found

@@ -1,0 +1,133 @@
+"""What a release contains: built once from this checkout, without the network, and looked into."""
+
+from __future__ import annotations
+
+import configparser
+import subprocess
+import sys
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from email import message_from_bytes
+from pathlib import Path, PurePosixPath
+from posixpath import normpath
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+SHIPPED = ("workflows/arazzo", "workflows/openapi")
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """The members of both archives: path inside the archive (without the sdist's own top folder) to content."""
+
+    wheel: dict[str, bytes]
+    sdist: dict[str, bytes]
+
+    def info(self, name: str) -> bytes:
+        """The file of the wheel's dist-info folder with that name."""
+        return next(data for path, data in self.wheel.items() if path.endswith(f".dist-info/{name}"))
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    """The sdist of this checkout, and the wheel built from that sdist."""
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)]
+    built = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+
+    (wheel_path,) = out.glob("*.whl")
+    (sdist_path,) = out.glob("*.tar.gz")
+    with zipfile.ZipFile(wheel_path) as wheel:
+        wheel_files = {name: wheel.read(name) for name in wheel.namelist() if not name.endswith("/")}
+    sdist_files = {}
+    with tarfile.open(sdist_path) as sdist:
+        for member in sdist.getmembers():
+            content = sdist.extractfile(member)
+            if content is not None:
+                sdist_files[member.name.partition("/")[2]] = content.read()
+    return Release(wheel=wheel_files, sdist=sdist_files)
+
+
+def test_the_wheel_holds_the_package_and_its_metadata_and_nothing_else(release: Release) -> None:
+    top = {PurePosixPath(path).parts[0] for path in release.wheel}
+    info = {name for name in top if name.endswith(".dist-info")}
+
+    assert len(info) == 1
+    assert top - info == {"machine"}
+
+
+def test_the_wheel_holds_every_source_file_and_no_test(release: Release) -> None:
+    code = {path.relative_to(ROOT).as_posix() for path in (ROOT / "machine").rglob("*.py")}
+    shipped = {path for path in release.wheel if path.endswith(".py")}
+
+    assert shipped == code
+    assert not [path for path in release.wheel if PurePosixPath(path).name.startswith(("test_", "conftest"))]
+
+
+def test_the_wheel_says_that_it_is_typed(release: Release) -> None:
+    assert "machine/py.typed" in release.wheel
+
+
+def test_the_library_is_shipped_byte_for_byte_inside_the_package(release: Release) -> None:
+    expected = {
+        path.relative_to(ROOT / "workflows").as_posix(): path.read_bytes()
+        for folder in SHIPPED
+        for path in (ROOT / folder).iterdir()
+    }
+    library = {
+        path.removeprefix("machine/_library/"): data
+        for path, data in release.wheel.items()
+        if path.startswith("machine/_library/")
+    }
+
+    assert expected
+    assert library == expected
+
+
+def test_every_shipped_workflow_finds_its_sources_inside_the_wheel(release: Release) -> None:
+    sought = []
+    for path, data in release.wheel.items():
+        if path.startswith("machine/_library/arazzo/"):
+            folder = str(PurePosixPath(path).parent)
+            sources = yaml.safe_load(data)["sourceDescriptions"]
+            sought += [normpath(f"{folder}/{source['url']}") for source in sources]
+
+    assert sought
+    assert [path for path in sought if path not in release.wheel] == []
+
+
+def test_the_command_is_an_entry_point(release: Release) -> None:
+    points = configparser.ConfigParser()
+    points.read_string(release.info("entry_points.txt").decode())
+
+    assert dict(points["console_scripts"]) == {"arazzo-machine": "machine.cli.app:main"}
+
+
+def test_the_licence_goes_with_the_code(release: Release) -> None:
+    metadata = message_from_bytes(release.info("METADATA"))
+
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert release.info("licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
+    assert release.sdist["LICENSE"] == (ROOT / "LICENSE").read_bytes()
+
+
+def test_the_sdist_can_be_tested_but_carries_no_machinery_of_ours(release: Release) -> None:
+    top = {PurePosixPath(path).parts[0] for path in release.sdist}
+
+    assert {"machine", "tests", "workflows", "pyproject.toml"} <= top
+    assert top & {".ci", ".github", ".git", ".venv", "dist", "build", "demo"} == set()
+
+
+@pytest.mark.parametrize("folder", ["workflows", "diagrams"])
+def test_a_data_folder_holds_no_python(release: Release, folder: str) -> None:
+    checkout = [path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*.py*")]
+    archive = [path for path in release.sdist if path.startswith(f"{folder}/") and ".py" in PurePosixPath(path).suffix]
+
+    assert checkout == []
+    assert archive == []
