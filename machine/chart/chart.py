@@ -38,7 +38,7 @@ from ..values import MISSING, redact
 from .effects import Call, Effect, Finish
 from .events import CallFailed, Event, Reopened, Replied, Resolved, Started
 from .explain import stop_message
-from .judge import Judgement, context_of
+from .judge import Judgement, context_of, read_value
 from .pacing import poll_delay, retry_after
 from .snapshot import Frame, LedgerEntry, Outcome, Record, Snapshot, Stop
 
@@ -84,7 +84,7 @@ class Chart:
         Outputs of steps that never ran are null, not an error (ambiguity A23).
         """
         context = context_of(self.plan, snapshot)
-        values = {name: render(value, context) for name, value in self.plan.outputs.items()}
+        values = {name: read_value(value, context) for name, value in self.plan.outputs.items()}
         unresolved = tuple(name for name, value in values.items() if value is MISSING or value is None)
         return {name: None if value is MISSING else value for name, value in values.items()}, unresolved
 

@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..errors import BugError
+from ..errors import BugError, RequestError
 from ..expressions.evaluate import Context, RequestView, ResponseView
-from ..expressions.template import render
+from ..expressions.template import Template, render
 from ..plan.model import CallPlan, Plan, Transition
 from ..values import MISSING, contains_secret
 from .events import CallFailed, Event, Replied, Reply, Resolved
 from .snapshot import GuardVerdict, LedgerEntry, Snapshot
 
-__all__ = ["TROUBLED", "Judgement", "context_of"]
+__all__ = ["TROUBLED", "Judgement", "context_of", "read_value"]
 
 TROUBLED = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that say "not now": waited out while polling, within the tolerance."""
@@ -35,6 +35,14 @@ def context_of(plan: Plan, snapshot: Snapshot, steps: Mapping[str, Mapping[str, 
         steps=frame.steps if steps is None else steps,
         sources={name: {"name": name, "url": url} for name, url in plan.source_urls.items()},
     )
+
+
+def read_value(template: Template, context: Context) -> Any:
+    """A template's value, absent where it cannot be written: an answer that arrived is never lost over an output."""
+    try:
+        return render(template, context)
+    except RequestError:
+        return MISSING
 
 
 @dataclass(slots=True)
@@ -81,7 +89,7 @@ class Judgement:
             url=reply.url if reply else None,
             method=self.call.operation.method,
         )
-        values = {name: render(value, self.context) for name, value in self.call.outputs.items()}
+        values = {name: read_value(value, self.context) for name, value in self.call.outputs.items()}
         self.outputs = {name: None if value is MISSING else value for name, value in values.items()}
         if given is not None:
             self.outputs = {**self.outputs, **given}
@@ -108,8 +116,8 @@ class Judgement:
         for name, location, template in self.call.parameters:
             if location in places:
                 key = name.lower() if location == "header" else name
-                places[location][key] = render(template, context)
-        body = render(self.call.body, context) if self.call.body is not None else MISSING
+                places[location][key] = read_value(template, context)
+        body = read_value(self.call.body, context) if self.call.body is not None else MISSING
         return RequestView(headers=places["header"], query=places["query"], path=places["path"], body=body)
 
     # -- guards ----------------------------------------------------------------------------------------------------

@@ -118,7 +118,7 @@ class Runner:
         kept = {**(options or {}), "secrets": {name: one.text for name, one in prepared.references.items()}}
         book = self._open_secrets(kept["secrets"])
         self._check_hosts(plan, kept)
-        run_id = run_id or self._new_id()
+        run_id = run_id or self.new_id()
         run = Run(self.store, run_id, self.store_flag)
         with run.opening():
             stored = self._stored(run_id)
@@ -128,7 +128,7 @@ class Runner:
                 self._begin(run, plan, prepared, settings or Settings(), kept, texts or {}, again=stored is not None)
                 run.drive(self._drive(run, book, fresh=True))
             else:
-                run.take(stored, self._plan_of(stored))
+                run.take(stored, self.plan_of(stored))
                 self._keep_options(run, kept)
                 run.drive(self._go_on(run, book, {}))
         return run
@@ -149,7 +149,7 @@ class Runner:
         run = Run(self.store, run_id, self.store_flag)
         with run.opening():
             stored = self.store.load(run_id)
-            run.take(stored, self._plan_of(stored))
+            run.take(stored, self.plan_of(stored))
             given = {name: one.text for name, one in (references or {}).items()}
             self._keep_options(run, {**(options or {}), "secrets": given})
             if _ready(run.snapshot):
@@ -179,7 +179,7 @@ class Runner:
         run = Run(self.store, run_id, self.store_flag)
         with run.opening():
             stored = self.store.load(run_id)
-            run.take(stored, self._plan_of(stored))
+            run.take(stored, self.plan_of(stored))
             for _ in self._admit_doubt(run):
                 pass
             event = self._resolution(run, choice, dict(outputs or {}))
@@ -189,13 +189,13 @@ class Runner:
     def result(self, run_id: str) -> Result:
         """What a run has come to, without touching it."""
         stored = self.store.load(run_id)
-        chart = Chart(self._plan_of(stored))
+        chart = Chart(self.plan_of(stored))
         held = self.store.held(run_id) is not None
         return Result.of(stored.head, chart, stored.snapshot, held=held, store_flag=self.store_flag)
 
     # -- beginning and going on ------------------------------------------------------------------------------------
 
-    def _new_id(self) -> str:
+    def new_id(self) -> str:
         """Sorts by time; the tail keeps two runs of one second apart."""
         moment = int(self.clock.now())
         alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -208,11 +208,11 @@ class Runner:
         except UsageError:
             return None
 
-    def _plan_of(self, stored: StoredRun) -> Plan:
+    def plan_of(self, stored: StoredRun) -> Plan:
         return Plan.from_json(json.loads(self.store.blob(stored.head.plan_sha256)))
 
     def _same_run(self, stored: StoredRun, plan: Plan, prepared: Prepared) -> None:
-        before = self._plan_of(stored)
+        before = self.plan_of(stored)
         other = ""
         if (before.document_sha256, before.workflow) != (plan.document_sha256, plan.workflow):
             other = f"another document or workflow ({before.workflow} of {before.document})"
@@ -295,7 +295,7 @@ class Runner:
         if run.snapshot.pending is None:
             return
         options = run.head.options
-        transport = self.transport(lambda source: self._base(run.plan, options, source), book, self.clock, self.chance)
+        transport = self.transport(lambda source: self.base(run.plan, options, source), book, self.clock, self.chance)
         try:
             while (call := run.snapshot.pending) is not None:
                 self._wait(call)
@@ -382,9 +382,9 @@ class Runner:
 
     def _check_hosts(self, plan: Plan, options: Mapping[str, Any]) -> None:
         for source in {call.operation.source for call in plan.calls.values()}:
-            self._base(plan, options, source)
+            self.base(plan, options, source)
 
-    def _base(self, plan: Plan, options: Mapping[str, Any], source: str) -> str:
+    def base(self, plan: Plan, options: Mapping[str, Any], source: str) -> str:
         named = {**options.get("servers", {}), **self.servers}
         return base_url(source, plan.servers, named, options.get("allow_hosts", ()))
 

@@ -37,7 +37,7 @@ class Reference:
         if not (self.text == "@prompt" or (kind in ("@env", "@file", "@cmd") and rest)):
             raise UsageError(
                 f"{self.text!r} is not a reference",
-                code="AZM-U040",
+                code="AZM-U044",
                 next="write @env:NAME, @file:PATH, @cmd:LINE or @prompt",
             )
 

@@ -214,7 +214,7 @@ def check_run_id(text: str) -> str:
     if not _RUN_ID.fullmatch(text):
         raise UsageError(
             "this is not a run id",
-            code="AZM-U040",
+            code="AZM-U410",
             seen=repr(text[:40]),
             next="use 1 to 128 letters, digits, '.', '_' or '-', beginning with a letter or a digit",
         )
@@ -241,20 +241,20 @@ def check_sequence(lease: Lease, stored: int, record: Record) -> None:
 def check_pair(lease: Lease, snapshot: Snapshot, record: Record, head: RunHead | None = None) -> None:
     """Refuse values that do not belong together, before any of them is on disk. A head begins an attempt."""
     if snapshot.seq != record.seq:
-        raise BugError(f"a snapshot after {snapshot.seq} events was stored with record {record.seq}", code="AZM-B010")
+        raise BugError(f"a snapshot after {snapshot.seq} events was stored with record {record.seq}", code="AZM-B410")
     if head is None:
         return
     if head.id != lease.run_id:
-        raise BugError(f"a lease of {lease.run_id!r} was used for run {head.id!r}", code="AZM-B011")
+        raise BugError(f"a lease of {lease.run_id!r} was used for run {head.id!r}", code="AZM-B411")
     if record.seq != 1:
-        raise BugError(f"an attempt was begun with record {record.seq}", code="AZM-B013")
+        raise BugError(f"an attempt was begun with record {record.seq}", code="AZM-B413")
 
 
 def check_blobs(blobs: Mapping[str, bytes]) -> None:
     """Refuse content stored under a digest that is not its own."""
     for sha256, content in blobs.items():
         if hashlib.sha256(content).hexdigest() != sha256:
-            raise BugError(f"a blob does not have the digest {sha256}", code="AZM-B012")
+            raise BugError(f"a blob does not have the digest {sha256}", code="AZM-B412")
 
 
 def read_object(text: str) -> dict[str, Any]:
@@ -283,7 +283,7 @@ def choose_run(prefix: str, ids: Iterable[str]) -> str:
     if len(fitting) > 1:
         raise UsageError(
             f"{len(fitting)} runs begin with {prefix!r}",
-            code="AZM-U042",
+            code="AZM-U412",
             seen=_listed(fitting),
             next="give more letters of the id",
         )
@@ -294,7 +294,7 @@ def unknown_run(run_id: str, ids: Iterable[str]) -> UsageError:
     near = difflib.get_close_matches(run_id, list(ids), n=3)
     return UsageError(
         f"there is no run {run_id[:128]!r} in this store",
-        code="AZM-U041",
+        code="AZM-U411",
         next=f"did you mean {_listed(near)}?" if near else "list the runs with: arazzo-machine runs",
     )
 
@@ -308,7 +308,7 @@ def double_intent(run_id: str, number: int) -> StoreError:
 
 
 def unknown_attempt(run_id: str, attempt: int, count: int) -> UsageError:
-    return UsageError(f"run {run_id} has no attempt {attempt}", code="AZM-U043", next=f"it has attempts 1 to {count}")
+    return UsageError(f"run {run_id} has no attempt {attempt}", code="AZM-U413", next=f"it has attempts 1 to {count}")
 
 
 def missing_blob(sha256: str) -> DamageError:

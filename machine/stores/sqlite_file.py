@@ -84,7 +84,7 @@ def open_reading(path: Path, *, missing_folder_is_empty: bool) -> sqlite3.Connec
 
 @contextmanager
 def reported(path: Path) -> Iterator[None]:
-    """Turn every error of SQLite that leaves the block into a StoreError or a DamageError."""
+    """Turn every error of SQLite and of the file system that leaves the block into one of ours."""
     try:
         yield
     except sqlite3.Error as error:
@@ -92,6 +92,10 @@ def reported(path: Path) -> Iterator[None]:
     except UnicodeDecodeError as error:
         # A message that quotes a damaged schema cannot even be made into an exception.
         raise _unreadable(path, "its schema is not text") from error
+    except OSError as error:
+        raise refused(
+            path, f"cannot be used: {error.strerror}", "AZM-T002", "check the rights of its folder"
+        ) from error
 
 
 def refused(path: Path, what: str, code: str, advice: str) -> StoreError:
@@ -127,6 +131,7 @@ def _connect(path: Path | None, options: str) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA cell_size_check = ON")
+        # The first statement that reads the file, so the first that fails when it cannot be read.
         connection.execute("PRAGMA synchronous = FULL")
     except BaseException:
         connection.close()

@@ -29,7 +29,7 @@ def test_what_could_be_misread_as_a_path_or_an_option_is_no_run_id(text: str) ->
     with pytest.raises(UsageError) as error:
         check_run_id(text)
 
-    assert error.value.code == "AZM-U040"
+    assert error.value.code == "AZM-U410"
     assert "\n" not in error.value.seen
     assert len(error.value.seen) < 60
 
@@ -42,7 +42,7 @@ def test_a_prefix_names_the_one_run_it_fits_or_none(ids: set[str], prefix: str) 
     else:
         with pytest.raises(UsageError) as error:
             choose_run(prefix, ids)
-        assert error.value.code == ("AZM-U042" if fitting else "AZM-U041")
+        assert error.value.code == ("AZM-U412" if fitting else "AZM-U411")
 
 
 def test_many_fitting_runs_are_not_all_listed() -> None:

@@ -121,7 +121,7 @@ def test_the_default_folder_is_made_private(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError) as error:
+    with pytest.raises(StoreError) as error, reported(tmp_path):
         open_writing(tmp_path / "file" / "runs.db", create_folder=True)
 
     assert error.value.exit_code == 74
@@ -281,6 +281,19 @@ def test_a_store_on_a_medium_that_cannot_be_written_can_be_read(public_folder: P
 
     assert done.stdout.strip() == shown
     assert [one.name for one in public_folder.iterdir()] == ["runs.db"]
+
+
+@pytest.mark.parametrize("access", ["read", "write"])
+def test_a_store_in_a_folder_that_may_not_be_entered_is_a_store_error(public_folder: Path, access: str) -> None:
+    path = public_folder / "closed" / "runs.db"
+    path.parent.mkdir(mode=0o700)
+    make(path)
+    path.parent.chmod(0)
+    arguments = [sys.executable, "-c", READ_AS_NOBODY, str(path), access]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    path.parent.chmod(0o700)
+
+    assert done.stdout.strip() == "AZM-T002"
 
 
 def test_what_still_stands_in_the_journal_of_such_a_store_is_not_passed_over(public_folder: Path) -> None:

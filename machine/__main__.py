@@ -1,0 +1,5 @@
+"""``python -m machine`` is ``arazzo-machine``."""
+
+from .cli.app import main
+
+main()

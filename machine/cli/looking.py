@@ -1,0 +1,78 @@
+"""``runs`` and ``show``: the verbs that look at a store and change nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from . import options as flags
+from .app import exit_with
+
+__all__ = ["runs", "show"]
+
+
+@click.command()
+@flags.store_option
+@flags.as_json
+def runs(store: Any, as_json: bool) -> None:
+    """List the runs of the store, newest first."""
+    from ..runtime.runner import Runner
+    from .printing import echo_json, say, table
+
+    with flags.open_store(store, read_only=True) as opened:
+        runner = Runner(opened, store_flag=flags.store_flag(store))
+        results = [runner.result(one.head.id) for one in opened.runs()]
+    if as_json:
+        echo_json({"runs": [one.to_json() for one in results]})
+        return
+    if not results:
+        say("no runs yet")
+        return
+    rows = [["RUN", "PHASE", "STATE", "REASON", "STARTED", "CALLS", "WORKFLOW"]]
+    for one in results:
+        rows.append([one.run, one.phase, one.state, one.reason, one.started or "", str(one.calls), one.workflow])
+    for line in table(rows):
+        say(line, err=False)
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--why", is_flag=True, help="Tell guard by guard why it moved.")
+@flags.store_option
+@flags.as_json
+def show(run_id: str, why: bool, store: Any, as_json: bool) -> None:
+    """Show a run: its state, outputs, effects on the other side, and what to do next.
+
+    \b
+    arazzo-machine show 1ng9 --why
+    """
+    from ..runtime.runner import Runner
+    from .printing import echo_json, other_side, say, why_lines
+
+    with flags.open_store(store, read_only=True) as opened:
+        runner = Runner(opened, store_flag=flags.store_flag(store))
+        found = opened.find(run_id)
+        result = runner.result(found)
+        plan = runner.plan_of(opened.load(found))
+        records = opened.history(found) if why else []
+    if as_json:
+        history = {"history": [record.to_json() for record in records]} if why else {}
+        echo_json({**result.to_json(), **history})
+        exit_with(0)
+    say(f"run       {result.run}", err=False)
+    say(f"workflow  {result.workflow} ({result.document})", err=False)
+    say(f"state     {result.state}, phase {result.phase}", err=False)
+    say(f"reason    {result.reason}: {result.message}", err=False)
+    say(f"started   {result.started}" + (f", ended {result.ended}" if result.ended else ""), err=False)
+    say(f"calls     {result.calls}", err=False)
+    for name, value in result.outputs.items():
+        say(f"output    {name}: {value if name not in result.unresolved else 'not known'}", err=False)
+    for line in other_side(result):
+        say(f"effect    {line}", err=False)
+    if result.next.command:
+        say(f"next      {result.next.action}: {result.next.command}", err=False)
+    if why:
+        say("", err=False)
+        for line in why_lines(plan, records):
+            say(line, err=False)

@@ -1,0 +1,160 @@
+"""Flags more than one verb has, and the reading of their values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ..errors import SourceError, UsageError
+
+if TYPE_CHECKING:
+    from ..sources.description import Description
+    from ..stores.sqlite import SqliteStore
+
+__all__ = [
+    "DURATION",
+    "as_json",
+    "bounds",
+    "changes_of",
+    "describe_target",
+    "document",
+    "open_store",
+    "pairs",
+    "reach",
+    "store_flag",
+    "store_option",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Duration(click.ParamType[float]):
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        from ..plan.extension import parse_duration
+
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+DURATION = _Duration()
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+store_option = click.option(
+    "--store", type=click.Path(path_type=Path), help="The file runs are kept in (ARAZZO_MACHINE_STORE)."
+)
+
+
+def document(function: F) -> F:
+    """How a document is found and compiled."""
+    for option in reversed(
+        [
+            click.option("-w", "--workflow", default="", help="The workflow, where the document has several."),
+            click.option("--source", "sources", multiple=True, metavar="NAME=PATH", help="Read a source from PATH."),
+            click.option("--strict", is_flag=True, help="Use no tolerance: the specification to the letter."),
+            click.option(
+                "--unmatched",
+                type=click.Choice(["next", "end", "fail"]),
+                help="What a success does that no action speaks of.",
+            ),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+def reach(function: F) -> F:
+    """Where calls go and what is sent."""
+    for option in reversed(
+        [
+            click.option(
+                "--server", "servers", multiple=True, metavar="[NAME=]URL", help="Call URL; alone: for every source."
+            ),
+            click.option("--allow-host", "allow_hosts", multiple=True, metavar="HOST", help="Allow an inward host."),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+def bounds(function: F) -> F:
+    """What a run is paced with and bounded by."""
+    for option in reversed(
+        [
+            click.option("--poll-interval", type=DURATION, help="Look at this pace, e.g. 10s; 0s is allowed."),
+            click.option("--deadline", type=DURATION, help="Give up after this long [1h]; on resume: from now."),
+            click.option("--visits", type=click.IntRange(1), help="Looks of one polling loop [1000]."),
+            click.option("--calls", type=click.IntRange(1), help="Requests of the run [10000]."),
+            click.option("--transitions", type=click.IntRange(1), help="Transitions of the run [10000]."),
+            click.option("--call-timeout", type=DURATION, help="Longest time for one request [60s]."),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+_BOUNDS = ("poll_interval", "deadline", "visits", "calls", "transitions", "call_timeout")
+
+
+def changes_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings among a verb's values that were given."""
+    return {name: values[name] for name in _BOUNDS if values.get(name) is not None}
+
+
+def pairs(texts: Iterable[str], flag: str) -> dict[str, str]:
+    """``NAME=VALUE`` texts as a mapping; the first ``=`` divides."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, mark, value = text.partition("=")
+        if not mark or not name:
+            raise UsageError(f"{flag} takes NAME=VALUE", code="AZM-U060", seen=text.partition("=")[0][:80])
+        found[name] = value
+    return found
+
+
+def read_servers(texts: Iterable[str], names: Iterable[str]) -> dict[str, str]:
+    """``[NAME=]URL`` texts by source; a URL alone stands for every source."""
+    known = list(names)
+    found: dict[str, str] = {}
+    for text in texts:
+        name, mark, url = text.partition("=")
+        if not mark or "/" in name or ":" in name:
+            found.update(dict.fromkeys(known, text))
+        elif name not in known:
+            raise UsageError(
+                f"--server names a source {name!r} the workflow does not call",
+                code="AZM-U061",
+                next=f"it calls: {', '.join(known)}",
+            )
+        else:
+            found[name] = url
+    return found
+
+
+def describe_target(target: str, sources: Iterable[str]) -> Description:
+    """The document a verb was given, and its sources."""
+    from ..library import load
+
+    try:
+        return load(target, sources=pairs(sources, "--source"))
+    except OSError as error:
+        raise SourceError("the document cannot be read", code="AZM-S021", seen=f"{target}: {error.strerror}") from error
+
+
+def open_store(path: Path | None, *, read_only: bool = False) -> SqliteStore:
+    from ..stores.sqlite import open_store as opened
+
+    return opened(path, read_only=read_only)
+
+
+def store_flag(path: Path | None) -> str:
+    """What has to be added to a command so that it finds the same store."""
+    import shlex
+
+    return f" --store {shlex.quote(str(path))}" if path is not None else ""

@@ -1,0 +1,102 @@
+"""What the verbs say to people: results, errors, tables. Text only; colours are click's and vanish in a pipe.
+
+Everything printed passes ``printable``: no control or bidirectional character of a document, a reply or a path
+reaches a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..diagram.model import printable
+from ..errors import DocumentError, MachineError
+
+if TYPE_CHECKING:
+    from ..chart.snapshot import Record
+    from ..plan.model import Plan
+    from ..runtime.result import Result
+
+__all__ = ["COLOURS", "echo_json", "error_lines", "print_result", "safe_line", "say", "table", "why_lines"]
+
+COLOURS = {"starting": "white", "created": "blue", "polling": "yellow", "ready": "green", "failed": "red"}
+
+
+def say(text: str = "", *, err: bool = True) -> None:
+    """One line; to standard error unless it is a result."""
+    click.echo(safe_line(text), err=err)
+
+
+def safe_line(text: str) -> str:
+    """The text with nothing in it that a terminal obeys; its indentation is ours and stays."""
+    indent = len(text) - len(text.lstrip(" "))
+    return " " * indent + printable(text)
+
+
+def echo_json(value: Any) -> None:
+    """The one object on standard output."""
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def error_lines(error: MachineError) -> Iterator[str]:
+    """An error as a person reads it: each finding on a line, then what to do."""
+    findings = error.findings if isinstance(error, DocumentError) else ()
+    if findings:
+        yield from (printable(str(finding)) for finding in findings)
+    else:
+        yield printable(f"error: {error}")
+    if error.next and not findings:
+        yield safe_line(f"  {error.next}")
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows as aligned columns; the last column is never padded or cut."""
+    shown = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(len(row[number]) for row in shown) for number in range(len(shown[0]) - 1)] if shown else []
+    for row in shown:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        yield "  ".join([*cells, row[-1]]).rstrip()
+
+
+def print_result(result: Result) -> None:
+    """Outputs on standard output; how it ended, what is known of the other side and what to do on standard error."""
+    for name, value in result.outputs.items():
+        if name not in result.unresolved or result.ready:
+            shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            say(f"{name}: {shown}", err=False)
+    if result.ready:
+        return
+    say()
+    say(f"{result.state}: {result.message}")
+    for line in other_side(result):
+        say(f"  {line}")
+    if result.next.command:
+        say(f"  {result.next.action}: {result.next.command}")
+
+
+def other_side(result: Result) -> Iterator[str]:
+    """What may exist, and cost, on the other side."""
+    if not result.effects:
+        return
+    for effect in result.effects:
+        named = f" ({', '.join(f'{key} {value}' for key, value in effect.identity.items())})" if effect.identity else ""
+        if effect.outcome == "applied":
+            yield f"{effect.step} was applied{named}: what it made may still be there, and may be billed"
+        elif effect.outcome == "unknown":
+            yield f"{effect.step} may have been applied: {effect.request}; what it made may be there, and may be billed"
+        else:
+            yield f"{effect.step} was not applied: nothing was created by {effect.request}"
+
+
+def why_lines(plan: Plan, records: Iterable[Record]) -> Iterator[str]:
+    """The history, guard by guard."""
+    from ..runtime.result import timestamp
+
+    for record in records:
+        source, target = plan.state(record.source).name, plan.state(record.target).name
+        yield f"{record.seq:>4}  {timestamp(record.at)}  {record.kind}  {source} -> {target}"
+        for verdict in record.guards:
+            yield f"        {'yes' if verdict.truth else 'no ':<3} {verdict.label}: {verdict.why}"

@@ -1,0 +1,62 @@
+"""A document by path, or a shipped workflow by name -> Description. The one place that opens document files.
+
+Shipped workflows lie beside the package in a checkout and inside it in a wheel. They alone are trusted to say where a
+secret comes from; a document by path never is, wherever it lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from .errors import SourceError, UsageError
+from .sources.description import Description, describe
+
+__all__ = ["load", "shipped"]
+
+_ENDINGS = (".yaml", ".yml", ".json")
+_SUFFIX = ".arazzo.yaml"
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def _folder() -> Path:
+    """Where the shipped documents are: in an installed wheel, else in the checkout this file belongs to."""
+    packed = _PACKAGE / "_library" / "arazzo"
+    return packed if packed.is_dir() else _PACKAGE.parent / "workflows" / "arazzo"
+
+
+def shipped() -> dict[str, Path]:
+    """Name to path of every shipped workflow, by name."""
+    return {path.name.removesuffix(_SUFFIX): path for path in sorted(_folder().glob(f"*{_SUFFIX}"))}
+
+
+def load(target: str | Path, *, sources: Mapping[str, str] | None = None) -> Description:
+    """Read a document and its sources.
+
+    ``target`` is a path when it contains ``/`` or ends in .yaml, .yml or .json, else the name of a shipped workflow.
+    ``sources`` maps source names to paths read instead of the document's own URLs. Raises SourceError for a file that
+    cannot be read, UsageError for a name that is not shipped, DocumentError for a document with errors.
+    """
+    text = str(target)
+    if isinstance(target, Path) or "/" in text or text.endswith(_ENDINGS):
+        if not Path(text).is_file():
+            raise SourceError(
+                "there is no such document", code="AZM-S020", seen=text, next="give the path of an Arazzo document"
+            )
+        return describe(text, read=_read, sources=sources)
+    names = shipped()
+    if text not in names:
+        raise UsageError(
+            f"no workflow called {text!r} is shipped",
+            code="AZM-U032",
+            next=f"shipped: {', '.join(names)}; a file is given as a path, such as ./{text}",
+        )
+    return describe(str(names[text]), read=_read, sources=sources, trusted=True)
+
+
+def _read(name: str) -> bytes:
+    path = Path(name)
+    if not path.is_file():
+        # A device or a pipe could be read for ever; a folder not at all.
+        raise FileNotFoundError(name)
+    return path.read_bytes()
