@@ -33,6 +33,7 @@ __all__ = [
     "check_sequence",
     "choose_run",
     "double_intent",
+    "event_text",
     "missing_blob",
     "new_lease",
     "read_object",
@@ -162,7 +163,7 @@ class Store(Protocol):
         ...
 
     def append(self, lease: Lease, snapshot: Snapshot, record: Record) -> None:
-        """Add a record, put the snapshot in the place of the one before, forget the intent.
+        """Add a record, put the snapshot in the place of the one before, forget intent and kept event.
 
         The stored seq must be the record's minus one, else AZM-T020.
         """
@@ -174,6 +175,14 @@ class Store(Protocol):
 
     def intent(self, run_id: str) -> int:
         """The call marked since the last record; 0 when none was."""
+        ...
+
+    def keep(self, lease: Lease, event: Mapping[str, Any]) -> None:
+        """Write down an event, as JSON, that could not be applied: what was learnt is not lost with the process."""
+        ...
+
+    def kept(self, run_id: str) -> dict[str, Any] | None:
+        """The event kept since the last record; None when none was."""
         ...
 
     def set_options(self, lease: Lease, options: Mapping[str, Any]) -> None:
@@ -270,6 +279,10 @@ def read_object(text: str) -> dict[str, Any]:
 
 def record_text(record: Record) -> str:
     return _compact(record.to_json())
+
+
+def event_text(event: Mapping[str, Any]) -> str:
+    return _compact(dict(event))
 
 
 def choose_run(prefix: str, ids: Iterable[str]) -> str:

@@ -25,6 +25,7 @@ from .base import (
     check_sequence,
     choose_run,
     double_intent,
+    event_text,
     missing_blob,
     new_lease,
     read_object,
@@ -47,6 +48,7 @@ class _Attempt:
     owner: str
     records: list[str] = field(default_factory=list)
     intent: int = 0
+    kept: str = ""
 
 
 class MemoryStore:
@@ -96,7 +98,7 @@ class MemoryStore:
         check_sequence(lease, current.seq, record)
         after, line = snapshot.text(), record_text(record)
         current.records.append(line)
-        current.snapshot, current.seq, current.intent = after, record.seq, 0
+        current.snapshot, current.seq, current.intent, current.kept = after, record.seq, 0, ""
         current.epoch, current.owner = lease.epoch, lease.owner
 
     def mark_intent(self, lease: Lease, call_number: int, at: float) -> None:
@@ -108,6 +110,15 @@ class MemoryStore:
 
     def intent(self, run_id: str) -> int:
         return self._current(run_id).intent
+
+    def keep(self, lease: Lease, event: Mapping[str, Any]) -> None:
+        current = self._writable(lease)
+        current.kept = event_text(event)
+        current.epoch, current.owner = lease.epoch, lease.owner
+
+    def kept(self, run_id: str) -> dict[str, Any] | None:
+        text = self._current(run_id).kept
+        return read_object(text) if text else None
 
     def set_options(self, lease: Lease, options: Mapping[str, Any]) -> None:
         current = self._writable(lease)

@@ -31,6 +31,7 @@ from .base import (
     check_sequence,
     choose_run,
     double_intent,
+    event_text,
     missing_blob,
     new_lease,
     read_object,
@@ -48,7 +49,7 @@ _HEAD = "SELECT id, attempt, head, checksum FROM runs WHERE id = ? ORDER BY atte
 _HEADS = "SELECT id, attempt, head, checksum FROM runs NOT INDEXED"
 _IDS = "SELECT DISTINCT id FROM runs"
 _STATE = (
-    "SELECT run, attempt, seq, epoch, owner, intent, intended_at, snapshot, checksum FROM snapshots "
+    "SELECT run, attempt, seq, epoch, owner, intent, intended_at, kept, snapshot, checksum FROM snapshots "
     "WHERE run = ? ORDER BY attempt DESC LIMIT 1"
 )
 _LAST = "SELECT seq FROM snapshots WHERE run = ? AND attempt = ?"
@@ -57,10 +58,11 @@ _BLOB = "SELECT content FROM blobs WHERE sha256 = ?"
 _ADD_HEAD = "INSERT INTO runs (id, attempt, head, checksum) VALUES (?, ?, ?, ?)"
 _SET_HEAD = "UPDATE runs SET head = ?, checksum = ? WHERE id = ? AND attempt = ?"
 _PUT_STATE = (
-    "INSERT INTO snapshots (run, attempt, seq, epoch, owner, intent, intended_at, snapshot, checksum) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, attempt) DO UPDATE SET seq = excluded.seq, "
+    "INSERT INTO snapshots (run, attempt, seq, epoch, owner, intent, intended_at, kept, snapshot, checksum) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, attempt) DO UPDATE SET seq = excluded.seq, "
     "epoch = excluded.epoch, owner = excluded.owner, intent = excluded.intent, "
-    "intended_at = excluded.intended_at, snapshot = excluded.snapshot, checksum = excluded.checksum"
+    "intended_at = excluded.intended_at, kept = excluded.kept, snapshot = excluded.snapshot, "
+    "checksum = excluded.checksum"
 )
 _ADD_RECORD = "INSERT INTO records (run, attempt, seq, record, checksum) VALUES (?, ?, ?, ?, ?)"
 _PUT_BLOB = (
@@ -82,6 +84,8 @@ class _Current:
     epoch: int
     owner: str
     intent: int
+    intended_at: float
+    kept: str
     snapshot: str
 
     def run_head(self) -> RunHead:
@@ -185,6 +189,18 @@ class SqliteStore:
     def intent(self, run_id: str) -> int:
         with self._reading():
             return self._current(run_id).intent
+
+    def keep(self, lease: Lease, event: Mapping[str, Any]) -> None:
+        text = event_text(event)
+        with self._writing():
+            current = self._current_for(lease)
+            intent = (current.intent, current.intended_at)
+            self._put_state(lease, current.attempt, current.seq, current.snapshot, *intent, text)
+
+    def kept(self, run_id: str) -> dict[str, Any] | None:
+        with self._reading():
+            text = self._current(run_id).kept
+        return read_object(text) if text else None
 
     def set_options(self, lease: Lease, options: Mapping[str, Any]) -> None:
         with self._writing():
@@ -290,10 +306,17 @@ class SqliteStore:
         self._add_record(lease.run_id, attempt, record.seq, record_text(record))
 
     def _put_state(
-        self, lease: Lease, attempt: int, seq: int, snapshot: str, intent: int = 0, intended_at: float = 0.0
+        self,
+        lease: Lease,
+        attempt: int,
+        seq: int,
+        snapshot: str,
+        intent: int = 0,
+        intended_at: float = 0.0,
+        kept: str = "",
     ) -> None:
-        after = _storable(snapshot)
-        row = (lease.run_id, attempt, seq, lease.epoch, lease.owner, intent, float(intended_at), after)
+        texts = (_storable(kept), _storable(snapshot))
+        row = (lease.run_id, attempt, seq, lease.epoch, lease.owner, intent, float(intended_at), *texts)
         self._connection.execute(_PUT_STATE, (*row, _checksum("snapshots", *row)))
 
     def _add_record(self, run_id: str, attempt: int, seq: int, line: str) -> None:
@@ -323,7 +346,7 @@ class SqliteStore:
             if row is None:
                 raise _damaged(run_id, table, "a row is missing")
             _verify(table, row, run_id)
-        _, attempt, seq, epoch, owner, intent, _, snapshot, _ = state
+        _, attempt, seq, epoch, owner, intent, intended_at, kept, snapshot, _ = state
         if not all(type(number) is int for number in (head[1], attempt, seq, epoch, intent)):
             raise _damaged(run_id, "snapshots", "a number is none")
         if head[1] != attempt:
@@ -335,6 +358,8 @@ class SqliteStore:
             epoch=epoch,
             owner=_text(owner),
             intent=intent,
+            intended_at=float(intended_at),
+            kept=_text(kept),
             snapshot=_text(snapshot),
         )
 

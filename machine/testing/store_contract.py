@@ -403,6 +403,25 @@ class StoreContract(ABC):
 
         assert store.intent("run-1") == 0
 
+    # Events that could not be applied.
+
+    def test_a_kept_event_is_there_until_the_next_record_and_leaves_the_intent_alone(self, tmp_path: Path) -> None:
+        store = self.make_store(tmp_path)
+        lease = self.started(store, records=2)
+        store.mark_intent(lease, 7, 12.5)
+        store.keep(lease, {"event": "replied", "at": 1.5})
+        with self.reopen(store) as again:
+            assert again.kept("run-1") == {"event": "replied", "at": 1.5}
+            assert again.intent("run-1") == 7
+            assert again.load("run-1").snapshot == snapshot_at(2)
+            again.append(lease, snapshot_at(3), record_at(3))
+            assert again.kept("run-1") is None
+
+    def test_nothing_is_kept_until_something_is(self, store: Store) -> None:
+        self.started(store)
+
+        assert store.kept("run-1") is None
+
     # All or nothing, and nothing that does not belong together.
 
     @pytest.mark.parametrize(
@@ -463,6 +482,7 @@ def _writes(store: Store, lease: Lease, seq: int) -> list[Callable[[], None]]:
     return [
         lambda: store.append(lease, snapshot_at(seq), record_at(seq)),
         lambda: store.mark_intent(lease, 1, 1.0),
+        lambda: store.keep(lease, {}),
         lambda: store.set_options(lease, {}),
         lambda: store.restart(lease, head_of(), {}, snapshot_at(1), record_at(1)),
     ]

@@ -54,6 +54,7 @@ COLUMNS = {
         "owner": TEXT,
         "intent": NUMBER,
         "intended_at": REAL,
+        "kept": "{0} || ' '",
         "snapshot": "replace({0}, 'unknown', 'applied')",
         "checksum": TEXT,
     },
@@ -205,6 +206,7 @@ def test_a_store_open_for_reading_refuses_every_write(store: SqliteStore) -> Non
             lambda: reader.restart(lease, head_of(), {}, snapshot_at(1), record_at(1)),
             lambda: reader.append(lease, snapshot_at(3), record_at(3)),
             lambda: reader.mark_intent(lease, 1, 1.0),
+            lambda: reader.keep(lease, {}),
             lambda: reader.set_options(lease, {}),
         ]
         for write in writes:
@@ -243,6 +245,7 @@ def test_a_change_in_any_column_is_noticed(path: Path, table: str, column: str, 
 def test_a_value_of_another_type_is_noticed(path: Path, table: str, column: str, value: str) -> None:
     with SqliteStore(path) as store:
         lease = started(store)
+        store.keep(lease, {"event": "replied"})
     change(path, f"UPDATE {table} SET {column} = {value} WHERE rowid = 1")
     with SqliteStore(path) as store:
         with pytest.raises(DamageError):
