@@ -72,9 +72,7 @@ class MachineError(Exception):
 
     exit_code: ClassVar[int] = 70
 
-    def __init__(
-        self, message: str, *, code: str, place: Place | None = None, seen: str = "", next: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, code: str, place: Place | None = None, seen: str = "", next: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.code = code

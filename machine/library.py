@@ -39,11 +39,7 @@ def load(target: str | Path, *, sources: Mapping[str, str] | None = None) -> Des
     """
     text = str(target)
     if isinstance(target, Path) or "/" in text or text.endswith(_ENDINGS):
-        if not Path(text).is_file():
-            raise SourceError(
-                "there is no such document", code="AZM-S020", seen=text, next="give the path of an Arazzo document"
-            )
-        return describe(text, read=_read, sources=sources)
+        return _described(text, sources=sources, trusted=False)
     names = shipped()
     if text not in names:
         raise UsageError(
@@ -51,7 +47,23 @@ def load(target: str | Path, *, sources: Mapping[str, str] | None = None) -> Des
             code="AZM-U032",
             next=f"shipped: {', '.join(names)}; a file is given as a path, such as ./{text}",
         )
-    return describe(str(names[text]), read=_read, sources=sources, trusted=True)
+    return _described(str(names[text]), sources=sources, trusted=True)
+
+
+def _described(path: str, *, sources: Mapping[str, str] | None, trusted: bool) -> Description:
+    try:
+        return describe(path, read=_read, sources=sources, trusted=trusted)
+    except FileNotFoundError as error:
+        raise SourceError(
+            "there is no such document", code="AZM-S020", seen=path, next="give the path of an Arazzo document"
+        ) from error
+    except OSError as error:
+        raise SourceError(
+            f"the document cannot be read: {error.strerror or type(error).__name__}",
+            code="AZM-S021",
+            seen=path,
+            next="give the path of an Arazzo document that can be read",
+        ) from error
 
 
 def _read(name: str) -> bytes:

@@ -95,7 +95,9 @@ class Chart:
             raise IdentityError(
                 "this snapshot was made by another plan", code="AZM-C001", next="use the plan stored with the run"
             )
-        source = snapshot.stopped.source if snapshot.stopped else snapshot.frame.state
+        source = snapshot.frame.state
+        if snapshot.stopped and isinstance(event, (Reopened, Resolved)):
+            source = snapshot.stopped.source
         call = self.plan.calls.get(self._states[source].step)
         judgement = Judgement.of(
             self.plan, snapshot, event, call, sees_request=call is not None and call.step in self._sees_request
@@ -110,17 +112,22 @@ class Chart:
         # A machine that reached a final state ignores every later event, so a new one takes its place.
         if self._machine.is_terminated:
             self._machine = self.machine_class(listeners=self._listeners)
+        if self._states[source].kind == "final":
+            raise self._impossible(source, event)
         machine = self._machine
         machine.current_state_value = source
         try:
             machine.send(f"e_{event.name}", judgement=judgement)
         except TransitionNotAllowed as error:
-            raise UsageError(
-                f"{event.kind} cannot happen in state {self._states[source].name!r}",
-                code="AZM-C002",
-                next="see what can with `arazzo-machine plan`",
-            ) from error
+            raise self._impossible(source, event) from error
         return str(machine.current_state_value)
+
+    def _impossible(self, source: str, event: Event) -> UsageError:
+        return UsageError(
+            f"{event.kind} cannot happen in state {self._states[source].name!r}",
+            code="AZM-C002",
+            next="see what can with `arazzo-machine plan`",
+        )
 
 
 def compile_class(plan: Plan, digest: str) -> type[StateChart[Any]]:
@@ -293,14 +300,16 @@ class _Consequence:
             steps = {**steps, self.judgement.call.step: dict(outputs)}
         visits = dict(frame.visits)
         visits[self.target] = visits.get(self.target, 0) + 1
-        # A retry keeps its budget only within one visit of its step (ambiguity A14).
-        retries = dict(frame.retries) if self.fired.pace == "retry" else {}
-        if self.fired.pace == "retry":
+        # A retry keeps its budget only within one visit of its step (ambiguity A14), which a retry and a tolerated
+        # answer do not end: each would otherwise give back what the other has used up, and neither would ever end.
+        retried, tolerated = self.fired.pace == "retry", self.fired.rule == "tolerance"
+        retries = dict(frame.retries) if retried or tolerated else {}
+        if retried:
             retries[self.fired.id] = retries.get(self.fired.id, 0) + 1
         troubles = frame.troubles
-        if self.fired.rule == "tolerance":
+        if tolerated:
             troubles += 1
-        elif isinstance(self.event, (Replied, CallFailed)):
+        elif isinstance(self.event, (Replied, CallFailed)) and not (retried and self.judgement.trouble()[0]):
             troubles = 0
         return replace(
             frame,
@@ -376,7 +385,7 @@ class _Consequence:
         late = after.deadline is not None and at >= after.deadline
         if call.unsafe and after.deadline is not None and at + delay >= after.deadline:
             return "deadline"
-        if isinstance(self.event, Reopened):
+        if isinstance(self.event, Reopened) and not call.unsafe:
             return ""
         if late:
             return "deadline"

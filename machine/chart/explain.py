@@ -7,7 +7,7 @@ from typing import Any
 
 from ..plan.model import Plan, State
 from ..values import redact
-from .events import CallFailed
+from .events import CallFailed, Replied
 from .judge import Judgement
 from .snapshot import Snapshot
 
@@ -38,7 +38,7 @@ def stop_message(reason: str, plan: Plan, after: Snapshot, judgement: Judgement,
         case "cancelled":
             return f"cancelled in {state.name}"
         case "in_doubt":
-            return f"nobody knows whether {step} was applied: {_doubt(judgement)}"
+            return _doubt(step, judgement)
         case "deadline":
             return f"the deadline passed in {state.name}{_last(judgement)} ({_FLAGS[reason]} gives it more time)"
         case _:
@@ -75,10 +75,17 @@ def _observed(judgement: Judgement) -> str:
     return ", ".join([*shown, *([f"it said {words!r}"] if words else [])]) or _answer(judgement)
 
 
-def _doubt(judgement: Judgement) -> str:
-    if judgement.reply is not None and judgement.reply.status:
-        return _answer(judgement)
-    return judgement.no_answer()
+def _doubt(step: str, judgement: Judgement) -> str:
+    """What is known of a call that is in doubt: now, or from the ledger where nothing was answered now."""
+    if isinstance(judgement.event, CallFailed):
+        return f"nobody knows whether {step} was applied: {judgement.no_answer()}"
+    reply, entry = judgement.reply, judgement.last_entry()
+    status = reply.status if isinstance(judgement.event, Replied) and reply else entry.status if entry else None
+    if status is not None and 200 <= status < 300:
+        lost = reply is not None and reply.form == "undecodable"
+        lacks = "cannot be read" if lost else "was not taken for a success"
+        return f"{step} was applied, but its answer {lacks}: answered {status}"
+    return f"nobody knows whether {step} was applied: " + (f"answered {status}" if status else "no answer is known")
 
 
 def _last(judgement: Judgement) -> str:

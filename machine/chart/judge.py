@@ -162,11 +162,7 @@ class Judgement:
                 used = self.snapshot.frame.retries.get(transition.id, 0)
                 return used < transition.retry_limit, f"{used} of {transition.retry_limit} retries used"
             case "applied":
-                outcome = self.last_outcome()
-                return outcome not in (
-                    "",
-                    "not_applied",
-                ), f"the call's outcome is {outcome or 'that it was never made'}"
+                return self._applied()
             case "not_sent":
                 sent = not (isinstance(self.event, Resolved) and self.event.choice == "not_sent")
                 return not sent, "settled as sent" if sent else "settled as not sent"
@@ -236,14 +232,12 @@ class Judgement:
         if self.snapshot.pending is not None:
             # Only a run whose pending call is known not to have left is taken up while it pends.
             return False, "the call has not left yet"
-        outcome = self.last_outcome() or "not_applied"
-        return outcome != "not_applied", f"the call's outcome is {outcome}"
+        entry = self.last_entry()
+        if entry is None:
+            return False, "the call was never made"
+        return entry.outcome != "not_applied", f"the call's outcome is {entry.outcome}"
 
     # -- the other side --------------------------------------------------------------------------------------------
-
-    def last_outcome(self) -> str:
-        entry = self.last_entry()
-        return entry.outcome if entry else ""
 
     def last_entry(self) -> LedgerEntry | None:
         """What the ledger says of the step's latest unsafe call."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from ..errors import BugError, DamageError, VersionError
+from ..errors import DamageError, VersionError
 from ..values import decode, encode
 from .effects import Call, Effect, effect_from_json
 from .settings import Settings
@@ -187,7 +187,7 @@ class Snapshot:
         try:
             pending = effect_from_json(data["pending"]) if data["pending"] else None
             if pending is not None and not isinstance(pending, Call):
-                raise BugError("only a call can be pending", code="AZM-B001")
+                raise TypeError("only a call can be pending")
             return cls(
                 plan_sha256=data["plan_sha256"],
                 seq=data["seq"],

@@ -6,17 +6,20 @@ Only click is loaded here; each verb loads what it needs when it runs, so that `
 from __future__ import annotations
 
 import importlib
-import json
+import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
-from typing import Any
+from types import FrameType
+from typing import NoReturn, Self
 
 import click
 
-from ..errors import BugError, MachineError, UsageError
+from ..errors import BugError, MachineError, StoreError, UsageError
+from ..runtime.clock import Interrupted
 
-__all__ = ["app", "main"]
+__all__ = ["app", "deaf", "exit_with", "hush", "main"]
 
 _VERBS = {
     "run": "executing",
@@ -29,6 +32,8 @@ _VERBS = {
     "simulate": "simulating",
 }
 """Verb to the module of this folder that holds it."""
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Verbs(click.Group):
@@ -59,30 +64,45 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show it.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show it and exit."
+)
 def app() -> None:
     """Turn an Arazzo workflow into a state machine; run it, kill it, resume it, draw it.
 
     \b
-    arazzo-machine run deploy-inference-endpoint --simulate -i namespace=acme -i name=demo -i repository=gpt2
+    arazzo-machine run deploy-inference-endpoint --simulate \\
+        -i namespace=acme -i name=demo -i repository=gpt2
     arazzo-machine plan deploy-inference-endpoint
     arazzo-machine diagram deploy-inference-endpoint -o machine.svg
+
+    Exit codes: 0 ready, 10 failed, 11 unmatched, 12 out of budget, 13 in doubt, 14 a secret is missing or was refused,
+    64 usage, 65 bad document or data, 70 our bug, 74 a file cannot be read or written, 75 another runner has the run,
+    78 a source, host or credential is missing, 130 and 143 interrupted.
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code. Never prints a traceback."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(_run(given))
+    if arguments is not None:
+        sys.exit(_run(list(arguments)))
+    # What handles signals while a command runs puts this back, so that none disturbs the interpreter's own end.
+    for one in _SIGNALS:
+        signal.signal(one, signal.SIG_IGN)
+    sys.exit(_run(sys.argv[1:]))
 
 
 def _run(arguments: list[str]) -> int:
     as_json = "--json" in arguments
+    _forgive()
+    if not arguments:
+        with app.make_context("arazzo-machine", [], resilient_parsing=True) as context:
+            click.echo(context.get_help(), err=True)
+        return UsageError.exit_code
     try:
-        result = app.main(args=arguments, prog_name="arazzo-machine", standalone_mode=False)
-        code = result if isinstance(result, int) else 0
-        sys.stdout.flush()
-        return code
+        with _Ears() as ears:
+            result = app.main(args=arguments, prog_name="arazzo-machine", standalone_mode=False, obj=ears)
+        return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
@@ -92,14 +112,82 @@ def _run(arguments: list[str]) -> int:
         return _report(UsageError(error.format_message(), code="AZM-U001", next=hint), as_json)
     except MachineError as error:
         return _report(error, as_json)
-    except BrokenPipeError:
-        # Whoever read our output has gone; nothing is wrong with the run.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (KeyboardInterrupt, click.Abort):
+    except Interrupted as stop:
+        _report(_stopped(str(stop)), as_json)
+        return stop.exit_code
+    except click.Abort:
+        _report(_stopped("interrupted"), as_json)
         return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone. A verb that ran something has said so with its own code before this.
+        hush()
+        return 0
+    except OSError as error:
+        hush()
+        named = f"{error.filename}: " if isinstance(error.filename, str) else ""
+        seen = f"{named}{error.strerror or type(error).__name__}"
+        advice = "check the disk, the rights and where the output goes; what was sent is in the journal"
+        return _report(
+            StoreError("something could not be read or written", code="AZM-T084", seen=seen, next=advice), as_json
+        )
     except Exception as error:
         return _report(_bug(error), as_json)
+
+
+class _Ears:
+    """Ends a command at the first signal: until a run is driven, which listens for itself, nothing has to be finished
+    first. Inside the block only; the handlers found are put back."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def __enter__(self) -> Self:
+        self._before = {one: signal.signal(one, self._hear) for one in _SIGNALS}
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        for one, handler in self._before.items():
+            signal.signal(one, handler)
+
+    def _hear(self, signum: int, frame: FrameType | None) -> None:
+        if not self.closed:
+            raise Interrupted(signum)
+
+
+def deaf() -> None:
+    """From now on a signal changes nothing: there is a result, and neither it nor its exit code may be disturbed."""
+    ears = click.get_current_context().find_object(_Ears)
+    if ears is not None:
+        ears.closed = True
+    for one in _SIGNALS:
+        signal.signal(one, signal.SIG_IGN)
+
+
+def _forgive() -> None:
+    """Never fail for a character that the terminal's encoding lacks: it is shown by its number."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def hush() -> None:
+    """Send nowhere what is still to be said on a stream that fails, so that the interpreter's last flush is quiet."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def _stopped(what: str) -> UsageError:
+    return UsageError(
+        f"{what} before there was a result",
+        code="AZM-U002",
+        next="a run that had begun is safe: arazzo-machine resume",
+    )
 
 
 def _bug(error: Exception) -> BugError:
@@ -110,21 +198,25 @@ def _bug(error: Exception) -> BugError:
     return BugError(
         f"this is a bug in arazzo-machine: {type(error).__name__} at {spot}",
         code="AZM-B000",
-        next="please report it; runs are safe, `arazzo-machine resume` goes on",
+        next="please report it; what was sent is in the journal, and `arazzo-machine resume` goes on from there",
     )
 
 
 def _report(error: MachineError, as_json: bool) -> int:
-    if as_json:
-        click.echo(json.dumps({"error": error.to_json()}, ensure_ascii=False))
-    else:
-        from .printing import error_lines
+    from .printing import echo_json, error_lines
 
-        for line in error_lines(error):
-            click.echo(line, err=True)
+    try:
+        if as_json:
+            echo_json({"error": error.to_json()})
+        else:
+            for line in error_lines(error):
+                click.echo(line, err=True)
+    except OSError:
+        hush()
     return error.exit_code
 
 
-def exit_with(code: int) -> Any:
-    """End the verb with this exit code."""
+def exit_with(code: int) -> NoReturn:
+    """End the verb, which has said what it had to say, with this exit code."""
+    deaf()
     raise click.exceptions.Exit(code)

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
-from ..errors import UsageError
+from ..errors import CredentialError, IdentityError, StoreError, UsageError
 from . import options as flags
-from .app import exit_with
+from .app import deaf, exit_with, hush
 
 if TYPE_CHECKING:
     from ..plan.model import Plan
+    from ..runtime.run import Run
     from ..runtime.runner import Runner
+    from ..runtime.secrets import Reference
     from ..stores.sqlite import SqliteStore
+    from .progress import Progress
 
 __all__ = ["resolve", "resume", "run"]
 
+_LISTED = 10
 _SIMULATED_PACE = 0.45
 """Seconds; with its jitter a look never waits longer than half a second."""
 
 _log = click.option(
-    "--log", type=click.Path(allow_dash=True), help="Append one JSON line per record to a file; - is standard error."
+    "--log", type=click.Path(allow_dash=True), help="Append a JSON line per record; - is standard error."
 )
 _quiet = click.option("-q", "--quiet", is_flag=True, help="Say only what money depends on.")
 
@@ -33,13 +37,13 @@ _quiet = click.option("-q", "--quiet", is_flag=True, help="Say only what money d
 @click.command()
 @click.argument("target", metavar="DOCUMENT")
 @flags.document
-@click.option("-i", "--input", "inputs", multiple=True, metavar="NAME=VALUE", help="Literal, @env:VAR, @file:PATH ...")
+@click.option("-i", "--input", "inputs", multiple=True, metavar="NAME=VALUE", help="An input.")
 @click.option("--inputs", "inputs_file", type=click.Path(path_type=Path), help="A YAML or JSON file of inputs.")
-@click.option("--id", "run_id", default="", help="The run's id: the same id never creates twice.")
+@click.option("--id", "run_id", default="", help="The run's id; the same one never creates twice.")
 @flags.reach
 @flags.bounds
-@click.option("--simulate", is_flag=False, flag_value="happy", metavar="[SCENARIO]", help="Against the simulator.")
-@click.option("--profile", default="published", help="The simulator's API profile: published, live or legacy.")
+@click.option("--simulate", is_flag=False, flag_value="happy", metavar="[SCENARIO]", help="Call the simulator.")
+@click.option("--profile", default="published", help="Its API: published, live or legacy.")
 @flags.store_option
 @_log
 @_quiet
@@ -47,11 +51,15 @@ _quiet = click.option("-q", "--quiet", is_flag=True, help="Say only what money d
 def run(target: str, **given: Any) -> None:
     """Run a workflow until it ends.
 
-    DOCUMENT is a path, or the name of a shipped workflow. The exit code says how it ended: 0 ready, 10 failed,
-    11 unmatched, 12 out of budget, 13 in doubt, 14 a secret is needed.
+    DOCUMENT is a path, or the name of a shipped workflow. VALUE is a text, @env:VARIABLE, @file:PATH, @cmd:LINE or
+    @prompt; @@ begins a text with @. A secret is never given as a text.
+
+    The exit code says how it ended: 0 ready, 10 failed, 11 unmatched, 12 out of budget, 13 in doubt, 14 a secret is
+    missing or was refused, 130 or 143 interrupted. After any other than 0 the last line is the command that goes on.
 
     \b
-    arazzo-machine run deploy-inference-endpoint --simulate -i namespace=acme -i name=demo -i repository=gpt2
+    arazzo-machine run deploy-inference-endpoint --simulate \\
+        -i namespace=acme -i name=demo -i repository=gpt2
     """
     from ..chart.settings import Settings
     from ..plan.build import build_plan
@@ -83,7 +91,8 @@ def run(target: str, **given: Any) -> None:
         progress.line(f"warning: {warning}")
     with flags.open_store(given["store"]) as store, _runner(store, given, progress) as runner:
         run_id = given["run_id"] or runner.new_id()
-        with _simulated(runner, run_id, options["simulate"], plan):
+        _same_side(runner, run_id, options["simulate"])
+        with _simulated(store, runner, run_id, options["simulate"], plan):
             if not given["quiet"] and not simulate:
                 _announce_secrets(progress, runner, plan, prepared.references, options)
             started = runner.start(
@@ -94,6 +103,8 @@ def run(target: str, **given: Any) -> None:
                 options=options,
                 texts=description.texts,
             )
+            if started.first is None:
+                progress.taken_up(started)
             _finish(started, progress, given["as_json"])
 
 
@@ -109,13 +120,13 @@ def run(target: str, **given: Any) -> None:
 def resume(run_id: str, **given: Any) -> None:
     """Go on with a run that was interrupted or stopped.
 
-    RUN is an id or the beginning of one; without it, the only resumable run of the store is taken.
+    RUN is an id or the beginning of one; without it, the only resumable run of the store is taken. Inputs cannot
+    change, but where a secret comes from can. A deadline counts from now.
 
     \b
     arazzo-machine resume
     arazzo-machine resume 1ng9 --deadline 30m
     """
-    from ..runtime.secrets import Reference
     from .progress import Progress
 
     with flags.open_store(given["store"]) as store:
@@ -125,39 +136,41 @@ def resume(run_id: str, **given: Any) -> None:
             chosen = store.find(run_id) if run_id else _only_resumable(store, runner)
             stored = store.load(chosen)
             plan = runner.plan_of(stored)
-            references = {name: Reference(text) for name, text in flags.pairs(given["inputs"], "-i").items()}
-            unknown = sorted(set(references) - set(plan.secrets))
-            if unknown:
-                raise UsageError(
-                    f"{unknown[0]!r} is not a secret input of this run",
-                    code="AZM-U062",
-                    next="the other inputs of a run cannot change",
-                )
+            references = _references(plan, flags.pairs(given["inputs"], "-i"))
             options = {
                 "servers": flags.read_servers(given["servers"], plan.servers),
                 "allow_hosts": list(given["allow_hosts"]),
             }
             simulate = stored.head.options.get("simulate")
-            with _simulated(runner, chosen, simulate, plan, renewed=True):
+            with _simulated(store, runner, chosen, simulate, plan, renewed=True):
                 resumed = runner.resume(chosen, changes=flags.changes_of(given), options=options, references=references)
+                progress.taken_up(resumed)
                 _finish(resumed, progress, given["as_json"])
 
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
-@click.option("--not-sent", "not_sent", is_flag=True, help="It never reached the other side: it is sent again.")
-@click.option("--adopt", "adopted", multiple=True, metavar="OUTPUT=VALUE", help="It was applied; its outputs.")
-@click.option("--accept", is_flag=True, help="The stored answer was a success after all.")
+@click.option("--not-sent", "not_sent", is_flag=True, help="It was not applied: send it again.")
+@click.option("--adopt", "adopted", multiple=True, metavar="OUTPUT=VALUE", help="It was applied: an output.")
+@click.option("--accept", is_flag=True, help="The stored answer was a success.")
 @flags.store_option
 @flags.as_json
 def resolve(run_id: str, not_sent: bool, adopted: tuple[str, ...], accept: bool, **given: Any) -> None:
-    """Settle a doubt; sends nothing, and prints the command that goes on.
+    """Say what became of a call nobody knows about.
+
+    Look at the other side first, then choose one: the call was never applied and is sent again (--not-sent), it was
+    applied and these are its outputs (--adopt), or the stored answer was a success after all (--accept). Sends nothing
+    itself; prints the command that goes on.
 
     \b
     arazzo-machine resolve 1ng9 --adopt endpointName=demo
     """
     if sum([not_sent, bool(adopted), accept]) != 1:
-        raise UsageError("choose one of --not-sent, --adopt and --accept", code="AZM-U063")
+        raise UsageError(
+            "choose one of --not-sent, --adopt and --accept",
+            code="AZM-U063",
+            next=f"what is known of the run: arazzo-machine show {run_id}{flags.store_flag(given['store'])}",
+        )
     from .printing import echo_json, print_result
 
     outputs = {name: _plain(value) for name, value in flags.pairs(adopted, "--adopt").items()}
@@ -175,7 +188,7 @@ def resolve(run_id: str, not_sent: bool, adopted: tuple[str, ...], accept: bool,
 
 
 @contextmanager
-def _runner(store: SqliteStore, given: Mapping[str, Any], progress: Any) -> Iterator[Runner]:
+def _runner(store: SqliteStore, given: Mapping[str, Any], progress: Progress | None) -> Iterator[Runner]:
     """A runner whose observers are the progress lines and, where asked for, a log."""
     from ..runtime.clock import Interrupts
     from ..runtime.runner import Runner
@@ -188,17 +201,28 @@ def _runner(store: SqliteStore, given: Mapping[str, Any], progress: Any) -> Iter
 
             observers.append(progress)
             clock = LiveClock(progress)
+            stack.callback(progress.done)
         if given.get("log"):
             from ..runtime.observers import LogObserver
 
             observers.append(LogObserver(stack.enter_context(_log_stream(given["log"]))))
         interrupts = stack.enter_context(Interrupts().caught())
+
+        def ask(name: str) -> str:
+            # Nothing is under way while a person types, so a signal ends that at once.
+            interrupts.waiting = True
+            try:
+                interrupts.check()
+                return _ask(name)
+            finally:
+                interrupts.waiting = False
+
         yield Runner(
             store,
             clock=clock,
             interrupts=interrupts,
             observers=observers,
-            prompt=_ask,
+            prompt=ask,
             store_flag=flags.store_flag(given.get("store")),
         )
 
@@ -211,24 +235,65 @@ def _log_stream(target: str) -> Iterator[TextIO]:
     try:
         stream = open(target, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed below
     except OSError as error:
-        raise UsageError("the log cannot be written", code="AZM-U064", seen=f"{target}: {error.strerror}") from error
-    with stream:
+        raise StoreError(
+            "the log cannot be written",
+            code="AZM-T081",
+            seen=f"{target}: {error.strerror}",
+            next="choose another --log; nothing was sent",
+        ) from error
+    try:
         yield stream
+    finally:
+        # A disk that filled up meanwhile has been reported line by line, and does not change how the run ended.
+        with suppress(OSError):
+            stream.close()
+
+
+def _same_side(runner: Runner, run_id: str, simulate: Mapping[str, str] | None) -> None:
+    """Refuse to go on against the simulator with a run of the real service, or the other way round."""
+    try:
+        before = runner.store.load(run_id).head.options.get("simulate")
+    except UsageError:
+        return
+    if bool(before) != bool(simulate):
+        raise IdentityError(
+            f"run {run_id} was begun {'against the simulator' if before else 'without --simulate'}",
+            code="AZM-C012",
+            next=f"choose another --id, or go on with it: arazzo-machine resume {run_id}{runner.store_flag}",
+        )
 
 
 @contextmanager
 def _simulated(
-    runner: Runner, run_id: str, simulate: Mapping[str, str] | None, plan: Plan, *, renewed: bool = False
+    store: SqliteStore,
+    runner: Runner,
+    run_id: str,
+    simulate: Mapping[str, str] | None,
+    plan: Plan,
+    *,
+    renewed: bool = False,
 ) -> Iterator[None]:
     """Run the simulator for as long as the block lasts; its state is kept beside the store, one file a run."""
     if not simulate:
         yield
         return
+    from ..stores.locks import busy
     from ..testing.server import Simulator
 
-    path = runner.store.path  # type: ignore[attr-defined]
-    folder = path.with_name(path.name + ".simulator")
-    folder.mkdir(mode=0o700, exist_ok=True)
+    other = store.held(run_id)
+    if other is not None:
+        # Its simulator is running too, and a second one would write to the same file.
+        raise busy(run_id, other)
+    folder = store.path.with_name(store.path.name + ".simulator")
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            "the simulator's state cannot be kept",
+            code="AZM-T082",
+            seen=f"{folder}: {error.strerror}",
+            next="name another store with --store",
+        ) from error
     with Simulator(
         simulate["scenario"], simulate["profile"], state_file=folder / f"{run_id}.json", renewed=renewed
     ) as simulator:
@@ -238,36 +303,67 @@ def _simulated(
 
 
 def _inputs(plan: Plan, given: Mapping[str, Any], *, simulated: bool) -> dict[str, Any]:
+    """The inputs of the file, then those of the line over them; a text is fitted to the type the document names."""
     from ..plan.inputs import coerce
-    from ..runtime.secrets import Reference, parse_reference
+    from ..runtime.secrets import Reference
 
     values: dict[str, Any] = dict(_inputs_of_file(given["inputs_file"])) if given["inputs_file"] else {}
     for name, text in flags.pairs(given["inputs"], "-i").items():
-        value = parse_reference(text)
+        value = flags.read_value(name, text)
         values[name] = value if isinstance(value, Reference) else coerce(plan, name, value)
     for name in plan.secrets:
         if name in values and not isinstance(values[name], Reference):
-            raise UsageError(
-                f"{name!r} is a secret: its text does not belong on a command line or in a file of inputs",
-                code="AZM-U065",
-                next=f"give a reference: -i {name}=@env:VARIABLE",
-            )
+            raise _literal(plan, name)
         if simulated and name not in values:
             values[name] = Reference(f"@env:SIMULATED_{name.upper()}")
     return values
 
 
+def _references(plan: Plan, texts: Mapping[str, str]) -> dict[str, Reference]:
+    """What ``resume -i`` may change: where secrets come from."""
+    from ..runtime.secrets import Reference
+
+    found: dict[str, Reference] = {}
+    for name, text in texts.items():
+        if name not in plan.secrets:
+            raise UsageError(
+                f"{name!r} is not a secret input of this run",
+                code="AZM-U062",
+                next="the other inputs of a run cannot change; a new run can have others",
+            )
+        value = flags.read_value(name, text)
+        if not isinstance(value, Reference):
+            raise _literal(plan, name)
+        found[name] = value
+    return found
+
+
+def _literal(plan: Plan, name: str) -> UsageError:
+    origin = next((one.origin for one in plan.inputs if one.name == name and one.origin), "@env:VARIABLE")
+    return UsageError(
+        f"{name!r} is a secret: its text does not belong on a command line or in a file of inputs",
+        code="AZM-U065",
+        next=f"give a reference: -i {name}={origin}",
+    )
+
+
 def _inputs_of_file(path: Path) -> dict[str, Any]:
     from ..document.load import parse
-    from ..runtime.secrets import parse_reference
 
     try:
         value = parse(path.read_bytes(), uri=str(path)).value
     except OSError as error:
-        raise UsageError("the inputs cannot be read", code="AZM-U066", seen=f"{path}: {error.strerror}") from error
+        raise UsageError(
+            "the inputs cannot be read", code="AZM-U066", seen=f"{path}: {error.strerror}", next="check --inputs"
+        ) from error
     if not isinstance(value, dict):
-        raise UsageError("the inputs must be a mapping of names to values", code="AZM-U067", seen=str(path))
-    return {name: parse_reference(one) if isinstance(one, str) else one for name, one in value.items()}
+        raise UsageError(
+            "the inputs must be a mapping of names to values",
+            code="AZM-U067",
+            seen=str(path),
+            next="write one line per input, such as namespace: acme",
+        )
+    return {name: flags.read_value(name, one) if isinstance(one, str) else one for name, one in value.items()}
 
 
 def _plain(text: str) -> Any:
@@ -281,11 +377,20 @@ def _plain(text: str) -> Any:
 
 
 def _ask(name: str) -> str:
-    return str(click.prompt(name, hide_input=True, err=True))
+    """What the person at the terminal types; it is not shown."""
+    from .printing import safe_line
+
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise CredentialError(
+            f"{name!r} is to be asked for, and standard input is no terminal",
+            code="AZM-C022",
+            next=f"give another reference: -i {name}=@env:VARIABLE",
+        )
+    return str(click.prompt(safe_line(name), hide_input=True, err=True))
 
 
 def _announce_secrets(
-    progress: Any, runner: Runner, plan: Plan, references: Mapping[str, Any], options: Mapping[str, Any]
+    progress: Progress, runner: Runner, plan: Plan, references: Mapping[str, Reference], options: Mapping[str, Any]
 ) -> None:
     """Which secret goes to which host: said before anything is sent."""
     from urllib.parse import urlsplit
@@ -299,22 +404,38 @@ def _only_resumable(store: SqliteStore, runner: Runner) -> str:
     """The run a bare ``resume`` means: the only resumable one; else the latest, whose result is shown again."""
     stored = store.runs()
     if not stored:
-        raise UsageError("the store has no runs", code="AZM-U068", next="arazzo-machine run --help")
-    open_runs = [one.head.id for one in stored if runner.result(one.head.id).resumable]
-    if len(open_runs) > 1:
         raise UsageError(
-            f"{len(open_runs)} runs can be resumed", code="AZM-U069", seen=", ".join(open_runs[:10]), next="name one"
+            "the store has no runs",
+            code="AZM-U068",
+            seen=str(store.path),
+            next="begin one: arazzo-machine run --help",
         )
-    return open_runs[0] if open_runs else stored[0].head.id
+    found = [result for result in (runner.result(one.head.id) for one in stored) if result.resumable]
+    if len(found) > 1:
+        listed = [f"{one.run} ({one.state})" for one in found[:_LISTED]]
+        raise UsageError(
+            f"{len(found)} runs can be resumed",
+            code="AZM-U069",
+            seen=", ".join([*listed, *(["..."] if len(found) > _LISTED else [])]),
+            next=f"name one: arazzo-machine resume {found[0].run}{runner.store_flag}",
+        )
+    return found[0].run if found else stored[0].head.id
 
 
-def _finish(run: Any, progress: Any, as_json: bool) -> None:
+def _finish(run: Run, progress: Progress, as_json: bool) -> NoReturn:
+    """Drive the run to its stop, say what it came to, and exit with its code whoever still listens."""
     from .printing import echo_json, print_result
 
     result = run.result()
+    deaf()
     progress.done()
-    if as_json:
-        echo_json(result.to_json())
-    else:
-        print_result(result)
+    for trouble in run.troubles[:1]:
+        progress.line(f"warning: a log or progress line could not be written ({trouble}); the run is not affected")
+    try:
+        if as_json:
+            echo_json(result.to_json())
+        else:
+            print_result(result)
+    except BrokenPipeError:
+        hush()
     exit_with(result.exit_code)

@@ -38,17 +38,20 @@ def runs(store: Any, as_json: bool) -> None:
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
-@click.option("--why", is_flag=True, help="Tell guard by guard why it moved.")
+@click.option("--why", is_flag=True, help="Tell, condition by condition, why it moved.")
 @flags.store_option
 @flags.as_json
 def show(run_id: str, why: bool, store: Any, as_json: bool) -> None:
-    """Show a run: its state, outputs, effects on the other side, and what to do next.
+    """Show one run and what to do about it.
+
+    Its state, its outputs, what it may have left on the other side, and the command that goes on. RUN is an id or the
+    beginning of one.
 
     \b
     arazzo-machine show 1ng9 --why
     """
     from ..runtime.runner import Runner
-    from .printing import echo_json, other_side, say, why_lines
+    from .printing import echo_json, other_side, plain, say, why_lines
 
     with flags.open_store(store, read_only=True) as opened:
         runner = Runner(opened, store_flag=flags.store_flag(store))
@@ -67,7 +70,7 @@ def show(run_id: str, why: bool, store: Any, as_json: bool) -> None:
     say(f"started   {result.started}" + (f", ended {result.ended}" if result.ended else ""), err=False)
     say(f"calls     {result.calls}", err=False)
     for name, value in result.outputs.items():
-        say(f"output    {name}: {value if name not in result.unresolved else 'not known'}", err=False)
+        say(f"output    {name}: {plain(value) if name not in result.unresolved else 'not known'}", err=False)
     for line in other_side(result):
         say(f"effect    {line}", err=False)
     if result.next.command:

@@ -8,22 +8,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..errors import SourceError, UsageError
+from ..errors import UsageError
 
 if TYPE_CHECKING:
+    from ..runtime.secrets import Reference
     from ..sources.description import Description
     from ..stores.sqlite import SqliteStore
 
 __all__ = [
-    "DURATION",
     "as_json",
     "bounds",
     "changes_of",
     "describe_target",
     "document",
+    "duration",
     "open_store",
     "pairs",
     "reach",
+    "read_servers",
+    "read_value",
     "store_flag",
     "store_option",
 ]
@@ -31,23 +34,19 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Duration(click.ParamType[float]):
-    name = "duration"
+def duration(text: str) -> float:
+    """A duration in seconds, as a click type."""
+    from ..plan.extension import parse_duration
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from ..plan.extension import parse_duration
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-DURATION = _Duration()
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
 store_option = click.option(
-    "--store", type=click.Path(path_type=Path), help="The file runs are kept in (ARAZZO_MACHINE_STORE)."
+    "--store", type=click.Path(path_type=Path), help="The file runs are kept in [$ARAZZO_MACHINE_STORE]."
 )
 
 
@@ -55,13 +54,13 @@ def document(function: F) -> F:
     """How a document is found and compiled."""
     for option in reversed(
         [
-            click.option("-w", "--workflow", default="", help="The workflow, where the document has several."),
-            click.option("--source", "sources", multiple=True, metavar="NAME=PATH", help="Read a source from PATH."),
-            click.option("--strict", is_flag=True, help="Use no tolerance: the specification to the letter."),
+            click.option("-w", "--workflow", default="", help="Which workflow of the document."),
+            click.option("--source", "sources", multiple=True, metavar="NAME=PATH", help="Read source NAME from PATH."),
+            click.option("--strict", is_flag=True, help="The specification to the letter."),
             click.option(
                 "--unmatched",
                 type=click.Choice(["next", "end", "fail"]),
-                help="What a success does that no action speaks of.",
+                help="What to do after a success no action speaks of.",
             ),
         ]
     ):
@@ -74,9 +73,11 @@ def reach(function: F) -> F:
     for option in reversed(
         [
             click.option(
-                "--server", "servers", multiple=True, metavar="[NAME=]URL", help="Call URL; alone: for every source."
+                "--server", "servers", multiple=True, metavar="[NAME=]URL", help="Call URL for source NAME, or for all."
             ),
-            click.option("--allow-host", "allow_hosts", multiple=True, metavar="HOST", help="Allow an inward host."),
+            click.option(
+                "--allow-host", "allow_hosts", multiple=True, metavar="HOST", help="Allow a loopback or private host."
+            ),
         ]
     ):
         function = option(function)
@@ -87,12 +88,12 @@ def bounds(function: F) -> F:
     """What a run is paced with and bounded by."""
     for option in reversed(
         [
-            click.option("--poll-interval", type=DURATION, help="Look at this pace, e.g. 10s; 0s is allowed."),
-            click.option("--deadline", type=DURATION, help="Give up after this long [1h]; on resume: from now."),
-            click.option("--visits", type=click.IntRange(1), help="Looks of one polling loop [1000]."),
+            click.option("--poll-interval", type=duration, help="Poll at this pace, e.g. 10s; 0s is allowed."),
+            click.option("--deadline", type=duration, help="Give up after this long, e.g. 30m [1h]."),
+            click.option("--visits", type=click.IntRange(1), help="Polls of one loop [1000]."),
             click.option("--calls", type=click.IntRange(1), help="Requests of the run [10000]."),
             click.option("--transitions", type=click.IntRange(1), help="Transitions of the run [10000]."),
-            click.option("--call-timeout", type=DURATION, help="Longest time for one request [60s]."),
+            click.option("--call-timeout", type=duration, help="Longest time for one request [60s]."),
         ]
     ):
         function = option(function)
@@ -113,9 +114,27 @@ def pairs(texts: Iterable[str], flag: str) -> dict[str, str]:
     for text in texts:
         name, mark, value = text.partition("=")
         if not mark or not name:
-            raise UsageError(f"{flag} takes NAME=VALUE", code="AZM-U060", seen=text.partition("=")[0][:80])
+            # What was typed is not shown: a token may have slipped into the place of the name.
+            raise UsageError(
+                f"{flag} takes NAME=VALUE", code="AZM-U060", next=f"write {flag} NAME=VALUE, without spaces"
+            )
         found[name] = value
     return found
+
+
+def read_value(name: str, text: str) -> Reference | str:
+    """The value of an input as it was typed: a reference where it begins with ``@``, else the text."""
+    from ..runtime.secrets import parse_reference
+
+    try:
+        return parse_reference(text)
+    except UsageError as error:
+        # Its own message would show the text, which may be a token with a stray @ in front.
+        raise UsageError(
+            f"the value of {name!r} begins with @ and is not a reference",
+            code=error.code,
+            next=f"{error.next}; @@ for @",
+        ) from None
 
 
 def read_servers(texts: Iterable[str], names: Iterable[str]) -> dict[str, str]:
@@ -124,6 +143,8 @@ def read_servers(texts: Iterable[str], names: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for text in texts:
         name, mark, url = text.partition("=")
+        if not (url if mark else name):
+            raise UsageError("--server takes a URL", code="AZM-U061", next="write --server [NAME=]https://HOST/PATH")
         if not mark or "/" in name or ":" in name:
             found.update(dict.fromkeys(known, text))
         elif name not in known:
@@ -141,10 +162,7 @@ def describe_target(target: str, sources: Iterable[str]) -> Description:
     """The document a verb was given, and its sources."""
     from ..library import load
 
-    try:
-        return load(target, sources=pairs(sources, "--source"))
-    except OSError as error:
-        raise SourceError("the document cannot be read", code="AZM-S021", seen=f"{target}: {error.strerror}") from error
+    return load(target, sources=pairs(sources, "--source"))
 
 
 def open_store(path: Path | None, *, read_only: bool = False) -> SqliteStore:

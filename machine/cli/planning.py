@@ -16,15 +16,18 @@ if TYPE_CHECKING:
 
 __all__ = ["diagram", "plan"]
 
+_FORMS = {"": "dot", ".dot": "dot", ".gv": "dot", ".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid"}
+
 
 @click.command()
 @click.argument("target", metavar="DOCUMENT")
 @flags.document
 @flags.as_json
 def plan(target: str, workflow: str, sources: tuple[str, ...], as_json: bool, **given: Any) -> None:
-    """Print the machine a workflow compiles to: states, guarded transitions in order, effects, what it needs.
+    """Print the machine a workflow compiles to.
 
-    Without -w every workflow of the document is printed.
+    Its states, its guarded transitions in the order they are tried, the calls that may cost money, and what it needs to
+    run. Sends nothing and needs no inputs. Without -w every workflow of the document is printed.
     """
     from ..plan.build import build_plan
     from .printing import echo_json, say
@@ -106,14 +109,20 @@ def diagram(
 ) -> None:
     """Draw a workflow's machine, or a run on it.
 
+    On standard output without -o. SVG needs Graphviz; DOT and Mermaid need nothing.
+
     \b
     arazzo-machine diagram deploy-inference-endpoint -o machine.svg
     arazzo-machine diagram --run 1ng9 -o run.svg
     """
     from ..diagram import render
 
-    form = form or {".svg": "svg", ".mmd": "mermaid"}.get(output.suffix if output else "", "dot")
+    form = form or _form_of(output)
     records: list[Any] = []
+    if run_id and target:
+        raise UsageError(
+            "name a document or a run, not both", code="AZM-U072", next="a run is drawn from the document it has stored"
+        )
     if run_id:
         from ..runtime.runner import Runner
 
@@ -127,7 +136,9 @@ def diagram(
         description = flags.describe_target(target, sources)
         drawn = build_plan(description, workflow=workflow, unmatched=given["unmatched"], strict=given["strict"])
     else:
-        raise UsageError("name a document, or a run with --run", code="AZM-U070")
+        raise UsageError(
+            "name a document, or a run with --run", code="AZM-U070", next="list the runs with: arazzo-machine runs"
+        )
     text = render(drawn, format="mermaid" if form == "mermaid" else "dot", records=records)
     if form == "svg":
         from ..runtime.layout import render_svg
@@ -145,3 +156,15 @@ def diagram(
             seen=f"{output}: {error.strerror}",
             next="choose another -o",
         ) from error
+
+
+def _form_of(output: Path | None) -> str:
+    """The format a file's ending asks for; a picture of another kind is refused, not written under a wrong name."""
+    ending = output.suffix if output else ""
+    if ending not in _FORMS:
+        raise UsageError(
+            f"no format is known by the ending {ending}",
+            code="AZM-U073",
+            next=f"use one of {', '.join(one for one in _FORMS if one)}, or say --format",
+        )
+    return _FORMS[ending]

@@ -20,7 +20,18 @@ if TYPE_CHECKING:
     from ..plan.model import Plan
     from ..runtime.result import Result
 
-__all__ = ["COLOURS", "echo_json", "error_lines", "print_result", "safe_line", "say", "table", "why_lines"]
+__all__ = [
+    "COLOURS",
+    "echo_json",
+    "error_lines",
+    "other_side",
+    "plain",
+    "print_result",
+    "safe_line",
+    "say",
+    "table",
+    "why_lines",
+]
 
 COLOURS = {"starting": "white", "created": "blue", "polling": "yellow", "ready": "green", "failed": "red"}
 
@@ -37,8 +48,8 @@ def safe_line(text: str) -> str:
 
 
 def echo_json(value: Any) -> None:
-    """The one object on standard output."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    """The one object on standard output, in ASCII: no character of a reply reaches a terminal or trips an encoding."""
+    click.echo(json.dumps(value))
 
 
 def error_lines(error: MachineError) -> Iterator[str]:
@@ -61,12 +72,16 @@ def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join([*cells, row[-1]]).rstrip()
 
 
+def plain(value: Any) -> str:
+    """An output as a person reads it: a text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def print_result(result: Result) -> None:
     """Outputs on standard output; how it ended, what is known of the other side and what to do on standard error."""
     for name, value in result.outputs.items():
         if name not in result.unresolved or result.ready:
-            shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            say(f"{name}: {shown}", err=False)
+            say(f"{name}: {plain(value)}", err=False)
     if result.ready:
         return
     say()
@@ -79,8 +94,6 @@ def print_result(result: Result) -> None:
 
 def other_side(result: Result) -> Iterator[str]:
     """What may exist, and cost, on the other side."""
-    if not result.effects:
-        return
     for effect in result.effects:
         named = f" ({', '.join(f'{key} {value}' for key, value in effect.identity.items())})" if effect.identity else ""
         if effect.outcome == "applied":

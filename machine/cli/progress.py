@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from typing import TextIO
 
 import click
@@ -19,23 +21,31 @@ from .printing import COLOURS, safe_line
 
 __all__ = ["LiveClock", "Progress"]
 
+_NAME = 16
+_NARROWEST = 20
+
 
 class Progress:
-    """A run's observer that tells a person what is happening. ``quiet`` says only what money depends on."""
+    """A run's observer that tells a person what is happening. ``quiet`` says only what money depends on.
+
+    A stream that cannot be written to any more is given up silently: a run never depends on being watched.
+    """
 
     def __init__(self, stream: TextIO | None = None, *, quiet: bool = False, store: str = "") -> None:
-        self._stream = stream or sys.stderr
+        # Standard error is None in a process that was started without one.
+        self._stream: TextIO | None = stream or sys.stderr
         self._quiet = quiet
         self._store = store
-        self._live = self._stream.isatty() and not quiet
-        self._open = ""
-        """The line on the terminal that may still be rewritten."""
+        self._live = self._stream is not None and self._stream.isatty() and not quiet
+        self._open: tuple[str, str] | None = None
+        """The line on the terminal that may still be rewritten: what it says, and how long until the next look."""
+        self._colour = ""
         self._last: tuple[str, str] = ("", "")
 
     def __call__(self, run: Run, record: Record) -> None:
         call = next((effect for effect in record.effects if isinstance(effect, Call)), None)
         if record.kind == "run.started":
-            self._announce(run)
+            self.line(f"run {run.id}, {run.plan.workflow}, deadline {timestamp(run.snapshot.deadline)}")
         if not self._quiet and record.kind in ("call.replied", "call.failed", "run.reopened"):
             self._tell(run, record, call)
         if call is not None and call.kind in UNSAFE:
@@ -43,9 +53,14 @@ class Progress:
             self.line(f"{call.step} sends {call.request.method} {redact(call.request.target)}")
             self.line(f"  if anything goes wrong: arazzo-machine resume {run.id}{self._store}")
 
-    def _announce(self, run: Run) -> None:
-        snapshot = run.snapshot
-        self.line(f"run {run.id}, {run.plan.workflow}, deadline {timestamp(snapshot.deadline)}")
+    def taken_up(self, run: Run) -> None:
+        """Say which stored run is gone on with, before anything of it is done; of a ready one nothing will be."""
+        stop = run.snapshot.stopped
+        state = run.plan.state(run.snapshot.frame.state)
+        if state.phase == "ready":
+            return
+        ending = f", stopped: {stop.reason}" if stop else ""
+        self.line(f"run {run.id}, {run.plan.workflow}, is in {state.name}{ending}")
 
     def _tell(self, run: Run, record: Record, call: Call | None) -> None:
         state = run.plan.state(record.target)
@@ -54,45 +69,62 @@ class Progress:
         outputs = {key: redact(value) for key, value in record.outputs.items() if value is not None}
         seen = ", ".join(f"{name} {value}" for name, value in outputs.items())
         wait = f"next look in {call.delay:g} s" if call is not None and call.delay else ""
-        name = f"{printable(state.name):<16}"
-        name = click.style(name, fg=COLOURS[state.phase]) if self._live else name
-        text = f"{name} {answer:<5} {printable(seen):<44} {wait}".rstrip()
+        text = f"{printable(state.name):<{_NAME}} {printable(answer):<5} {printable(seen):<44}".rstrip()
         same = (state.id, answer) == self._last
         self._last = (state.id, answer)
-        if self._live:
-            self._rewrite(text, keep=not same)
-        else:
-            self.line(text)
+        if not self._live:
+            self.line(f"{text:<67} {wait}".rstrip())
+            return
+        if not same:
+            self._close()
+        self._colour = COLOURS[state.phase]
+        self._open = (text, wait)
+        self._draw()
 
     def line(self, text: str) -> None:
         """A line of its own."""
         self._close()
-        self._stream.write(safe_line(text) + "\n")
-        self._stream.flush()
+        self._write(safe_line(text) + "\n")
 
     def tick(self, seconds: float) -> None:
         """Show how long until the next look, on a terminal."""
-        if self._live and self._open:
-            head = self._open.partition("next look in")[0]
-            self._stream.write(f"\r\x1b[2K{head}next look in {seconds:.0f} s")
-            self._stream.flush()
-
-    def _rewrite(self, text: str, *, keep: bool) -> None:
-        if keep:
-            self._close()
-        self._stream.write(f"\r\x1b[2K{text}" if self._open else text)
-        self._stream.flush()
-        self._open = text
-
-    def _close(self) -> None:
-        if self._open:
-            self._stream.write("\n")
-            self._open = ""
+        if self._open is not None and self._open[1]:
+            self._open = (self._open[0], f"next look in {seconds:.0f} s")
+            self._draw()
 
     def done(self) -> None:
         """Leave the cursor on a line of its own."""
         self._close()
-        self._stream.flush()
+
+    def _draw(self) -> None:
+        """Write the open line over what is there. One that wrapped could not be taken back, so it is cut to fit; how
+        long until the next look is never cut off."""
+        if self._open is None:
+            return
+        text, wait = self._open
+        room = max(self._width() - 1 - len(wait) - bool(wait), _NARROWEST)
+        text = text if len(text) <= room else text[: room - 1] + "\N{HORIZONTAL ELLIPSIS}"
+        self._write(f"\r\x1b[2K{click.style(text[:_NAME], fg=self._colour)}{text[_NAME:]} {wait}".rstrip())
+
+    def _width(self) -> int:
+        try:
+            return os.get_terminal_size(self._stream.fileno()).columns if self._stream else 80
+        except OSError:
+            return 80
+
+    def _close(self) -> None:
+        if self._open is not None:
+            self._open = None
+            self._write("\n")
+
+    def _write(self, text: str) -> None:
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:
+            self._stream, self._live, self._open = None, False, None
 
 
 class LiveClock(SystemClock):
@@ -102,9 +134,8 @@ class LiveClock(SystemClock):
         self._progress = progress
 
     def wait(self, seconds: float, interrupts: Interrupts) -> None:
-        left = seconds
-        while left > 1:
-            super().wait(1, interrupts)
-            left -= 1
-            self._progress.tick(left)
-        super().wait(left, interrupts)
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 1:
+            super().wait(left % 1 or 1, interrupts)
+            self._progress.tick(end - time.monotonic())
+        super().wait(max(left, 0), interrupts)

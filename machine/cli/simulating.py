@@ -7,26 +7,27 @@ from pathlib import Path
 
 import click
 
-from ..errors import UsageError
+from ..errors import StoreError, UsageError
 from .app import exit_with
 
 __all__ = ["simulate"]
 
 
 @click.command()
-@click.argument("service", metavar="SERVICE")
+@click.argument("service", metavar="[SERVICE]", default="hugging-face")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0 takes a free one.")
 @click.option("--scenario", default="happy", help="How it behaves; an unknown name lists what there is.")
-@click.option("--profile", default="published", help="Which API it speaks: published, live or legacy.")
+@click.option("--profile", default="published", help="The API it speaks: published, live or legacy.")
 @click.option("--state", type=click.Path(path_type=Path), help="Keep its state in this file and continue from it.")
 @click.option("--log", type=click.Path(path_type=Path), help="Append one JSON line per request.")
-@click.option("--list", "listing", is_flag=True, help="List the scenarios.")
+@click.option("--list", "listing", is_flag=True, help="List the scenarios and exit.")
 def simulate(
     service: str, port: int, scenario: str, profile: str, state: Path | None, log: Path | None, listing: bool
 ) -> None:
-    """Serve a simulated API on loopback until interrupted; the base URL is printed first.
+    """Serve a simulated API on loopback.
 
-    SERVICE is hugging-face, the Inference Endpoints API.
+    Prints its base URL, for --server, and serves until interrupted. SERVICE is hugging-face, the Inference Endpoints
+    API. GET /_simulator/summary tells what it was asked for.
 
     \b
     arazzo-machine simulate hugging-face --port 8765 --scenario slow-start
@@ -45,6 +46,8 @@ def simulate(
 
     with Interrupts().caught() as interrupts:
         try:
+            if log is not None:
+                log.open("a").close()
             with Simulator(scenario, profile, port=port, state_file=state, log_file=log) as simulator:
                 say(simulator.url, err=False)
                 sys.stdout.flush()
@@ -53,3 +56,10 @@ def simulate(
                 simulator.wait()
         except Interrupted as stop:
             exit_with(stop.exit_code)
+        except OSError as error:
+            raise StoreError(
+                "the simulator's state or log cannot be written",
+                code="AZM-T083",
+                seen=f"{error.filename}: {error.strerror}",
+                next="choose another --state or --log",
+            ) from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from ..errors import Place
@@ -22,15 +23,20 @@ _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,7}")
 """An array index of RFC 6901, 4: no sign, no leading zero."""
 _TOKENS: Final = 101
 """No document is nested deeper than its reader allows, so no longer pointer can be known."""
+_OWN: Final[Mapping[str | int, str]] = MappingProxyType({})
 
 
 class Marks:
-    """Where the entries of one object or list begin, and the same for the containers among them."""
+    """Where the entries of one object or list begin, and the same for the containers among them.
 
-    __slots__ = ("inside", "spots")
+    ``documents`` names the text of those entries that an overlay brought; all others stand in the tree's own.
+    """
 
-    def __init__(self, spots: dict[str, Spot] | list[Spot]) -> None:
+    __slots__ = ("documents", "inside", "spots")
+
+    def __init__(self, spots: dict[str, Spot] | list[Spot], documents: Mapping[str | int, str] = _OWN) -> None:
         self.spots = spots
+        self.documents = documents
         self.inside: dict[str | int, Marks] = {}
 
 
@@ -40,15 +46,22 @@ class Positions(Mapping[str, Spot]):
     Kept as a tree and spelled out only when asked: pointers written in full could take far more room than the text.
     """
 
-    __slots__ = ("_marks", "_root")
+    __slots__ = ("marks", "root")
 
     def __init__(self, root: Spot | None = None, marks: Marks | None = None) -> None:
-        self._root = root
-        self._marks = marks
+        self.root = root
+        self.marks = marks
 
     def __getitem__(self, pointer: str) -> Spot:
+        return self._find(pointer)[0]
+
+    def document(self, pointer: str) -> str:
+        """The document an overlay brought this node from; empty when it stands in the tree's own, or nowhere."""
+        return self._find(pointer)[1] if pointer in self else ""
+
+    def _find(self, pointer: str) -> tuple[Spot, str]:
         head, *tokens = pointer.split("/")
-        spot, marks = self._root, self._marks
+        spot, marks, document = self.root, self.marks, ""
         if head or spot is None:
             raise KeyError(pointer)
         for token in tokens:
@@ -62,13 +75,14 @@ class Positions(Mapping[str, Spot]):
                 found = marks.spots[step] if 0 <= step < len(marks.spots) else None
             if found is None:
                 raise KeyError(pointer)
+            document = marks.documents.get(step, "")
             spot, marks = found, marks.inside.get(step)
-        return spot
+        return spot, document
 
     def __iter__(self) -> Iterator[str]:
-        if self._root is not None:
+        if self.root is not None:
             yield ""
-        waiting = [("", self._marks)] if self._marks else []
+        waiting = [("", self.marks)] if self.marks else []
         while waiting:
             prefix, marks = waiting.pop()
             for step in marks.spots if isinstance(marks.spots, dict) else range(len(marks.spots)):
@@ -78,7 +92,7 @@ class Positions(Mapping[str, Spot]):
                     waiting.append((pointer, inner))
 
     def __len__(self) -> int:
-        count, waiting = int(self._root is not None), [self._marks] if self._marks else []
+        count, waiting = int(self.root is not None), [self.marks] if self.marks else []
         while waiting:
             marks = waiting.pop()
             count += len(marks.spots)
@@ -98,9 +112,13 @@ class Tree:
     """Hex digest of the bytes that were read (of the UTF-8 form of a ``str``)."""
 
     def place(self, pointer: str) -> Place:
-        """The place of a JSON Pointer; line and column are those of its nearest ancestor that has any."""
+        """The place of a JSON Pointer; line and column are those of its nearest ancestor that has any.
+
+        Its document is the overlay's where an overlay brought that ancestor, else the one that was read.
+        """
         near = "/".join(pointer.split("/", _TOKENS)[:_TOKENS])
         while near and near not in self.positions:
             near = near.rpartition("/")[0]
         line, column = self.positions.get(near, (0, 0))
-        return Place(document=self.uri, pointer=pointer, line=line, column=column)
+        brought = self.positions.document(near) if isinstance(self.positions, Positions) else ""
+        return Place(document=brought or self.uri, pointer=pointer, line=line, column=column)

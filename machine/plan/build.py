@@ -25,11 +25,10 @@ Nothing here does I/O; the same document and sources always give the same table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from functools import partial
 
-from ..document.findings import Finding, raise_if_errors
 from ..document.model import Action, Criterion, Document, Step, Workflow
 from ..errors import DocumentError, UsageError
 from ..expressions.criteria import CompiledCriterion
@@ -40,11 +39,10 @@ from .flow import Flow, find_loops
 from .inputs import read_inputs
 from .model import CallPlan, EventName, Notice, Pace, Plan, Policy, State
 from .names import assign_names
+from .problems import Problems
 from .table import Table
 
 __all__ = ["build_plan"]
-
-T = TypeVar("T")
 
 _ANSWER: tuple[EventName, ...] = ("replied", "call_failed")
 
@@ -103,33 +101,13 @@ class _Builder:
         self.workflow = workflow
         self.strict = strict
         self.override = unmatched
-        self.problems: list[Finding] = []
+        self.problems = Problems()
+        self.attempt = self.problems.attempt
         self.notices: list[Notice] = []
         self.table = Table()
         self.entry: dict[str, str] = {}
         self.waiting: dict[str, str] = {}
         self.doubt: dict[str, str] = {}
-
-    def attempt(self, make: Callable[[], T]) -> T | None:
-        """Run one compile rule; a refusal is kept, so that all are reported together."""
-        try:
-            return make()
-        except DocumentError as error:
-            if error.findings:
-                self.problems.extend(error.findings)
-            elif error.place is not None:
-                self.problems.append(
-                    Finding(
-                        code=error.code,
-                        severity="error",
-                        message=error.message + (f" (seen: {error.seen})" if error.seen else ""),
-                        place=error.place,
-                        suggestion=error.next,
-                    )
-                )
-            else:
-                raise
-            return None
 
     # -- the whole ------------------------------------------------------------------------------------------------
 
@@ -144,10 +122,11 @@ class _Builder:
         calls: dict[str, CallPlan] = {}
         extensions: dict[str, StepExtension] = {}
         for step in workflow.steps:
-            own = self.attempt(lambda step=step: StepExtension.read(step.extension, step.place))  # type: ignore[misc]
+            own = self.attempt(partial(StepExtension.read, step.extension, step.place))
             extensions[step.step_id] = own or StepExtension()
             call = self.attempt(
-                lambda step=step: compile_step(  # type: ignore[misc]
+                partial(
+                    compile_step,
                     step,
                     workflow,
                     self.description.sources,
@@ -172,7 +151,8 @@ class _Builder:
             for one in edge.criteria
         ]
         inputs = self.attempt(lambda: read_inputs(workflow, calls, criteria, trusted=self.description.trusted))
-        raise_if_errors(self.problems)
+        self.attempt(partial(_refuse_two_servers, calls))
+        self.problems.report()
 
         flow = find_loops(list(steps), self.success_edges(success), {s for s, c in calls.items() if c.kind == "safe"})
         for step_id, call in calls.items():
@@ -219,7 +199,7 @@ class _Builder:
         """
         own = step.on_success if kind == "success" else step.on_failure
         shared = self.workflow.success_actions if kind == "success" else self.workflow.failure_actions
-        if own and inheritance == "replace":
+        if own is not None and inheritance == "replace":
             shared = ()
         names = {action.name for action in own or ()}
         actions = [*(own or ()), *(action for action in shared if action.name not in names)]
@@ -227,7 +207,7 @@ class _Builder:
             return None
         edges: list[_Edge] = []
         for action in actions:
-            edge = self.attempt(lambda action=action: self.edge(step, action))  # type: ignore[misc]
+            edge = self.attempt(partial(self.edge, step, action))
             if edge is not None:
                 edges.append(edge)
                 if edge.certain and action.type != "retry":
@@ -235,7 +215,7 @@ class _Builder:
         return edges
 
     def edge(self, step: Step, action: Action) -> _Edge:
-        if action.workflow_id:
+        if action.workflow_id and action.type != "end":
             raise DocumentError(
                 f"action {action.name!r} names a workflow, which this release does not compile",
                 code="AZM-P010",
@@ -451,6 +431,21 @@ def _refuse_dependencies(workflow: Workflow) -> None:
         seen=", ".join(workflow.depends_on),
         next="run those workflows first",
     )
+
+
+def _refuse_two_servers(calls: Mapping[str, CallPlan]) -> None:
+    """A server is chosen, shown and allowed per source; a second one would be sent to the address of the first."""
+    first: dict[str, CallPlan] = {}
+    for call in calls.values():
+        known = first.setdefault(call.operation.source, call).operation.server
+        if call.operation.server != known:
+            raise DocumentError(
+                f"step {call.step!r} calls another server of its source, which this release does not compile",
+                code="AZM-P016",
+                place=call.place,
+                seen=f"{call.operation.server} beside {known}",
+                next="describe the other server as a source of its own",
+            )
 
 
 def _wording(criterion: Criterion) -> tuple[str, str, str | None]:

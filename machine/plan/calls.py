@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ..document.findings import Finding
@@ -15,6 +16,7 @@ from ..sources.model import Operation, Source
 from ..sources.openapi import find_operation, find_operation_path
 from .extension import PollExtension, StepExtension
 from .model import CallPlan, EffectKind, Notice, PollPolicy
+from .problems import Problems
 
 __all__ = ["compile_criteria", "compile_outputs", "compile_step", "declared_names"]
 
@@ -48,44 +50,63 @@ def compile_step(
     strict: bool,
     notices: list[Notice],
 ) -> CallPlan:
-    """Raises DocumentError for an operation that is not there, or a value or condition that cannot be read."""
-    operation = _operation(step, sources)
-    _refuse_what_is_not_compiled(step)
+    """Raises DocumentError for an operation that is not there, what is not compiled yet, and every value or condition
+    that cannot be read."""
+    problems = Problems()
     body = step.request_body
+    operation = problems.attempt(lambda: _operation(step, sources))
+    problems.attempt(lambda: _refuse_what_is_not_compiled(step))
+    parameters = problems.each(
+        partial(_parameter, one, declared, notices, strict=strict)
+        for one in _parameters(step.parameters, workflow.parameters)
+    )
+    payload = (
+        problems.attempt(lambda: _template(body.payload, body.place, declared, notices, strict=strict))
+        if body is not None and body.has_payload
+        else None
+    )
+    success = problems.attempt(lambda: compile_criteria(step.success_criteria, minor, notices, strict=strict))
+    outputs = problems.attempt(lambda: compile_outputs(step.outputs, step.place, declared, notices, strict=strict))
+    poll = problems.attempt(lambda: _poll(extension.poll, minor, notices, strict=strict))
+    problems.report()
+    assert operation is not None
     return CallPlan(
         step=step.step_id,
         operation=operation,
         kind=extension.kind or _KIND_OF_METHOD.get(operation.method, "unknown"),
-        parameters=tuple(
-            (one.name, one.location, _template(one.value, one.place, declared, notices, strict=strict))
-            for one in _parameters(step.parameters, workflow.parameters)
-        ),
-        body=_template(body.payload, body.place, declared, notices, strict=strict)
-        if body is not None and body.has_payload
-        else None,
+        parameters=parameters,
+        body=payload,
         content_type=body.content_type if body is not None else "",
-        success=compile_criteria(step.success_criteria, minor, notices, strict=strict),
-        outputs=compile_outputs(step.outputs, step.place, declared, notices, strict=strict),
-        poll=_poll(extension.poll, minor, notices, strict=strict),
+        success=success or (),
+        outputs=outputs or {},
+        poll=poll,
         place=step.place,
     )
+
+
+def _parameter(one: Parameter, declared: Declared, notices: list[Notice], *, strict: bool) -> tuple[str, str, Template]:
+    return one.name, one.location, _template(one.value, one.place, declared, notices, strict=strict)
 
 
 def _refuse_what_is_not_compiled(step: Step) -> None:
     """A field that would be silently dropped would send a request its author did not mean."""
     body = step.request_body
+    problems = Problems()
     for field, present, advice in (
         ("timeout", step.timeout_ms is not None, "use --call-timeout"),
         ("dependsOn", bool(step.depends_on), "put the steps in the order they need"),
         ("requestBody.replacements", body is not None and bool(body.replacements), "write the values in the payload"),
     ):
         if present:
-            raise DocumentError(
-                f"step {step.step_id!r} has {field}, which this release does not compile",
-                code="AZM-P012",
-                place=step.place,
-                next=advice,
+            problems.keep(
+                DocumentError(
+                    f"step {step.step_id!r} has {field}, which this release does not compile",
+                    code="AZM-P012",
+                    place=step.place,
+                    next=advice,
+                )
             )
+    problems.report()
 
 
 def _operation(step: Step, sources: Mapping[str, Source]) -> Operation:
@@ -111,20 +132,33 @@ def compile_criteria(
     criteria: Sequence[Criterion], minor: str, notices: list[Notice], *, strict: bool
 ) -> tuple[CompiledCriterion, ...]:
     """Compile each; what had to be tolerated is noted once per site, or refused when ``strict``."""
-    compiled = []
-    for one in criteria:
-        result = compile_criterion(one, minor=minor)
-        used = [(code, f"{result.text}: {TOLERANCES[code]}") for code in result.tolerances]
-        _note(used, one.place, notices, strict=strict)
-        compiled.append(result)
-    return tuple(compiled)
+    problems = Problems()
+    compiled = problems.each(partial(_criterion, one, minor, notices, strict=strict) for one in criteria)
+    problems.report()
+    return compiled
+
+
+def _criterion(one: Criterion, minor: str, notices: list[Notice], *, strict: bool) -> CompiledCriterion:
+    result = compile_criterion(one, minor=minor)
+    used = [(code, f"{result.text}: {TOLERANCES[code]}") for code in result.tolerances]
+    _note(used, one.place, notices, strict=strict)
+    for note in result.notes:
+        _add(notices, Notice(code="AZM-P022", message=f"{result.text}: {note}", place=one.place))
+    return result
 
 
 def compile_outputs(
     outputs: Mapping[str, Any], place: Place, declared: Declared, notices: list[Notice], *, strict: bool
 ) -> dict[str, Template]:
     """Name to template for the outputs of a step or workflow; a value that is no expression is passed through."""
-    return {name: _template(value, place, declared, notices, strict=strict) for name, value in outputs.items()}
+    problems = Problems()
+    found = {}
+    for name, value in outputs.items():
+        template = problems.attempt(partial(_template, value, place, declared, notices, strict=strict))
+        if template is not None:
+            found[name] = template
+    problems.report()
+    return found
 
 
 def _template(value: Any, place: Place, declared: Declared, notices: list[Notice], *, strict: bool) -> Template:
@@ -138,15 +172,12 @@ def _template(value: Any, place: Place, declared: Declared, notices: list[Notice
                 place=place,
                 next=f"steps: {', '.join(declared.steps)}",
             )
-        if expression.root == "inputs" and declared.inputs and not _declared(expression.name, declared.inputs):
-            notices.append(
-                Notice(code="AZM-P021", message=f"{expression} names an input that is not declared", place=place)
+        if expression.root == "inputs" and expression.name and declared.inputs and not declared.has(expression):
+            _add(
+                notices,
+                Notice(code="AZM-P021", message=f"{expression} names an input that is not declared", place=place),
             )
     return template
-
-
-def _declared(name: str, inputs: frozenset[str]) -> bool:
-    return any(name == one or name.startswith(f"{one}.") for one in inputs)
 
 
 def _note(found: Sequence[tuple[str, str]], place: Place, notices: list[Notice], *, strict: bool) -> None:
@@ -157,9 +188,12 @@ def _note(found: Sequence[tuple[str, str]], place: Place, notices: list[Notice],
         )
         raise DocumentError("a tolerance is needed", code=found[0][0], place=place, findings=findings)
     for code, why in found:
-        notice = Notice(code=code, message=why, place=place)
-        if notice not in notices:
-            notices.append(notice)
+        _add(notices, Notice(code=code, message=why, place=place))
+
+
+def _add(notices: list[Notice], notice: Notice) -> None:
+    if notice not in notices:
+        notices.append(notice)
 
 
 def _poll(extension: PollExtension | None, minor: str, notices: list[Notice], *, strict: bool) -> PollPolicy:

@@ -7,6 +7,7 @@ untrusted as the rest of the document: every field is checked, unknown ones are 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -14,10 +15,14 @@ from typing import Any, TypeVar, cast
 from ..document.model import Criterion
 from ..errors import DocumentError, Place
 from .model import EffectKind, Policy
+from .problems import Problems
 
 __all__ = ["InputExtension", "PollExtension", "StepExtension", "WorkflowExtension", "parse_duration"]
 
 T = TypeVar("T")
+
+_DURATION = re.compile(r"([0-9]+(\.[0-9]+)?[a-zµμ]+)+")
+"""The whole text: the parser behind it reads over what stands between two parts."""
 
 
 def parse_duration(value: Any) -> float:
@@ -25,14 +30,19 @@ def parse_duration(value: Any) -> float:
     if isinstance(value, bool):
         raise ValueError("a duration is a number of seconds or a text such as 30s")
     if isinstance(value, (int, float)) or (isinstance(value, str) and value.replace(".", "", 1).isdigit()):
-        seconds = float(value)
-    elif isinstance(value, str):
+        try:
+            seconds = float(value)
+        except (ValueError, OverflowError) as error:
+            raise ValueError("a duration is a number of seconds or a text such as 30s") from error
+    elif isinstance(value, str) and _DURATION.fullmatch(value):
         import durationpy
 
         try:
             seconds = durationpy.from_str(value).total_seconds()
         except (durationpy.DurationError, ValueError, OverflowError) as error:
             raise ValueError(f"{value!r} is not a duration such as 30s, 5m or 1h30m") from error
+    elif isinstance(value, str):
+        raise ValueError(f"{value!r} is not a duration such as 30s, 5m or 1h30m")
     else:
         raise ValueError("a duration is a number of seconds or a text such as 30s")
     if not math.isfinite(seconds) or seconds < 0:
@@ -91,6 +101,7 @@ class _Fields:
     def __init__(self, data: Any, place: Place, where: str) -> None:
         self.place = place
         self.where = where
+        self.problems = Problems()
         if not isinstance(data, Mapping):
             raise self.error("an object is expected", data)
         self.left = dict(data)
@@ -107,12 +118,16 @@ class _Fields:
         try:
             return read(value)
         except ValueError as error:
-            raise self.error(f"{name}: {error}", value) from error
+            self.problems.keep(self.error(f"{name}: {error}", value))
+        except DocumentError as error:
+            self.problems.keep(error)
+        return default
 
     def done(self) -> None:
-        if self.left:
-            name = sorted(self.left)[0]
-            raise self.error(f"there is no field {name!r}", self.left[name])
+        """Raise for everything that could not be read, and for what is left over."""
+        for name, value in self.left.items():
+            self.problems.keep(self.error(f"there is no field {name!r}", value))
+        self.problems.report()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,12 +230,13 @@ def _read_poll(data: Any, place: Place) -> PollExtension:
     return result
 
 
-def _read_effect(data: Any, place: Place) -> EffectKind:
+def _read_effect(data: Any, place: Place) -> EffectKind | None:
+    """The kind of effect; None leaves it to the method."""
     fields = _Fields(data, place, "x-machine.effect")
-    kind = fields.take("kind", _one_of("safe", "idempotent", "create", "unknown"), "unknown")
+    kind = fields.take("kind", _one_of("safe", "idempotent", "create", "unknown"), None)
     fields.take("onDoubt", _one_of("hold"), "hold")
     fields.done()
-    return cast("EffectKind", kind)
+    return cast("EffectKind | None", kind)
 
 
 def _read_criteria(data: Any, place: Place) -> tuple[Criterion, ...]:

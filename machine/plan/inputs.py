@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 from ..document.model import Workflow
 from ..errors import DocumentError, InputError, Place
 from ..expressions.criteria import CompiledCriterion
+from ..expressions.evaluate import resolve_name
 from ..expressions.template import references
 from ..values import SecretRef, contains_secret
 from .extension import InputExtension
 from .model import CallPlan, InputPlan, Plan
+from .problems import Problems
 
 __all__ = ["check_inputs", "coerce", "read_inputs"]
 
@@ -47,14 +50,16 @@ def read_inputs(
     properties = schema.get("properties")
     declared = properties if isinstance(properties, Mapping) else {}
     required = schema.get("required")
-    wanted = set(required) if isinstance(required, list) else set()
-    placed = _flowing_into_credentials(calls)
+    wanted = {name for name in required if isinstance(name, str)} if isinstance(required, list) else set()
+    placed = _flowing_into_credentials(calls, declared)
+    problems = Problems()
     names = [*declared, *(name for name in sorted(wanted | set(placed)) if name not in declared)]
     found = []
     for name in names:
         one = declared.get(name)
         one = one if isinstance(one, Mapping) else {}
-        extension = InputExtension.read(one.get("x-machine", {}), workflow.place)
+        extension = problems.attempt(partial(InputExtension.read, one.get("x-machine", {}), workflow.place))
+        extension = extension or InputExtension()
         why = _why_secret(name, one, placed)
         if extension.secret is not None:
             why = "x-machine.secret" if extension.secret else ""
@@ -73,7 +78,9 @@ def read_inputs(
     own = [
         (call.place, one) for call in calls.values() for one in (*call.success, *(call.poll.wait if call.poll else ()))
     ]
-    _refuse_guards_on({one.name for one in found if one.secret}, [*own, *criteria])
+    secrets = {one.name for one in found if one.secret}
+    problems.each(partial(_refuse_guard_on, secrets, place, criterion) for place, criterion in [*own, *criteria])
+    problems.report()
     return tuple(found)
 
 
@@ -85,14 +92,14 @@ def _why_secret(name: str, schema: Mapping[str, Any], placed: Mapping[str, str])
     if name in placed:
         return placed[name]
     words = [word.lower() for word in _WORDS.findall(name)]
-    if schema.get("type", "string") == "string" and not _HARMLESS_WORDS & set(words):
+    if "string" in _kinds(schema.get("type", "string")) and not _HARMLESS_WORDS & set(words):
         hit = _SECRET_WORDS & set(words) or {" ".join(pair) for pair in _SECRET_PAIRS & set(pairwise(words))}
         if hit:
             return f"its name says {sorted(hit)[0]}"
     return ""
 
 
-def _flowing_into_credentials(calls: Mapping[str, CallPlan]) -> dict[str, str]:
+def _flowing_into_credentials(calls: Mapping[str, CallPlan], declared: Collection[str]) -> dict[str, str]:
     """Input name to the credential position it reaches: a header that authenticates, or what a scheme names."""
     found: dict[str, str] = {}
     for call in calls.values():
@@ -101,22 +108,25 @@ def _flowing_into_credentials(calls: Mapping[str, CallPlan]) -> dict[str, str]:
             spot = (location, name.lower())
             if spot in schemes or (location == "header" and name.lower() in _CREDENTIAL_HEADERS):
                 for expression in references(template):
-                    if expression.root == "inputs":
-                        found.setdefault(expression.name, f"flows into {location} {name} of {call.step}")
+                    if expression.root == "inputs" and expression.name:
+                        known = resolve_name(expression.name, declared)
+                        found.setdefault(
+                            known[0] if known else expression.name, f"flows into {location} {name} of {call.step}"
+                        )
     return found
 
 
-def _refuse_guards_on(secrets: Set[str], criteria: Iterable[tuple[Place, CompiledCriterion]]) -> None:
-    for place, criterion in criteria:
-        for expression in criterion.compared():
-            if expression.root == "inputs" and expression.name in secrets:
-                raise DocumentError(
-                    f"a guard tests the secret input {expression.name!r}",
-                    code="AZM-P030",
-                    place=place,
-                    seen=criterion.label,
-                    next="test something else; only == null and != null are allowed on a secret",
-                )
+def _refuse_guard_on(secrets: Set[str], place: Place, criterion: CompiledCriterion) -> None:
+    for expression in criterion.compared():
+        known = resolve_name(expression.name, secrets) if expression.root == "inputs" else None
+        if known:
+            raise DocumentError(
+                f"a guard tests the secret input {known[0]!r}",
+                code="AZM-P030",
+                place=place,
+                seen=criterion.label,
+                next="test something else; only == null and != null are allowed on a secret",
+            )
 
 
 # -- values ------------------------------------------------------------------------------------------------------------
@@ -125,13 +135,14 @@ def _refuse_guards_on(secrets: Set[str], criteria: Iterable[tuple[Place, Compile
 def coerce(plan: Plan, name: str, text: str) -> Any:
     """A command-line text as the value the input's schema asks for. Raises InputError when it cannot be one."""
     schema = next((one.schema for one in plan.inputs if one.name == name), {})
-    kinds = schema.get("type", "string")
-    kinds = kinds if isinstance(kinds, list) else [kinds]
+    kinds = _kinds(schema.get("type", "string"))
     if "string" in kinds:
         return text
     try:
         value = json.loads(text)
+        json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError):
+        # No JSON, or what only Python's parser takes for it: NaN, an infinity, or a number that overflows into one.
         value = text
     if "null" in kinds and value is None:
         return None
@@ -151,7 +162,7 @@ def check_inputs(plan: Plan, given: Mapping[str, Any]) -> tuple[dict[str, Any], 
     secret = set(plan.secrets)
     for one in plan.inputs:
         if one.name not in values and "default" in one.schema:
-            values[one.name] = one.schema["default"]
+            values[one.name] = _with_defaults(one.schema["default"], one.schema)
         elif one.name in values:
             values[one.name] = _with_defaults(values[one.name], one.schema)
     missing = [one.name for one in plan.inputs if one.required and one.name not in values]
@@ -188,7 +199,7 @@ def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
             if name in filled:
                 filled[name] = _with_defaults(filled[name], one)
             elif "default" in one:
-                filled[name] = one["default"]
+                filled[name] = _with_defaults(one["default"], one)
     return filled
 
 
@@ -199,19 +210,14 @@ _SIMPLE_KEYS = frozenset(
 
 
 def _misfits(plan: Plan, values: Mapping[str, Any]) -> Iterable[str]:
-    simple = set(plan.input_schema) <= {"type", "required", "properties", "description", "title"}
-    for one in plan.inputs:
-        keys = {key for key in one.schema if not key.startswith("x-")}
-        simple = simple and keys <= _SIMPLE_KEYS
-    if not simple:
+    if not _is_simple(plan):
         yield from _misfits_by_jsonschema(plan, values)
         return
     for one in plan.inputs:
         value = values.get(one.name)
         if one.name not in values or isinstance(value, SecretRef):
             continue
-        kinds = one.schema.get("type")
-        kinds = kinds if isinstance(kinds, list) else [kinds] if kinds else []
+        kinds = _kinds(one.schema.get("type", []))
         if kinds and not any(_is_of(value, kind) for kind in kinds):
             yield f"input {one.name!r} must be {' or '.join(map(str, kinds))}, not {_shown(value)}"
         elif "enum" in one.schema and not any(_same(value, item) for item in one.schema["enum"]):
@@ -220,6 +226,40 @@ def _misfits(plan: Plan, values: Mapping[str, Any]) -> Iterable[str]:
             yield f"input {one.name!r} must be {_shown(one.schema['const'])}"
         elif isinstance(value, str):
             yield from _misfits_of_text(one, value)
+
+
+def _is_simple(plan: Plan) -> bool:
+    """Whether our own table knows every keyword of the schema and what stands under it."""
+    if plan.input_schema.get("type", "object") != "object":
+        return False
+    if not set(plan.input_schema) <= {"type", "required", "properties", "description", "title"}:
+        return False
+    properties = plan.input_schema.get("properties", {})
+    if not isinstance(properties, Mapping) or not all(isinstance(one, Mapping) for one in properties.values()):
+        return False
+    return all(_is_simple_schema(one.schema) for one in plan.inputs)
+
+
+def _is_simple_schema(schema: Mapping[str, Any]) -> bool:
+    if not {key for key in schema if not key.startswith("x-")} <= _SIMPLE_KEYS:
+        return False
+    kinds = _kinds(schema.get("type", ["string"]))
+    choices = [*_kinds(schema.get("enum", [])), schema.get("const")]
+    return (
+        bool(kinds)
+        and all(isinstance(kind, str) and kind in _KINDS for kind in kinds)
+        and isinstance(schema.get("enum", []), list)
+        and not any(isinstance(choice, (list, dict)) for choice in choices)
+        and all(type(schema.get(bound, 0)) is int for bound in ("minLength", "maxLength"))
+        and _is_pattern(schema.get("pattern", ""))
+    )
+
+
+def _is_pattern(text: Any) -> bool:
+    try:
+        return isinstance(text, str) and bool(re.compile(text))
+    except (re.error, OverflowError, RecursionError):
+        return False
 
 
 def _misfits_of_text(one: InputPlan, value: str) -> Iterable[str]:
@@ -254,6 +294,14 @@ def _misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any]) -> Iterable[st
             continue
         path = "/".join(map(str, misfit.absolute_path))
         yield f"input {path!r}: {misfit.message[:200]}" if path else misfit.message[:200]
+
+
+_KINDS = frozenset({"string", "boolean", "null", "number", "integer", "array", "object"})
+
+
+def _kinds(value: Any) -> list[Any]:
+    """The keyword ``type`` as a list: one type, or several of which one must fit."""
+    return value if isinstance(value, list) else [value]
 
 
 def _is_of(value: Any, kind: Any) -> bool:

@@ -1,7 +1,7 @@
 """Which word each state of a plan is shown by. Names are data: nothing is ever looked up by them.
 
-A state entered by one named ``goto`` action is named after that action, otherwise after the step it calls; a waiting
-state is ``polling``; doubt is ``in_doubt``; ends carry their action's name. ``x-machine.state`` overrides. Where two
+A state entered by one named ``goto`` action, and not just by being next, is named after that action, otherwise after
+the step it calls; a waiting state is ``polling``; doubt is ``in_doubt``; ends carry their action's name. ``x-machine.state`` overrides. Where two
 states would share a name, the step's name is used; where that is taken too, a word in brackets tells them apart.
 """
 
@@ -51,9 +51,7 @@ def _wish(
         return overrides[state.step]
     if state is states[0]:
         return state.step
-    gotos = {
-        one.label
-        for one in transitions
-        if one.target == state.id and one.rule == "action" and one.source != state.id and "replied" in one.on
-    }
-    return gotos.pop() if len(gotos) == 1 else state.step
+    entering = [one for one in transitions if one.target == state.id and one.source != state.id and "replied" in one.on]
+    gotos = {one.label for one in entering if one.rule == "action"}
+    follows = any(one.rule == "next" for one in entering)
+    return gotos.pop() if len(gotos) == 1 and not follows else state.step

@@ -7,35 +7,49 @@ operator names them, because a document from elsewhere could otherwise aim a cal
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from ..errors import HostError
 
-__all__ = ["base_url", "is_loopback"]
+__all__ = ["base_url", "check_secrecy", "is_loopback"]
+
+_URL = re.compile(r"[!$%&'()*+,\-./0-9:;=@A-Z\[\]_a-z~]+")
+"""RFC 3986 without query and fragment (Server Object: a URL that paths are appended to). Of anything else, such as a
+backslash or a line end, one reader of URLs makes another host than the next."""
 
 
 def base_url(source: str, described: Mapping[str, str], named: Mapping[str, str], allowed: Collection[str]) -> str:
     """The base URL of a source without a trailing slash.
 
     ``described`` comes from the description, ``named`` from the operator, ``allowed`` lists extra hosts. Raises
-    HostError AZM-C030 for a URL that is not absolute http(s), AZM-C031 for an inward host nobody named.
+    HostError AZM-C030 for a URL that is not absolute http(s), AZM-C031 for an inward host nobody named, AZM-C033 for a
+    URL with a name or password in it.
     """
-    url = named.get(source) or described.get(source, "")
+    chosen = named.get(source)
+    url = chosen or described.get(source, "")
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").rstrip(".").lower()
         parts.port  # noqa: B018 - reading it checks it
     except ValueError:
         parts, host = urlsplit(""), ""
-    if parts.scheme not in ("http", "https") or not host or "{" in url:
+    if "@" in parts.netloc:
+        raise HostError(
+            f"source {source!r} has a name or password in its server URL",
+            code="AZM-C033",
+            seen=host,
+            next="give the credential as a secret input",
+        )
+    if parts.scheme not in ("http", "https") or not host or not _URL.fullmatch(url):
         raise HostError(
             f"source {source!r} does not say which server to call",
             code="AZM-C030",
             seen=url[:200],
             next=f"name it: --server {source}=https://HOST/PATH",
         )
-    if source not in named and host not in allowed and _is_inward(host):
+    if not chosen and host not in allowed and _is_inward(host):
         raise HostError(
             f"source {source!r} would call {host}, which is not a public host",
             code="AZM-C031",
@@ -43,6 +57,14 @@ def base_url(source: str, described: Mapping[str, str], named: Mapping[str, str]
             next=f"name it: --server {source}={url} or --allow-host {host}",
         )
     return url.rstrip("/")
+
+
+def check_secrecy(base: str, step: str) -> None:
+    """Refuse to send a secret where others could read it: HostError AZM-C032 for plain http to another machine."""
+    if urlsplit(base).scheme != "https" and not is_loopback(base):
+        raise HostError(
+            f"{step} would send a secret over plain http", code="AZM-C032", seen=base, next="use an https server"
+        )
 
 
 def is_loopback(url: str) -> bool:

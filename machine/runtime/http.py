@@ -10,10 +10,14 @@ defaults send a credential where nobody said. Nothing is retried here; the machi
 
 from __future__ import annotations
 
+import http.client
 import json
+import logging
+import math
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any, Literal, cast
 
 import requests
@@ -24,12 +28,11 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from ..chart.effects import Call
 from ..chart.events import CallFailed, Replied, Reply
-from ..errors import HostError
 from ..plan.model import UNSAFE
-from ..sources.model import is_json_type
-from ..values import MISSING, contains_secret
+from ..sources.model import Request, is_json_type
+from ..values import MISSING, contains_secret, join_text
 from .clock import Clock
-from .hosts import is_loopback
+from .hosts import check_secrecy
 from .secrets import SecretBook
 
 __all__ = ["Transport"]
@@ -44,16 +47,17 @@ Cause = Literal[
 
 
 class _Wire:
-    """What the sockets of one call report: how long they may take, and whether anything left."""
+    """What the sockets of one call are told and report: how long they may take, how far they came."""
 
     def __init__(self) -> None:
         self.end = 0.0
-        self.sent = False
+        self.tried = False
         self.connected = False
+        self.sent = False
 
     def begin(self, seconds: float) -> None:
         self.end = time.monotonic() + seconds
-        self.sent = self.connected = False
+        self.tried = self.connected = self.sent = False
 
     def left(self) -> float:
         left = self.end - time.monotonic()
@@ -75,6 +79,15 @@ class _TimedSocket:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
+    @property
+    def _io_refs(self) -> int:
+        """Counted on the socket itself: closing it has to wait for the file an answer is read from."""
+        return cast("int", self._sock._io_refs)
+
+    @_io_refs.setter
+    def _io_refs(self, count: int) -> None:
+        self._sock._io_refs = count
+
     def settimeout(self, seconds: float | None) -> None:
         """Ignored: the time left of the call is set before every read and write."""
 
@@ -93,15 +106,50 @@ class _TimedSocket:
         return socket.socket.makefile(cast("socket.socket", self), *args, **kwargs)
 
 
+class _Head:
+    """The lines of an answer's head. http.client takes the end of the stream for the end of the head."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._begun = False
+
+    def readline(self, limit: int = -1) -> bytes:
+        line = cast("bytes", self._file.readline(limit))
+        if self._begun and not line.endswith(b"\n") and len(line) != limit:
+            raise http.client.IncompleteRead(line)
+        self._begun = True
+        return line
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Answer(http.client.HTTPResponse):
+    def begin(self) -> None:
+        file = self.fp
+        self.fp = cast("Any", _Head(file))
+        try:
+            super().begin()
+        finally:
+            if self.fp is not None:
+                self.fp = file
+
+
 def _pool_classes(wire: _Wire) -> dict[str, type[HTTPConnectionPool]]:
     class Plain(HTTPConnection):
+        response_class = _Answer
+
         def connect(self) -> None:
+            wire.tried = True
             super().connect()
             self.sock = cast("socket.socket", _TimedSocket(self.sock, wire))
             wire.connected = True
 
     class Secure(HTTPSConnection):
+        response_class = _Answer
+
         def connect(self) -> None:
+            wire.tried = True
             super().connect()
             self.sock = cast("socket.socket", _TimedSocket(self.sock, wire))
             wire.connected = True
@@ -125,6 +173,13 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = _pool_classes(self._wire)
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Nowhere. Even when told not to follow, requests would read the whole answer to prepare for it, unbounded,
+        and fail on a Location that is no URL."""
+        return None
+
+
 class Transport:
     """Performs calls, one at a time. ``base`` gives a source's base URL; ``largest`` bounds a reply in bytes."""
 
@@ -145,7 +200,7 @@ class Transport:
         self._largest = largest
         self._connect_timeout = connect_timeout
         self._wire = _Wire()
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(_NO_COOKIES)
         for scheme in ("http://", "https://"):
@@ -158,14 +213,18 @@ class Transport:
         """Send one request and read its answer whole, within ``timeout`` seconds.
 
         Never raises for what the network or the other side does. Raises HostError for a host that is not allowed,
-        RequestError for a secret that cannot stand where it should, Interrupted on a second signal.
+        RequestError for a secret that cannot stand where it should, both before anything is sent, and Interrupted on
+        a second signal.
         """
-        request = call.request
-        prepared = self._prepare(call)
+        try:
+            prepared = self._prepare(call)
+        except (requests.RequestException, ValueError):
+            return self._failed("not_sent", "unsendable", _MESSAGES["unsendable"])
         if call.kind in UNSAFE:
             # A kept connection may be dead without our knowing; a create in it would be in doubt for nothing.
             self._session.close()
         self._wire.begin(timeout)
+        quiet = _QUIET.set(True)
         try:
             response = self._session.send(
                 prepared,
@@ -180,19 +239,15 @@ class Transport:
             return self._failed("unknown", "too_large", f"the answer is larger than {self._largest} bytes")
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             return self._classify(error)
-        return self._replied(prepared.url or "", response, body, request.source)
+        finally:
+            _QUIET.reset(quiet)
+        return self._replied(call.request, response, body)
 
     def _prepare(self, call: Call) -> requests.PreparedRequest:
         request = call.request
         base = self._base(request.source)
-        secret = contains_secret((request.target, dict(request.headers), request.body))
-        if secret and base.startswith("http://") and not is_loopback(base):
-            raise HostError(
-                f"{call.step} would send a secret over plain http",
-                code="AZM-C032",
-                seen=base,
-                next="use an https server",
-            )
+        if contains_secret((request.target, request.headers, request.body)):
+            check_secrecy(base, call.step)
         headers = {name: self._secrets.join(value) for name, value in request.headers}
         headers.setdefault("User-Agent", _USER_AGENT)
         headers.setdefault("Accept", "application/json, */*;q=0.5")
@@ -202,7 +257,8 @@ class Transport:
             json_type = is_json_type(request.content_type)
             data = (json.dumps(body, allow_nan=False) if json_type else str(body)).encode()
             headers["Content-Type"] = request.content_type
-        prepared = requests.Request(request.method, base, headers=headers, data=data).prepare()
+        # An auth that does nothing keeps requests from making one out of the URL, in place of the planned header.
+        prepared = requests.Request(request.method, base, headers=headers, data=data, auth=_as_it_is).prepare()
         # requests would decode and collapse parts of the path; what was planned is what is sent.
         prepared.url = base + self._secrets.join(request.target)
         return prepared
@@ -217,7 +273,7 @@ class Transport:
                 chunks.append(chunk)
         return b"".join(chunks)
 
-    def _replied(self, url: str, response: requests.Response, body: bytes, source: str) -> Replied:
+    def _replied(self, request: Request, response: requests.Response, body: bytes) -> Replied:
         value, form = _decode(body, response.headers.get("Content-Type", ""))
         headers = {name.lower(): value for name, value in response.headers.items()}
         conceal = self._secrets.conceal
@@ -226,32 +282,36 @@ class Transport:
             headers=cast("Mapping[str, Any]", conceal(headers)),
             body=conceal(value),
             form=form,
-            url=conceal(url),
+            # Written from the plan's own parts: a secret in a URL is encoded, and would not be recognised in its text.
+            url=join_text((conceal(self._base(request.source)), request.target)),
         )
         return Replied(at=self._clock.now(), chance=self._chance(), reply=reply)
 
     def _classify(self, error: Exception) -> CallFailed:
         """Name what went wrong; whether anything left is what the socket saw."""
-        if isinstance(error, requests.exceptions.ReadTimeout) or _caused_by(error, TimeoutError):
-            cause: Cause = "timeout" if self._wire.sent or self._wire.connected else "connect_timeout"
+        wire = self._wire
+        reached = wire.sent or wire.connected
+        if isinstance(error, requests.exceptions.Timeout) or _caused_by(error, TimeoutError):
+            connecting = isinstance(error, requests.exceptions.ConnectTimeout) or (wire.tried and not reached)
+            cause: Cause = "connect_timeout" if connecting else "timeout"
         elif _caused_by(error, urllib3.exceptions.NameResolutionError):
             cause = "dns"
         elif isinstance(error, requests.exceptions.SSLError):
             cause = "tls"
-        elif _caused_by(error, ConnectionRefusedError):
+        elif _caused_by(error, urllib3.exceptions.NewConnectionError):
             cause = "refused"
-        elif _caused_by(error, urllib3.exceptions.IncompleteRead) or isinstance(
-            error, requests.exceptions.ChunkedEncodingError
-        ):
+        elif _caused_by(error, urllib3.exceptions.InvalidChunkLength):
+            cause = "protocol"
+        elif _caused_by(error, http.client.IncompleteRead, requests.exceptions.ChunkedEncodingError):
             cause = "cut"
-        elif _caused_by(error, ConnectionError, urllib3.exceptions.ProtocolError):
-            cause = "reset" if self._wire.connected else "refused"
-        elif isinstance(error, (ValueError, requests.exceptions.InvalidURL)) and not self._wire.sent:
+        elif _caused_by(error, ConnectionError):
+            cause = "reset" if reached else "refused"
+        elif isinstance(error, ValueError) and not wire.sent:
             cause = "unsendable"
         else:
             cause = "protocol"
         # Without a socket of ours there is nothing that saw the bytes; then only a failure to connect is proof.
-        left = self._wire.sent or (not self._wire.connected and cause in ("timeout", "reset", "cut", "protocol"))
+        left = wire.sent or (not wire.tried and cause in ("timeout", "reset", "cut", "protocol"))
         return self._failed("unknown" if left else "not_sent", cause, _MESSAGES[cause])
 
     def _failed(self, fate: Literal["not_sent", "unknown"], cause: Cause, message: str) -> CallFailed:
@@ -275,6 +335,24 @@ _MESSAGES: Mapping[Cause, str] = {
 
 class _TooLarge(Exception):
     pass
+
+
+_QUIET: ContextVar[bool] = ContextVar("quiet", default=False)
+"""Whether a call of ours is under way here."""
+
+
+def _is_not_ours(record: logging.LogRecord) -> bool:
+    return not _QUIET.get()
+
+
+# What urllib3 logs of a call is its URL, secrets and all, and its warnings reach stderr unasked. Other programs' calls
+# are logged as ever.
+for _name in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_name).addFilter(_is_not_ours)
+
+
+def _as_it_is(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+    return prepared
 
 
 class _NoCookies(requests.cookies.cookielib.DefaultCookiePolicy):  # type: ignore[misc, name-defined]
@@ -318,8 +396,9 @@ def _decode(body: bytes, content_type: str) -> tuple[Any, Literal["json", "text"
 
 
 def _parse_json(body: bytes) -> Any:
-    """Strict JSON (RFC 8259): UTF-8, no NaN, no depth that could not be walked again."""
-    value = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    """Strict JSON (RFC 8259): UTF-8, no NaN, no number or text that could not be written down again, no depth that
+    could not be walked again."""
+    value = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant, parse_float=_finite)
     level = [value]
     for _ in range(_DEEPEST):
         level = [
@@ -329,9 +408,21 @@ def _parse_json(body: bytes) -> Any:
             for item in (one.values() if isinstance(one, dict) else one)
         ]
         if not level:
-            return value
-    raise ValueError("nested too deeply")
+            break
+    else:
+        raise ValueError("nested too deeply")
+    if b"\\u" in body:
+        # Section 8.2: an escape can name half of a surrogate pair, which is no character and has no UTF-8 form.
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number is too large")
+    return number

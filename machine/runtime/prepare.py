@@ -61,5 +61,19 @@ def prepare(plan: Plan, given: Mapping[str, Any], *, prompt: Callable[[str], str
             values[name] = SecretRef(name)
         else:
             values[name] = coerce(plan, name, value.resolve(name, prompt=prompt))
+    for name, value in values.items():
+        _check_json(name, value)
     checked, warnings = check_inputs(plan, values)
     return Prepared(values=checked, references=references, warnings=warnings)
+
+
+def _check_json(name: str, value: Any) -> None:
+    """Refuse what could not be stored or sent: no JSON, a number that is not finite, half of a surrogate pair."""
+    try:
+        json.dumps(encode(value), ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        raise InputError(
+            f"input {name!r} is not a JSON value",
+            code="AZM-I006",
+            next="give null, true, false, a finite number, a text in UTF-8, a list or an object",
+        ) from None

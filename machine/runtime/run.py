@@ -87,6 +87,8 @@ class Run:
         )
 
     def close(self) -> None:
+        """Give the run back. Nothing moves it any more through this object, which no longer holds its lock."""
+        self._records = iter(())
         self._stack.close()
 
     def __enter__(self) -> Run:

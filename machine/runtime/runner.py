@@ -24,19 +24,20 @@ import json
 import random
 import secrets as tokens
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal, Protocol
 
 from ..chart.chart import Chart
 from ..chart.effects import Call
-from ..chart.events import CallFailed, Event, Reopened, Replied, Reply, Resolved, Started
+from ..chart.events import CallFailed, Event, Reopened, Replied, Reply, Resolved, Started, event_from_json
 from ..chart.settings import Settings
 from ..chart.snapshot import Record, Snapshot
-from ..errors import CredentialError, IdentityError, UsageError
-from ..plan.model import UNSAFE, Plan
+from ..errors import CredentialError, HostError, IdentityError, RequestError, UsageError
+from ..expressions.template import references
+from ..plan.model import UNSAFE, CallPlan, Plan
 from ..stores.base import RunHead, Store, StoredRun
 from .clock import Clock, Interrupted, Interrupts, SystemClock
-from .hosts import base_url
+from .hosts import base_url, check_secrecy
 from .http import Transport
 from .prepare import Prepared, prepare
 from .result import Result
@@ -109,15 +110,14 @@ class Runner:
 
         An unfinished run is resumed, a ready one gives its stored result, one that ended otherwise is observed again
         where something was or may have been applied and starts over where nothing was. ``options`` are stored and
-        apply on resume: ``servers``, ``allow_hosts``, ``simulate``. ``texts`` are the documents to keep.
+        apply on resume: ``servers``, ``allow_hosts``, ``simulate``. ``settings`` other than those of a run that is
+        gone on with change it, and are journalled. ``texts`` are the documents to keep.
 
         Raises InputError, CredentialError, HostError before anything is stored; IdentityError when the id belongs to
         another document or other inputs; BusyError when another runner holds it.
         """
         prepared = inputs if isinstance(inputs, Prepared) else prepare(plan, inputs, prompt=self.prompt)
         kept = {**(options or {}), "secrets": {name: one.text for name, one in prepared.references.items()}}
-        book = self._open_secrets(kept["secrets"])
-        self._check_hosts(plan, kept)
         run_id = run_id or self.new_id()
         run = Run(self.store, run_id, self.store_flag)
         with run.opening():
@@ -125,12 +125,12 @@ class Runner:
             if stored is not None:
                 self._same_run(stored, plan, prepared)
             if stored is None or _starts_over(stored.snapshot):
+                book = self._open_secrets(kept["secrets"])
+                self._check_hosts(plan, kept)
                 self._begin(run, plan, prepared, settings or Settings(), kept, texts or {}, again=stored is not None)
                 run.drive(self._drive(run, book, fresh=True))
             else:
-                run.take(stored, self.plan_of(stored))
-                self._keep_options(run, kept)
-                run.drive(self._go_on(run, book, {}))
+                self._take_up(run, stored, kept, _given_anew(settings, stored.snapshot.settings))
         return run
 
     def resume(
@@ -148,20 +148,8 @@ class Runner:
         """
         run = Run(self.store, run_id, self.store_flag)
         with run.opening():
-            stored = self.store.load(run_id)
-            run.take(stored, self.plan_of(stored))
             given = {name: one.text for name, one in (references or {}).items()}
-            self._keep_options(run, {**(options or {}), "secrets": given})
-            if _ready(run.snapshot):
-                run.drive(iter(()))
-                return run
-            try:
-                book = self._open_secrets(run.head.options.get("secrets", {}))
-            except CredentialError as error:
-                error.exit_code = 14  # type: ignore[misc]
-                raise
-            self._check_hosts(run.plan, run.head.options)
-            run.drive(self._go_on(run, book, dict(changes or {})))
+            self._take_up(run, self.store.load(run_id), {**(options or {}), "secrets": given}, dict(changes or {}))
         return run
 
     def resolve(
@@ -256,14 +244,29 @@ class Runner:
         run.take(StoredRun(head=head, snapshot=snapshot), plan, chart)
         run.first = record
 
+    def _take_up(self, run: Run, stored: StoredRun, given: Mapping[str, Any], changes: dict[str, Any]) -> None:
+        """Prepare to go on with a stored run; one that is ready is left as it is and needs nothing."""
+        run.take(stored, self.plan_of(stored))
+        if _ready(run.snapshot):
+            return
+        self._keep_options(run, given)
+        try:
+            book = self._open_secrets(run.head.options.get("secrets", {}))
+        except CredentialError as error:
+            error.exit_code = 14  # type: ignore[misc]
+            raise
+        self._check_hosts(run.plan, run.head.options)
+        run.drive(self._go_on(run, book, changes))
+
     def _go_on(self, run: Run, book: SecretBook, changes: dict[str, Any]) -> Iterator[Record]:
         """Take a stored run up again, then drive it."""
+        if run.snapshot.pending is not None and (kept := self.store.kept(run.id)) is not None:
+            yield self._apply(run, event_from_json(kept))
         yield from self._admit_doubt(run)
         snapshot = run.snapshot
         stop = snapshot.stopped
         if stop is None and snapshot.pending is not None:
-            late = snapshot.deadline is not None and self.clock.now() >= snapshot.deadline
-            if changes or (late and snapshot.pending.kind in UNSAFE):
+            if changes or (self._late(run) and snapshot.pending.kind in UNSAFE):
                 yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), changes=changes, by=_who()))
         elif stop is not None and Result.of(run.head, run.chart, snapshot, held=True).resumable:
             if stop.reason == "in_doubt" and not changes:
@@ -300,11 +303,27 @@ class Runner:
             while (call := run.snapshot.pending) is not None:
                 self._wait(call)
                 if call.kind in UNSAFE and not call.intended:
+                    if self._late(run):
+                        # The wait was longer than planned, as on a machine that slept: no longer the time to create.
+                        yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), by=_who()))
+                        continue
                     self.store.mark_intent(run.lease, call.number, self.clock.now())
-                event = transport.perform(call, run.snapshot.settings.call_timeout)
-                yield self._apply(run, event)
+                yield self._apply(run, self._perform(transport, call, run.snapshot.settings.call_timeout))
         finally:
             transport.close()
+
+    def _perform(self, transport: PerformsCalls, call: Call, timeout: float) -> Replied | CallFailed:
+        """The call's outcome. One that is refused before anything is sent is an outcome too: without it the journal
+        would have to be in doubt."""
+        try:
+            return transport.perform(call, timeout)
+        except (HostError, RequestError) as error:
+            return CallFailed(
+                at=self.clock.now(), chance=self.chance(), fate="not_sent", cause="unsendable", message=error.message
+            )
+
+    def _late(self, run: Run) -> bool:
+        return run.snapshot.deadline is not None and self.clock.now() >= run.snapshot.deadline
 
     def _wait(self, call: Call) -> None:
         """Until the call is due, but never longer than was planned: a clock set wrong cannot keep a run waiting."""
@@ -314,7 +333,13 @@ class Runner:
             self.clock.wait(seconds, self.interrupts)
 
     def _apply(self, run: Run, event: Event) -> Record:
-        snapshot, _, record = run.chart.advance(run.snapshot, event)
+        try:
+            snapshot, _, record = run.chart.advance(run.snapshot, event)
+        except Exception:
+            if isinstance(event, (Replied, CallFailed)):
+                # What came of a call is worth keeping even when a fault of ours cannot make use of it.
+                self.store.keep(run.lease, event.to_json())
+            raise
         self.store.append(run.lease, snapshot, record)
         run.snapshot = snapshot
         self._tell(run, record)
@@ -338,7 +363,8 @@ class Runner:
         state = run.plan.state(stop.source) if stop else None
         call = run.plan.calls.get(state.step) if state else None
         settled = next((one for one in reversed(run.snapshot.ledger) if call and one.step == call.step), None)
-        if stop is None or call is None or not call.unsafe or settled is None or _ready(run.snapshot):
+        unsettled = settled is not None and settled.outcome != "not_applied"
+        if stop is None or call is None or not call.unsafe or not unsettled or _ready(run.snapshot):
             raise UsageError(
                 f"nothing is in doubt in run {run.id}",
                 code="AZM-U050",
@@ -381,8 +407,10 @@ class Runner:
         return SecretBook(texts)
 
     def _check_hosts(self, plan: Plan, options: Mapping[str, Any]) -> None:
-        for source in {call.operation.source for call in plan.calls.values()}:
-            self.base(plan, options, source)
+        for call in plan.calls.values():
+            base = self.base(plan, options, call.operation.source)
+            if _carries(call, plan.secrets):
+                check_secrecy(base, call.step)
 
     def base(self, plan: Plan, options: Mapping[str, Any], source: str) -> str:
         named = {**options.get("servers", {}), **self.servers}
@@ -400,6 +428,21 @@ class Runner:
         if after != before:
             self.store.set_options(run.lease, after)
             run.reload()
+
+
+def _given_anew(given: Settings | None, stored: Settings) -> dict[str, Any]:
+    """The settings that were given and are not those the run has."""
+    if given is None:
+        return {}
+    usual, before = Settings().to_json(), stored.to_json()
+    return {name: value for name, value in given.to_json().items() if value not in (usual[name], before[name])}
+
+
+def _carries(call: CallPlan, secrets: Collection[str]) -> bool:
+    """Whether one of these inputs is sent with the call."""
+    templates = [*(value for _, _, value in call.parameters), *([call.body] if call.body is not None else [])]
+    read = {one.name for template in templates for one in references(template) if one.root == "inputs"}
+    return not read.isdisjoint(secrets)
 
 
 def _ready(snapshot: Snapshot) -> bool:

@@ -7,6 +7,7 @@ else sees it. It prints as nothing but names. No other file of the package holds
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -44,12 +45,14 @@ class Reference:
     def resolve(self, name: str, *, prompt: Callable[[str], str] | None = None) -> str:
         """The text behind it. Raises CredentialError AZM-C020 when there is none; the text is never in the error."""
         kind, _, rest = self.text.partition(":")
+        text, why = "", "it is empty or not set"
         try:
             text = self._read(kind, rest, name, prompt)
         except (OSError, UnicodeDecodeError, subprocess.SubprocessError) as error:
-            raise self._failure(name, type(error).__name__) from error
+            why = type(error).__name__
         if not text:
-            raise self._failure(name, "it is empty or not set")
+            # Raised out here, because an error of the block above may hold what was read.
+            raise self._failure(name, why)
         return text
 
     def _read(self, kind: str, rest: str, name: str, prompt: Callable[[str], str] | None) -> str:
@@ -86,16 +89,23 @@ class SecretBook:
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._texts = dict(texts)
-        # Longest first, so that a secret that contains another is taken out whole.
-        hidden = [(text, name) for name, text in self._texts.items() if len(text) >= _SHORTEST]
-        self._hidden = sorted(hidden, key=lambda pair: -len(pair[0]))
         for name, text in self._texts.items():
-            if any(ord(char) < 32 or ord(char) == 127 for char in text):
+            # Half of a surrogate pair is how Python carries a byte that is not UTF-8.
+            if any(ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) <= 0xDFFF for char in text):
                 raise InputError(
                     f"the secret {name!r} contains a control character",
                     code="AZM-C021",
                     next="remove line breaks and other control characters from it",
                 )
+        # A reply may quote the URL a secret was sent in, where it stands percent-encoded.
+        hidden = [
+            pair
+            for name, text in self._texts.items()
+            if len(text) >= _SHORTEST
+            for pair in ((text, SecretRef(name)), (_percent(text), SecretRef(name, "percent")))
+        ]
+        # Longest first, so that a secret that contains another is taken out whole.
+        self._hidden = sorted(hidden, key=lambda pair: -len(pair[0]))
 
     def __repr__(self) -> str:
         return f"SecretBook({', '.join(sorted(self._texts))})"
@@ -122,11 +132,12 @@ class SecretBook:
             raise BugError(f"no text is known for the secret {ref.name!r}", code="AZM-B010")
         if ref.encoding != "percent":
             return text
-        if text in (".", ".."):
+        if {".", ".."} & set(re.split(r"[/\\]", text)):
+            # An encoded slash is decoded by some proxies before they normalise the path.
             raise RequestError(
                 f"the secret {ref.name!r} cannot be part of a path", code="AZM-R020", next="give another value"
             )
-        return quote(text, safe="-._~")
+        return _percent(text)
 
     def conceal(self, value: Any) -> Any:
         """The value with every known secret replaced by a reference to it."""
@@ -143,7 +154,7 @@ class SecretBook:
 
     def _conceal_text(self, text: str) -> str | SecretText:
         parts: list[str | SecretRef | SecretText] = [text]
-        for secret, name in self._hidden:
+        for secret, ref in self._hidden:
             if not any(isinstance(part, str) and secret in part for part in parts):
                 continue
             split: list[str | SecretRef | SecretText] = []
@@ -153,7 +164,11 @@ class SecretBook:
                     continue
                 for number, piece in enumerate(part.split(secret)):
                     if number:
-                        split.append(SecretRef(name))
+                        split.append(ref)
                     split.append(piece)
             parts = split
         return join_text(parts)
+
+
+def _percent(text: str) -> str:
+    return quote(text, safe="-._~")
