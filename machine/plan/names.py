@@ -1,8 +1,9 @@
 """Which word each state of a plan is shown by. Names are data: nothing is ever looked up by them.
 
 A state entered by one named ``goto`` action, and not just by being next, is named after that action, otherwise after
-the step it calls; a waiting state is ``polling``; doubt is ``in_doubt``; ends carry their action's name. ``x-machine.state`` overrides. Where two
-states would share a name, the step's name is used; where that is taken too, a word in brackets tells them apart.
+the step it calls; a waiting state is ``polling``; doubt is ``in_doubt``; ends carry their action's name.
+``x-machine.state`` overrides. Where two states would share a name, the step's name is used; where that is taken too, a
+word in brackets tells them apart.
 """
 
 from __future__ import annotations

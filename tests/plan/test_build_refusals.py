@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from machine.errors import DocumentError
+from machine.plan.model import Plan, Transition
+
+Steps = list[dict[str, Any]]
+
+
+def step(name: str, operation: str = "getThing", **fields: Any) -> dict[str, Any]:
+    return {"stepId": name, "operationId": operation, **fields}
+
+
+def goto(name: str, target: str, *conditions: str) -> dict[str, Any]:
+    return {"name": name, "type": "goto", "stepId": target, **criteria(*conditions)}
+
+
+def end(name: str, *conditions: str) -> dict[str, Any]:
+    return {"name": name, "type": "end", **criteria(*conditions)}
+
+
+def retry(name: str, *conditions: str, **fields: Any) -> dict[str, Any]:
+    return {"name": name, "type": "retry", **fields, **criteria(*conditions)}
+
+
+def criteria(*conditions: str) -> dict[str, Any]:
+    return {"criteria": [{"condition": one} for one in conditions]} if conditions else {}
+
+
+def rows(plan: Plan, name: str, event: str = "replied") -> list[tuple[str, str, str]]:
+    """(label, target, stop) of what can happen in the state of that name."""
+    names = {one.id: one.name for one in plan.states}
+    return [(one.label, names[one.target], one.stop) for one in plan.leaving(plan.named(name).id) if event in one.on]
+
+
+def edge(plan: Plan, name: str, label: str, event: str = "replied") -> Transition:
+    return next(one for one in plan.leaving(plan.named(name).id) if event in one.on and one.label == label)
+
+
+def findings(refused: pytest.ExceptionInfo[DocumentError]) -> list[tuple[str, int]]:
+    return [(one.code, one.place.line) for one in refused.value.findings]
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------------
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("a step that runs a workflow", {"stepId": "a", "workflowId": "other"}, "AZM-P013"),
+    ("an operation that is not there", step("a", "nope"), "AZM-D201"),
+    ("a goto to a workflow", step("a", onSuccess=[{"name": "x", "type": "goto", "workflowId": "w"}]), "AZM-P010"),
+    (
+        "a retry through a workflow",
+        step("a", onFailure=[{"name": "x", "type": "retry", "workflowId": "w"}]),
+        "AZM-P010",
+    ),
+    ("a retry through another step", step("a", onFailure=[retry("x", stepId="b")]), "AZM-P011"),
+    (
+        "replacements",
+        step("a", requestBody={"payload": {}, "replacements": [{"target": "/x", "value": "1"}]}),
+        "AZM-P012",
+    ),
+    ("a step that is not in the workflow", step("a", outputs={"x": "$steps.nope.outputs.y"}), "AZM-P014"),
+    (
+        "a regex",
+        step("a", successCriteria=[{"context": "$statusCode", "condition": "^2", "type": "regex"}]),
+        "AZM-E010",
+    ),
+    (
+        "an xpath",
+        step(
+            "a",
+            onSuccess=[{**end("x"), "criteria": [{"context": "$response.body", "condition": "/a", "type": "xpath"}]}],
+        ),
+        "AZM-E010",
+    ),
+    ("a field of x-machine nobody knows", step("a", **{"x-machine": {"pol": {}}}), "AZM-P001"),
+]
+
+
+@pytest.mark.parametrize(
+    ("bad", "code"), [one[1:] for one in REFUSED], ids=[one[0].replace(" ", "-") for one in REFUSED]
+)
+def test_what_is_not_compiled_is_refused_with_its_code_and_line(
+    built: Callable[..., Plan], bad: dict[str, Any], code: str
+) -> None:
+    with pytest.raises(DocumentError) as refused:
+        built([bad, step("b")])
+    ((found, line),) = findings(refused)
+
+    assert found.startswith(code)
+    assert line > 1
+
+
+@pytest.mark.parametrize("field", [{"timeout": 5}, {"dependsOn": ["b"]}], ids=["timeout", "dependsOn"])
+def test_fields_of_1_1_that_are_not_compiled_are_refused(built: Callable[..., Plan], field: dict[str, Any]) -> None:
+    with pytest.raises(DocumentError) as refused:
+        built([step("b"), step("a", **field)], version="1.1.0")
+
+    assert [code for code, _ in findings(refused)] == ["AZM-P012"]
+
+
+def test_a_workflow_that_depends_on_another_is_refused(built: Callable[..., Plan]) -> None:
+    with pytest.raises(DocumentError) as refused:
+        built([step("a")], workflow={"dependsOn": ["$sourceDescriptions.things.x"]})
+
+    assert [code for code, _ in findings(refused)] == ["AZM-P015"]
+
+
+def test_a_retry_through_the_step_itself_is_a_plain_retry(built: Callable[..., Plan]) -> None:
+    plan = built([step("a", onFailure=[retry("x", stepId="a")])])
+
+    assert edge(plan, "a", "x").target == plan.named("a").id
+
+
+def test_a_workflow_named_by_an_end_has_no_effect(built: Callable[..., Plan]) -> None:
+    plan = built([step("a", onSuccess=[{**end("x"), "workflowId": "w"}])])
+
+    assert rows(plan, "a")[0] == ("x", "x", "ended")
+
+
+def test_two_servers_of_one_source_are_refused(built: Callable[..., Plan], things_api: dict[str, Any]) -> None:
+    paths = {**things_api["paths"]}
+    paths["/things"] = {**paths["/things"], "servers": [{"url": "https://other.example"}]}
+
+    with pytest.raises(DocumentError) as refused:
+        built([step("a"), step("b", "listThings")], api={**things_api, "paths": paths})
+    assert [code for code, _ in findings(refused)] == ["AZM-P016"]
+
+
+def test_all_problems_of_a_document_are_reported_together(built: Callable[..., Plan]) -> None:
+    regex = {"context": "$statusCode", "condition": "^2", "type": "regex"}
+    steps = [
+        step(
+            "a",
+            "nope",
+            parameters=[{"name": "q", "in": "query", "value": "$steps.ghost.outputs.x"}],
+            requestBody={"payload": "$steps.phantom.outputs.x", "replacements": [{"target": "/x", "value": "1"}]},
+            successCriteria=[regex, {"condition": "$statusCode =="}],
+            outputs={"x": "$steps.spectre.outputs.x", "y": "$steps.shade.outputs.y"},
+            onSuccess=[{"name": "x", "type": "goto", "workflowId": "w"}],
+            onFailure=[retry("y", stepId="b"), {**end("z"), "criteria": [regex]}],
+            **{"x-machine": {"state": 5, "poll": {"interval": "soon", "jitter": 7}, "odd": 1}},
+        ),
+        {"stepId": "b", "workflowId": "other"},
+    ]
+    inputs = {"p": {"x-machine": {"secret": 1}}, "q": {"x-machine": {"from": "HOME"}}}
+
+    with pytest.raises(DocumentError) as refused:
+        built(steps, inputs=inputs, workflow={"x-machine": {"calls": 0}, "outputs": {"o": "$steps.wraith.outputs.x"}})
+    found = [code for code, _ in findings(refused)]
+
+    assert Counter(found) == {
+        "AZM-D201": 1,
+        "AZM-E010": 2,
+        "AZM-E100": 1,
+        "AZM-P001": 7,
+        "AZM-P010": 1,
+        "AZM-P011": 1,
+        "AZM-P012": 1,
+        "AZM-P013": 1,
+        "AZM-P014": 5,
+    }
+    assert refused.value.exit_code == 65
+    assert refused.value.message.startswith(f"{len(found)} errors")
+
+
+def test_what_all_steps_inherit_is_refused_once(built: Callable[..., Plan]) -> None:
+    regex = {"context": "$statusCode", "condition": "^2", "type": "regex"}
+    shared_fields = {
+        "failureActions": [{**end("x"), "criteria": [regex]}],
+        "parameters": [{"name": "id", "in": "path", "value": "$steps.ghost.outputs.x"}],
+    }
+
+    with pytest.raises(DocumentError) as refused:
+        built([step("a"), step("b"), step("c")], workflow=shared_fields)
+    assert sorted(code for code, _ in findings(refused)) == ["AZM-E010", "AZM-P014"]
