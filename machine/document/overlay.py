@@ -14,63 +14,40 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import DocumentError
+from ..errors import DocumentError, Place
 from ..values import MISSING, Json, Missing
 from .findings import Finding, Severity, raise_if_errors
 from .load import MAX_DEPTH, parse
-from .positions import Marks, Positions, Spot, Tree
+from .positions import Mark, Marks, Piece, Positions, Tree, piece_of
 
 if TYPE_CHECKING:
     from jsonpath_rfc9535 import JSONPathQuery
 
-__all__ = [
-    "MAX_ACTIONS",
-    "MAX_OVERLAY_BYTES",
-    "MAX_SIZE",
-    "MAX_STEPS",
-    "MAX_TARGET",
-    "Overlay",
-    "OverlayAction",
-    "apply_overlay",
-    "merged_bytes",
-    "read_overlay",
-]
+__all__ = ["Overlay", "OverlayAction", "apply_overlay", "merged_bytes", "read_overlay"]
 
 MAX_OVERLAY_BYTES: Final = 128 * 1024
 MAX_ACTIONS: Final = 250
 MAX_TARGET: Final = 300
 """Characters of one target."""
 MAX_STEPS: Final = 200_000
-"""Nodes the targets of one overlay may look at in all; those of a long target count several times."""
-MAX_SIZE: Final = 16 * 1024 * 1024
-"""Characters of the merged document, each value counted as ``VALUE`` more."""
-VALUE: Final = 128
+"""Nodes one overlay may look at in all; those looked at by a target of many parts count several times."""
+MAX_SIZE: Final = 4 * 1024 * 1024
+"""Characters of the merged document, each value counted as 128 more."""
+_VALUE: Final = 128
 MAX_FINDINGS: Final = 100
-
 _VERSION: Final = re.compile(r"1\.0\.[0-9]+(-.+)?")
-_FIELDS: Final[Mapping[str, Mapping[str, tuple[str, bool]]]] = {
-    "Overlay Object": {
-        "overlay": ("a string", True),
-        "info": ("an object", True),
-        "extends": ("a string", False),
-        "actions": ("a list", True),
-    },
-    "Info Object": {"title": ("a string", True), "version": ("a string", True)},
-    "Action Object": {
-        "target": ("a string", True),
-        "description": ("a string", False),
-        "update": ("", False),
-        "remove": ("a boolean", False),
-    },
+_PARTS: Final = re.compile(r"[!&|<>=,:.(\[]")
+_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "Overlay Object": {"overlay": "a string", "info": "an object", "extends": "a string", "actions": "a list"},
+    "Info Object": {"title": "a string", "version": "a string"},
+    "Action Object": {"target": "a string", "description": "a string", "update": "", "remove": "a boolean"},
 }
-"""The fixed fields of Overlay 1.0.0: what each holds (nothing said means anything), and whether it must be there."""
-
-_Mark = tuple[str, Spot]
-"""The document an entry stands in, and where."""
+"""The fixed fields of Overlay 1.0.0 and what each holds; nothing said means any value."""
+_REQUIRED: Final = frozenset({"overlay", "info", "actions", "title", "version", "target"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +58,6 @@ class OverlayAction:
     """A JSONPath query (RFC 9535)."""
     update: Json | Missing = MISSING
     remove: bool = False
-    description: str = ""
     pointer: str
     """JSON Pointer of the action inside the overlay."""
 
@@ -92,10 +68,10 @@ class Overlay:
 
     title: str
     version: str
-    extends: str = ""
+    extends: str
     """The document it was written for, a URI reference; only compared by its last segment."""
     actions: tuple[OverlayAction, ...]
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...]
     """Warnings of reading it."""
     tree: Tree
     """Its text, for places; ``tree.uri`` and ``tree.sha256`` name it."""
@@ -112,32 +88,24 @@ def read_overlay(data: bytes | str, *, uri: str) -> Overlay:
     AZM-D300 when it is too large, otherwise with every problem at once and the code of the first error.
     """
     if len(data) > MAX_OVERLAY_BYTES:
-        raise DocumentError(
-            f"the overlay is larger than {MAX_OVERLAY_BYTES >> 10} KiB",
-            code="AZM-D300",
-            place=Tree(value=None, positions={}, uri=uri, sha256="").place(""),
-            next="split it into several",
-        )
+        message = f"the overlay is larger than {MAX_OVERLAY_BYTES >> 10} KiB"
+        raise DocumentError(message, code="AZM-D300", place=Place(document=uri), next="split it into several")
     tree = parse(data, uri=uri)
     findings = tuple(islice(_check(tree), MAX_FINDINGS))
     raise_if_errors(findings)
     root: Mapping[str, Any] = tree.value
+    actions = tuple(
+        OverlayAction(
+            target=one["target"],
+            update=one.get("update", MISSING),
+            remove=one.get("remove", False),
+            pointer=f"/actions/{index}",
+        )
+        for index, one in enumerate(root["actions"])
+    )
+    info, extends = root["info"], root.get("extends", "")
     return Overlay(
-        title=root["info"]["title"],
-        version=root["info"]["version"],
-        extends=root.get("extends", ""),
-        actions=tuple(
-            OverlayAction(
-                target=one["target"],
-                update=one.get("update", MISSING),
-                remove=one.get("remove", False),
-                description=one.get("description", ""),
-                pointer=f"/actions/{index}",
-            )
-            for index, one in enumerate(root["actions"])
-        ),
-        findings=findings,
-        tree=tree,
+        title=info["title"], version=info["version"], extends=extends, actions=actions, findings=findings, tree=tree
     )
 
 
@@ -166,9 +134,7 @@ def merged_bytes(tree: Tree) -> bytes:
 def _check(tree: Tree) -> Iterator[Finding]:
     """The structure of an Overlay document, in its order. Lazy, so that whoever asks for the first hundred pays so."""
 
-    def say(code: str, message: str, pointer: str, suggestion: str = "", severity: Severity = "error") -> Finding:
-        place = tree.place(pointer)
-        return Finding(code=f"AZM-{code}", severity=severity, message=message, place=place, suggestion=suggestion)
+    say = partial(_finding, tree)
 
     def fields(name: str, value: object, pointer: str) -> Iterator[Finding]:
         known = _FIELDS[name]
@@ -182,27 +148,21 @@ def _check(tree: Tree) -> Iterator[Finding]:
                     near = difflib.get_close_matches(key.lower(), known, n=1) if len(key) <= 64 else []
                     hint = f"did you mean {near[0]}?" if near else "extensions begin with x-"
                     yield say("D304", f"the {name} has no field {_shown(key)}", at, hint)
-            elif known[key][0] and (seen := _kind(item)) != known[key][0]:
-                hint = "put it in quotes" if known[key][0] == "a string" and seen in ("a number", "a boolean") else ""
-                yield say("D303", f"{key} is {known[key][0]}, this is {seen}", at, hint)
-        for key, (_, required) in known.items():
-            if required and key not in value:
-                yield say("D302", f"the {name} needs the field {key}", pointer)
+            elif known[key] and (seen := _kind(item)) != known[key]:
+                hint = "put it in quotes" if known[key] == "a string" and seen in ("a number", "a boolean") else ""
+                yield say("D303", f"{key} is {known[key]}, this is {seen}", at, hint)
+        for key in [one for one in known if one in _REQUIRED and one not in value]:
+            yield say("D302", f"the {name} needs the field {key}", pointer)
 
     root = tree.value
-    other = next((name for name in ("arazzo", "openapi", "asyncapi") if isinstance(root, dict) and name in root), None)
-    if other and "overlay" not in root:
-        yield say("D301", f"this is not an Overlay document: it has the field {other}", f"/{other}")
+    if not isinstance(root, dict) or ("overlay" not in root and ("arazzo" in root or "openapi" in root)):
+        yield say("D301", "this is not an Overlay document", "", "such a document has the field overlay: 1.0.0")
         return
     yield from fields("Overlay Object", root, "")
-    if not isinstance(root, dict):
-        return
     version = root.get("overlay")
     if isinstance(version, str) and not _VERSION.fullmatch(version):
         yield say("D305", f"Overlay {_shown(version)} is not known here; 1.0.x is", "/overlay", "write 1.0.0")
-    if "info" in root and not isinstance(root["info"], dict):
-        pass
-    elif "info" in root:
+    if isinstance(root.get("info"), dict):
         yield from fields("Info Object", root["info"], "/info")
     actions = root.get("actions")
     if not isinstance(actions, list):
@@ -233,10 +193,8 @@ def _compiled(target: str) -> JSONPathQuery | str:
     """The library's query, or why there is none. Without ``match`` and ``search``: a pattern may never end."""
     if len(target) > MAX_TARGET:
         return f"it is longer than {MAX_TARGET} characters"
-    from jsonpath_rfc9535 import (
-        JSONPathEnvironment,
-        JSONPathError,
-    )  # imported here: slow, and most runs need no overlay
+    # Imported here: it is slow, and most documents are read without an overlay.
+    from jsonpath_rfc9535 import JSONPathEnvironment, JSONPathError
 
     environment = JSONPathEnvironment()
     for name in ("match", "search"):
@@ -250,19 +208,16 @@ def _compiled(target: str) -> JSONPathQuery | str:
 
 
 class _Steps:
-    """What is left of the work the targets may take. Counted, not timed: the same input has the same end everywhere."""
+    """What is left of the work an overlay may take. Counted, not timed: the same input has the same end everywhere."""
 
-    __slots__ = ("_left", "weight")
-
-    def __init__(self) -> None:
-        self._left = MAX_STEPS
-        self.weight = 1
+    left = MAX_STEPS
+    weight = 1
 
     def look(self, value: object = None) -> None:
         # Comparing two equal texts takes time in proportion to their length.
-        self._left -= self.weight * (1 + (len(value) >> 10) if isinstance(value, str) else 1)
-        if self._left < 0:
-            raise _TooMuch(f"the targets look at more than {MAX_STEPS} nodes")
+        self.left -= self.weight * (1 + (len(value) >> 10) if isinstance(value, str) else 1)
+        if self.left < 0:
+            raise _TooMuch(f"the overlay takes more than {MAX_STEPS} steps")
 
 
 class _Object(dict[str, Any]):
@@ -275,10 +230,10 @@ class _Object(dict[str, Any]):
 
     def __init__(self, steps: _Steps) -> None:
         super().__init__()
-        self.marks: dict[str, _Mark] = {}
+        self.marks: dict[str, Mark] = {}
         self.steps = steps
 
-    def add(self, step: str | int, value: object, mark: _Mark) -> None:
+    def add(self, step: str | int, value: object, mark: Mark) -> None:
         name = str(step)
         dict.__setitem__(self, name, value)
         self.marks[name] = mark
@@ -288,13 +243,15 @@ class _Object(dict[str, Any]):
             dict.__delitem__(self, str(step))
             del self.marks[str(step)]
 
-    def entries(self) -> Iterator[tuple[str, Any, _Mark]]:
+    def entry(self, step: str | int) -> Any:
+        return dict.__getitem__(self, str(step))
+
+    def entries(self) -> Iterator[tuple[str, Any, Mark]]:
         for key, value in dict.items(self):
             yield key, value, self.marks[key]
 
     def __getitem__(self, key: str) -> Any:
-        value = dict.get(self, key)
-        self.steps.look(value)
+        self.steps.look(dict.get(self, key))
         return dict.__getitem__(self, key)
 
     def items(self) -> Iterator[tuple[str, Any]]:  # type: ignore[override]
@@ -316,10 +273,10 @@ class _Array(list[Any]):
 
     def __init__(self, steps: _Steps) -> None:
         super().__init__()
-        self.marks: list[_Mark] = []
+        self.marks: list[Mark] = []
         self.steps = steps
 
-    def add(self, step: str | int, value: object, mark: _Mark) -> None:
+    def add(self, step: str | int, value: object, mark: Mark) -> None:
         self.append(value)
         self.marks.append(mark)
 
@@ -328,13 +285,16 @@ class _Array(list[Any]):
         self[:] = [value for _, value, _ in kept]
         self.marks[:] = [mark for _, _, mark in kept]
 
-    def entries(self) -> Iterator[tuple[int, Any, _Mark]]:
+    def entry(self, step: str | int) -> Any:
+        return list.__getitem__(self, int(step))
+
+    def entries(self) -> Iterator[tuple[int, Any, Mark]]:
         for index, (value, mark) in enumerate(zip(list.__iter__(self), self.marks, strict=True)):
             yield index, value, mark
 
     def __getitem__(self, index: Any) -> Any:
         found = list.__getitem__(self, index)
-        for value in found if isinstance(index, slice) else (found,):
+        for value in [None, *found] if isinstance(index, slice) else [found]:
             self.steps.look(value)
         return found
 
@@ -351,7 +311,7 @@ class _Array(list[Any]):
 
 
 class _Merger:
-    """One overlay on its way into one tree. Works on a copy; a failing action is left out and reported."""
+    """One overlay on its way into one tree. Works on a copy; an action that fails is reported and left out."""
 
     def __init__(self, tree: Tree, overlay: Overlay) -> None:
         self.findings: list[Finding] = []
@@ -359,74 +319,72 @@ class _Merger:
         self._overlay = overlay
         self._steps = _Steps()
         self._size = 0
-        self._root: Any = None
-        self._spot: Spot = tree.positions.get("", (0, 0))
+        self._whole = _Array(self._steps)
+        """The working copy in a list, so that the document itself is an entry like all others."""
 
     def run(self) -> None:
-        wanted, have = (_last_segment(uri) for uri in (self._overlay.extends, self._tree.uri))
+        names = [re.split(r"[?#]", uri, maxsplit=1)[0] for uri in (self._overlay.extends, self._tree.uri)]
+        wanted, have = (name.rpartition("/")[2] for name in names)
         if wanted and have and wanted != have:
             self._say("D316", f"the overlay was written for {_shown(self._overlay.extends)}", "/extends", "", "info")
-        at = ""
+        at = "/actions"
         try:
-            marks = self._tree.positions.marks if isinstance(self._tree.positions, Positions) else None
-            self._root = self._copy(self._tree.value, marks, (self._tree.uri, self._spot), self._tree.uri, 1)
+            self._put(self._whole, 0, piece_of(self._tree, "", self._tree.value), 1)
             for action in self._overlay.actions:
                 at = action.pointer
-                self._apply(action)
+                if action.remove or action.update is not MISSING:
+                    self._apply(action)
         except _TooMuch as reason:
-            self._say("D315", str(reason), at, "name the nodes by their path instead of by .. and *")
+            self._say(
+                "D315", str(reason), at, "make the overlay smaller, and name nodes by their path, not by .. and *"
+            )
 
     def result(self) -> Tree:
-        """The working copy as a plain tree."""
-        own, root_marks = self._tree.uri, None
-        value = self._root if not isinstance(self._root, _Object | _Array) else None
-        waiting: list[tuple[_Object | _Array, Any, Marks | None, str | int]] = []
-        if isinstance(self._root, _Object | _Array):
-            waiting.append((self._root, None, None, ""))
+        """The working copy as a plain tree; its digest is still to be taken."""
+        made: list[Any] = [None]
+        around = Marks([])
+        waiting: list[tuple[_Object | _Array, Any, Marks]] = [(self._whole, made, around)]
         while waiting:
-            source, owner, outer, step = waiting.pop()
-            made: Any = {} if isinstance(source, _Object) else [None] * len(source)
-            spots: Any = {} if isinstance(source, _Object) else []
+            source, target, marks = waiting.pop()
             documents: dict[str | int, str] = {}
-            marks = Marks(spots, documents)
-            if outer is None:
-                value, root_marks = made, marks
-            else:
-                owner[step] = made
-                outer.inside[step] = marks
-            for key, item, (document, spot) in source.entries():
-                if isinstance(spots, dict):
-                    spots[key] = spot
+            marks.documents = documents
+            for step, value, (document, spot) in source.entries():
+                if isinstance(marks.spots, dict):
+                    marks.spots[str(step)] = spot
                 else:
-                    spots.append(spot)
-                if document != own:
-                    documents[key] = document
-                made[key] = item
-                if isinstance(item, _Object | _Array):
-                    waiting.append((item, made, marks, key))
-        return replace(self._tree, value=value, positions=Positions(self._spot, root_marks))
+                    marks.spots.append(spot)
+                if document != self._tree.uri:
+                    documents[step] = document
+                if isinstance(value, _Object | _Array):
+                    inner: Any = {} if isinstance(value, _Object) else [None] * len(value)
+                    marks.inside[step] = Marks({} if isinstance(value, _Object) else [])
+                    waiting.append((value, inner, marks.inside[step]))
+                    value = inner
+                target[step] = value
+        root = self._whole.marks[0][1]
+        return replace(self._tree, value=made[0], positions=Positions(root, around.inside.get(0)))
 
-    def _say(self, code: str, message: str, pointer: str, hint: str, severity: Severity = "error") -> None:
-        place = self._overlay.tree.place(pointer)
-        self.findings.append(
-            Finding(code=f"AZM-{code}", severity=severity, message=message, place=place, suggestion=hint)
-        )
+    def _say(self, code: str, message: str, pointer: str, hint: str = "", severity: Severity = "error") -> None:
+        self.findings.append(_finding(self._overlay.tree, code, message, pointer, hint, severity))
 
     def _apply(self, action: OverlayAction) -> None:
-        target = f"{action.pointer}/target"
-        nodes = self._select(action)
+        nodes, pointer = self._select(action), f"{action.pointer}/target"
+        kinds = {type(value) for value in (nodes or {}).values()}
         if nodes is None:
             return
         if not nodes:
-            self._say("D309", f"{_shown(action.target)} selects nothing", target, "nothing was changed", "warning")
-            return
-        plain = sum(not isinstance(value, _Object | _Array) for value in nodes.values())
-        if plain:
+            self._say("D309", f"{_shown(action.target)} selects nothing", pointer, "nothing was changed", "warning")
+        elif not kinds <= {_Object, _Array}:
             # "Action Object": the result is objects or arrays; a primitive is changed through what holds it.
-            message = f"{_shown(action.target)} selects {plain} of {len(nodes)} nodes that are neither object nor list"
-            self._say("D310", message, target, "select the object that holds the value")
+            message = f"{_shown(action.target)} selects a value that is neither an object nor a list"
+            self._say("D310", message, pointer, "select the object that holds it")
+        elif action.remove and () in nodes:
+            self._say("D314", "the document itself cannot be removed", pointer, "remove what it holds instead")
         elif action.remove:
-            self._remove(action, nodes)
+            self._remove(nodes)
+        elif len(kinds) > 1:
+            message = f"{_shown(action.target)} selects objects as well as lists, and one update cannot fit both"
+            self._say("D311", message, pointer, "make it two actions")
         elif not isinstance(action.update, Missing):
             self._update(action, action.update, nodes)
 
@@ -435,158 +393,106 @@ class _Merger:
         from jsonpath_rfc9535 import JSONPathError
 
         query = _compiled(action.target)
-        # A filter is judged anew for each node, and its length bounds what one judgement costs.
-        self._steps.weight = 1 + len(action.target) // 16
+        # A filter is judged anew for each node; what it is made of bounds what that costs.
+        self._steps.weight = 1 + len(_PARTS.findall(action.target)) // 8
         try:
             if isinstance(query, str):
-                raise ValueError
-            return {tuple(node.location): node.value for node in query.find(self._root)}
+                raise ValueError(query)
+            return {tuple(node.location): node.value for node in query.find(self._whole.entry(0))}
         except (JSONPathError, RecursionError, ValueError, ArithmeticError):
             self._say("D307", "the target cannot be judged on this document", f"{action.pointer}/target", _QUERY_HINT)
             return None
 
-    def _remove(self, action: OverlayAction, nodes: Mapping[tuple[str | int, ...], Any]) -> None:
-        if () in nodes:
-            hint = "remove what the document holds instead"
-            self._say("D314", "the document itself cannot be removed", f"{action.pointer}/target", hint)
-            return
+    def _remove(self, nodes: Mapping[tuple[str | int, ...], Any]) -> None:
+        """All at once, so that no index means another node after the first of them is gone."""
         doomed: dict[int, tuple[_Object | _Array, set[str | int]]] = {}
         for location in nodes:
-            parent = self._root
-            for step in location[:-1]:
-                parent = (dict if isinstance(parent, _Object) else list).__getitem__(parent, step)
+            parent: Any = self._whole
+            for step in (0, *location[:-1]):
+                parent = parent.entry(step)
             doomed.setdefault(id(parent), (parent, set()))[1].add(location[-1])
         for parent, steps in doomed.values():
             parent.drop(steps)
 
     def _update(self, action: OverlayAction, update: Json, nodes: Mapping[tuple[str | int, ...], Any]) -> None:
         pointer = f"{action.pointer}/update"
-        kinds = {type(value) for value in nodes.values()}
-        if len(kinds) > 1:
-            message = f"{_shown(action.target)} selects objects as well as lists, and one update cannot fit both"
-            self._say("D311", message, f"{action.pointer}/target", "make it two actions")
-            return
-        if kinds == {_Object} and not isinstance(update, dict):
-            message = f"the target is an object, so update is an object to merge with it; this is {_kind(update)}"
-            self._say("D312", message, pointer, "")
-            return
-        own, marks = self._overlay.tree.uri, self._marks_of(pointer)
-        place = self._overlay.tree.place(pointer)
-        mark = (own, (place.line, place.column))
-        if kinds == {_Array} and isinstance(update, list):
-            hint = "make each entry an action of its own, or update the object that holds the list"
-            self._say("D312", "a list is appended to a list as one entry", pointer, hint, "warning")
+        piece = piece_of(self._overlay.tree, pointer, update)
         for location, node in nodes.items():
             if isinstance(node, _Array):
-                node.add(len(node), self._copy(update, marks, mark, own, len(location) + 2), mark)
-            elif isinstance(update, dict) and not self._merge(node, update, marks, mark, len(location) + 1, pointer):
+                self._put(node, len(node), piece, len(location) + 2)
+            elif not isinstance(update, dict):
+                self._say("D312", f"update is merged with an object, so it is one; this is {_kind(update)}", pointer)
                 return
+            elif not self._merge(node, piece, len(location) + 1, pointer):
+                return
+        if isinstance(update, list):
+            message = "a list is appended to a list as one entry"
+            self._say("D312", message, pointer, "make each of its entries an action of its own", "warning")
 
-    def _marks_of(self, pointer: str) -> Marks | None:
-        positions = self._overlay.tree.positions
-        marks = positions.marks if isinstance(positions, Positions) else None
-        for token in pointer.split("/")[1:]:
-            if marks is not None:
-                marks = marks.inside.get(token if isinstance(marks.spots, dict) else int(token))
-        return marks
-
-    def _merge(
-        self, node: _Object, update: dict[str, Json], marks: Marks | None, mark: _Mark, level: int, pointer: str
-    ) -> bool:
+    def _merge(self, node: _Object, update: Piece, level: int, pointer: str) -> bool:
         """Merge into one object at depth ``level``; False when the two do not fit, which has been reported then.
 
         1.0.0 asks for compatible properties without saying what they are; 1.1.0 does: objects are merged, lists
         concatenated, primitives (null is one) replaced, and any other pair is an error ("Action Object").
         """
-        own = self._overlay.tree.uri
-        waiting: list[tuple[_Object, dict[str, Json], Marks | None, _Mark, int, str]] = [
-            (node, update, marks, mark, level, pointer)
-        ]
+        waiting = [(node, update, level, pointer)]
         while waiting:
-            target, source, known, near, depth, at = waiting.pop()
-            for key, item in source.items():
-                place, inside = _mark(known, key, near, own), known.inside.get(key) if known else None
+            target, source, depth, at = waiting.pop()
+            for step, piece in source.entries():
+                self._steps.look()
+                key = str(step)
                 old = dict.get(target, key, MISSING)
-                if isinstance(old, _Object) and isinstance(item, dict):
-                    waiting.append((old, item, inside, place, depth + 1, _in(at, key)))
-                elif isinstance(old, _Array) and isinstance(item, list):
-                    for index, entry in enumerate(item):
-                        entry_mark = _mark(inside, index, place, own)
-                        entry_marks = inside.inside.get(index) if inside else None
-                        old.add(len(old), self._copy(entry, entry_marks, entry_mark, own, depth + 2), entry_mark)
-                elif (
-                    isinstance(old, Missing)
-                    or not isinstance(old, _Object | _Array)
-                    and not isinstance(item, dict | list)
-                ):
-                    target.add(key, self._copy(item, inside, place, own, depth + 1), place)
-                    self._grow(len(key))
+                if isinstance(old, _Object) and isinstance(piece.value, dict):
+                    waiting.append((old, piece, depth + 1, _in(at, key)))
+                elif isinstance(old, _Array) and isinstance(piece.value, list):
+                    for _, entry in piece.entries():
+                        self._put(old, len(old), entry, depth + 2)
+                elif old is MISSING or not (isinstance(old, dict | list) or isinstance(piece.value, dict | list)):
+                    self._put(target, key, piece, depth + 1)
                 else:
-                    message = f"{_shown(key)} is {_kind(old)} in the document and {_kind(item)} here"
+                    message = f"{_shown(key)} is {_kind(old)} in the document and {_kind(piece.value)} here"
                     self._say("D313", message, _in(at, key), "remove it first, or update what is inside it")
                     return False
         return True
 
-    def _copy(self, value: Json, marks: Marks | None, mark: _Mark, own: str, level: int) -> Any:
-        """A value as part of the working copy, at depth ``level``; a copy of its own each time it is used."""
-        self._grow(len(value) if isinstance(value, str) else 0)
-        if not isinstance(value, dict | list):
-            return value
-        made = _Object(self._steps) if isinstance(value, dict) else _Array(self._steps)
-        waiting: list[tuple[Any, _Object | _Array, Marks | None, _Mark, int]] = [(value, made, marks, mark, level)]
+    def _put(self, owner: _Object | _Array, name: str | int, piece: Piece, level: int) -> None:
+        """Make a copy of its own for this entry, which will be at depth ``level``."""
+        waiting: list[tuple[_Object | _Array, Iterator[tuple[str | int, Piece]], int]]
+        waiting = [(owner, iter([(name, piece)]), level)]
         while waiting:
-            source, target, known, near, depth = waiting.pop()
-            if depth > MAX_DEPTH:
-                raise _TooMuch(f"the merged document would be nested deeper than {MAX_DEPTH} levels")
-            for step, item in source.items() if isinstance(source, dict) else enumerate(source):
-                place = _mark(known, step, near, own)
-                inner: Any = item
-                if isinstance(item, dict | list):
-                    inner = _Object(self._steps) if isinstance(item, dict) else _Array(self._steps)
-                    waiting.append((item, inner, known.inside.get(step) if known else None, place, depth + 1))
-                self._grow((len(item) if isinstance(item, str) else 0) + (len(step) if isinstance(step, str) else 0))
-                target.add(step, inner, place)
-        return made
+            target, entries, depth = waiting[-1]
+            for step, source in entries:
+                value = source.value
+                self._size += _VALUE + sum(len(text) for text in (step, value) if isinstance(text, str))
+                if self._size > MAX_SIZE:
+                    raise _TooMuch(f"the merged document would be larger than {MAX_SIZE >> 20} MiB")
+                if not isinstance(value, dict | list):
+                    target.add(step, value, source.mark)
+                    continue
+                if depth > MAX_DEPTH:
+                    raise _TooMuch(f"the merged document would be nested deeper than {MAX_DEPTH} levels")
+                made = _Object(self._steps) if isinstance(value, dict) else _Array(self._steps)
+                target.add(step, made, source.mark)
+                waiting.append((made, source.entries(), depth + 1))
+                break
+            else:
+                waiting.pop()
 
-    def _grow(self, text: int) -> None:
-        self._size += VALUE + text
-        if self._size > MAX_SIZE:
-            raise _TooMuch(f"the merged document would be larger than {MAX_SIZE >> 20} MiB, each value {VALUE} more")
 
-
-def _mark(marks: Marks | None, step: str | int, near: _Mark, own: str) -> _Mark:
-    """Where an entry stands; inside a YAML alias nothing is known, so it is where the alias stands."""
-    if marks is None:
-        return near
-    if isinstance(marks.spots, dict):
-        spot = marks.spots.get(str(step))
-    else:
-        spot = marks.spots[step] if isinstance(step, int) and step < len(marks.spots) else None
-    return near if spot is None else (marks.documents.get(step, own), spot)
+def _finding(
+    tree: Tree, code: str, message: str, pointer: str, hint: str = "", severity: Severity = "error"
+) -> Finding:
+    place = tree.place(pointer)
+    return Finding(code=f"AZM-{code}", severity=severity, message=message, place=place, suggestion=hint)
 
 
 def _in(pointer: str, key: str) -> str:
     return f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
 
 
-def _last_segment(uri: str) -> str:
-    return re.split(r"[?#]", uri, maxsplit=1)[0].rpartition("/")[2]
-
-
 def _kind(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case str():
-            return "a string"
-        case dict():
-            return "an object"
-        case list():
-            return "a list"
-        case _:
-            return "a number"
+    kinds = ((bool, "a boolean"), (str, "a string"), (dict, "an object"), (list, "a list"), (int | float, "a number"))
+    return next((name for kind, name in kinds if isinstance(value, kind)), "null")
 
 
 def _shown(text: str, limit: int = 60) -> str:

@@ -7,17 +7,19 @@ parses nothing itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
 from ..errors import Place
 
-__all__ = ["Marks", "Positions", "Spot", "Tree"]
+__all__ = ["Mark", "Marks", "Piece", "Positions", "Spot", "Tree", "piece_of"]
 
 Spot = tuple[int, int]
 """Line and column, both from 1."""
+Mark = tuple[str, Spot]
+"""A spot and the name of its document."""
 
 _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,7}")
 """An array index of RFC 6901, 4: no sign, no leading zero."""
@@ -59,7 +61,11 @@ class Positions(Mapping[str, Spot]):
         """The document an overlay brought this node from; empty when it stands in the tree's own, or nowhere."""
         return self._find(pointer)[1] if pointer in self else ""
 
-    def _find(self, pointer: str) -> tuple[Spot, str]:
+    def inside(self, pointer: str) -> Marks | None:
+        """Where the entries of the object or list at this pointer stand; None when that is not known."""
+        return self._find(pointer)[2] if pointer in self else None
+
+    def _find(self, pointer: str) -> tuple[Spot, str, Marks | None]:
         head, *tokens = pointer.split("/")
         spot, marks, document = self.root, self.marks, ""
         if head or spot is None:
@@ -77,7 +83,7 @@ class Positions(Mapping[str, Spot]):
                 raise KeyError(pointer)
             document = marks.documents.get(step, "")
             spot, marks = found, marks.inside.get(step)
-        return spot, document
+        return spot, document, marks
 
     def __iter__(self) -> Iterator[str]:
         if self.root is not None:
@@ -122,3 +128,34 @@ class Tree:
         line, column = self.positions.get(near, (0, 0))
         brought = self.positions.document(near) if isinstance(self.positions, Positions) else ""
         return Place(document=brought or self.uri, pointer=pointer, line=line, column=column)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A value of a tree that is taken out of it but still knows where it stands."""
+
+    value: Any
+    mark: Mark
+    marks: Marks | None
+    """Where its entries stand; None when that is not known."""
+    uri: str
+    """The document of all entries of which ``marks`` says no other."""
+
+    def entries(self) -> Iterator[tuple[str | int, Piece]]:
+        """The members of an object or the items of a list. Inside a YAML alias they stand where the alias does."""
+        steps: Iterable[tuple[Any, Any]]
+        steps = self.value.items() if isinstance(self.value, dict) else enumerate(self.value)
+        if self.marks is None:
+            yield from ((step, Piece(value, self.mark, None, self.uri)) for step, value in steps)
+            return
+        spots: Any = self.marks.spots
+        for step, value in steps:
+            mark = (self.marks.documents.get(step, self.uri), spots[step])
+            yield step, Piece(value, mark, self.marks.inside.get(step), self.uri)
+
+
+def piece_of(tree: Tree, pointer: str, value: Any) -> Piece:
+    """The value at a pointer, which the caller has found already."""
+    place = tree.place(pointer)
+    marks = tree.positions.inside(pointer) if isinstance(tree.positions, Positions) else None
+    return Piece(value, (place.document, (place.line, place.column)), marks, tree.uri)

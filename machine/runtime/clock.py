@@ -7,13 +7,14 @@ finish; a second ends that too. Nothing is lost either way: what is pending stan
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol
 
-__all__ = ["Clock", "Interrupted", "Interrupts", "SystemClock"]
+__all__ = ["Clock", "Interrupted", "Interrupts", "SystemClock", "held_back"]
 
 _LONGEST_SLEEP = 3600.0
 
@@ -58,6 +59,24 @@ class Interrupts:
         """Raise Interrupted when a signal has arrived."""
         if self.signum:
             raise Interrupted(self.signum)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Let the two signals wait until the block has ended, for a few lines that must not be left halfway."""
+    if threading.current_thread() is not threading.main_thread():
+        # Handlers only ever run in the main thread.
+        yield
+        return
+    came: list[int] = []
+    before = {one: signal.signal(one, lambda signum, _: came.append(signum)) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+        for signum in came:
+            signal.raise_signal(signum)
 
 
 class Clock(Protocol):

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from ..errors import BugError, CredentialError, InputError, RequestError, UsageError
 from ..values import SecretRef, SecretText, join_text
+from .clock import held_back
 
 __all__ = ["Reference", "SecretBook", "parse_reference"]
 
@@ -62,9 +63,7 @@ class Reference:
             with Path(rest).open("rb") as file:
                 return file.read(_LARGEST_FILE).decode().rstrip("\r\n")
         if kind == "@cmd":
-            # The operator's own command line, never a document's: documents cannot carry @cmd.
-            done = subprocess.run(["/bin/sh", "-c", rest], stdout=subprocess.PIPE, check=True, timeout=_COMMAND_TIMEOUT)
-            return done.stdout.decode().rstrip("\r\n")
+            return _output(rest).decode().rstrip("\r\n")
         if prompt is None:
             raise self._failure(name, "there is nobody to ask")
         return prompt(name)
@@ -75,6 +74,25 @@ class Reference:
             code="AZM-C020",
             next=f"set it, or give another reference: -i {name}=@env:VARIABLE",
         )
+
+
+def _output(line: str) -> bytes:
+    """What a command prints. It is the operator's own command line, never a document's: documents carry no @cmd."""
+    process = None
+    try:
+        # A signal that arrived while it is being made would leave a process nobody knows.
+        with held_back():
+            process = subprocess.Popen(["/bin/sh", "-c", line], stdout=subprocess.PIPE)
+        output, _ = process.communicate(timeout=_COMMAND_TIMEOUT)
+    except BaseException:
+        if process is not None:
+            # Not communicate(): a child of its own may keep the pipe open.
+            with process:
+                process.kill()
+        raise
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, "sh")
+    return output
 
 
 def parse_reference(text: str) -> Reference | str:

@@ -30,7 +30,8 @@ from .server import Simulator
 
 __all__ = ["Cost", "Figures", "main", "measure", "table"]
 
-_OUTPUT: Final = Path(__file__).resolve().parents[2] / "docs" / "measurements.md"
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_OUTPUT: Final = _ROOT / "docs" / "measurements.md"
 _WALL_TARGET: Final = 2.0
 _CPU_TARGET: Final = 1.5
 _ROUNDS: Final = 15
@@ -354,8 +355,9 @@ def _imports(command: Sequence[str], environment: Mapping[str, str]) -> list[str
 
 
 def _short(path: str) -> str:
-    """The file within its package: where it is installed says nothing."""
-    return "/".join(Path(path).parts[-3:])
+    """The file within what it is a part of: where that is installed says nothing."""
+    file = Path(re.sub(r".*/(?:site-packages|python3\.\d+)/", "", path))
+    return (file.relative_to(_ROOT) if file.is_relative_to(_ROOT) else file).as_posix()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import struct
 import threading
@@ -26,10 +25,6 @@ from machine.stores import MemoryStore, SqliteStore, Store
 from machine.testing.clock import ManualClock
 from machine.values import MISSING
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCUMENT = ROOT / "workflows" / "arazzo" / "deploy-inference-endpoint.arazzo.yaml"
-OPENAPI = ROOT / "workflows" / "openapi" / "hugging-face-inference-endpoints-api.yml"
-SHARED = Path(os.environ.get("ARAZZO_MACHINE_SHARED", ROOT.parent / "shared"))
 SECRET = "hf_a-token-for-tests-only"
 
 
@@ -218,21 +213,6 @@ def make_transport() -> Iterator[Callable[..., Transport]]:
 
 
 @pytest.fixture(scope="session")
-def deploy_plan() -> Plan:
-    """The shipped workflow: create, then poll."""
-    return build_plan(describe(str(DOCUMENT), read=_read, trusted=True))
-
-
-@pytest.fixture(scope="session")
-def seed_plan() -> Plan:
-    """The same workflow as its user wrote it: only a 201 counts as created."""
-    path = SHARED / "seed" / "arazzo" / "deploy-inference-endpoint.arazzo.yaml"
-    if not path.is_file():
-        pytest.skip(f"{path.name} is not beside the checkout; set ARAZZO_MACHINE_SHARED")
-    return build_plan(describe(str(path), read=_read, sources={"inferenceEndpointsApi": str(OPENAPI)}))
-
-
-@pytest.fixture(scope="session")
 def retry_plan() -> Plan:
     """One POST that is retried half a minute after it failed, three times at most."""
     document = """
@@ -282,10 +262,6 @@ def secret() -> str:
     return SECRET
 
 
-def _read(name: str) -> bytes:
-    return Path(name).read_bytes()
-
-
 # -- runners -----------------------------------------------------------------------------------------------------------
 
 
@@ -317,7 +293,8 @@ class ScriptedCalls:
         if isinstance(outcome, tuple) and isinstance(outcome[0], str):
             if outcome[0] == "unknown":
                 self.sent.append(call)
-            return CallFailed(at=self.clock.now(), fate=outcome[0], cause=outcome[1])
+            fate: Any = outcome[0]
+            return CallFailed(at=self.clock.now(), fate=fate, cause=outcome[1])
         self.sent.append(call)
         if isinstance(outcome, int):
             outcome = Reply(status=outcome)

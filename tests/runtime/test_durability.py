@@ -106,12 +106,12 @@ def drive(make_runner: Any) -> Callable[..., Result | None]:
 
 
 def test_an_intent_is_stored_before_its_call_leaves_and_an_outcome_before_the_next(
-    store: Any, drive: Any, scripted: Any, deploy_plan: Plan, deploy_inputs: Any
+    store: Any, drive: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any
 ) -> None:
     fuse = Fuse()
     transport = scripted(CREATED, polled("pending"), 502, polled("running"))
 
-    drive(store, lambda runner: runner.start(deploy_plan, deploy_inputs, run_id="r"), fuse, transport)
+    drive(store, lambda runner: runner.start(shipped_plan, deploy_inputs, run_id="r"), fuse, transport)
 
     assert fuse.log == [
         *("create", "POST 1", "append"),
@@ -156,10 +156,10 @@ def boundaries(count: int) -> list[Any]:
 
 @pytest.mark.parametrize("at", boundaries(26))
 def test_wherever_a_process_dies_there_is_never_a_second_create(
-    store: Any, drive: Any, make_runner: Any, deploy_plan: Plan, deploy_inputs: Any, secret: str, at: int
+    store: Any, drive: Any, make_runner: Any, shipped_plan: Plan, deploy_inputs: Any, secret: str, at: int
 ) -> None:
     def start(runner: Any) -> Any:
-        return runner.start(deploy_plan, deploy_inputs, run_id="r")
+        return runner.start(shipped_plan, deploy_inputs, run_id="r")
 
     with Simulator("updating-then-running", token=secret) as simulator:
         first = drive(store, start, Fuse(at), url=simulator.url)
@@ -191,12 +191,12 @@ def settle(runner: Any, simulator: Simulator) -> None:
         runner.resolve("r", "not_sent")
 
 
-def test_every_boundary_of_that_run_was_tried(drive: Any, deploy_plan: Plan, deploy_inputs: Any, secret: str) -> None:
+def test_every_boundary_of_that_run_was_tried(drive: Any, shipped_plan: Plan, deploy_inputs: Any, secret: str) -> None:
     fuse = Fuse()
     with Simulator("updating-then-running", token=secret) as simulator:
         drive(
             MemoryStore(),
-            lambda runner: runner.start(deploy_plan, deploy_inputs, run_id="r"),
+            lambda runner: runner.start(shipped_plan, deploy_inputs, run_id="r"),
             fuse,
             url=simulator.url,
         )
@@ -204,7 +204,7 @@ def test_every_boundary_of_that_run_was_tried(drive: Any, deploy_plan: Plan, dep
     assert fuse.count == 26
 
 
-@pytest.mark.parametrize("at", boundaries(16))
+@pytest.mark.parametrize("at", boundaries(18))
 def test_wherever_a_process_dies_a_delayed_retry_is_sent_once_or_in_doubt(
     store: Any, drive: Any, scripted: Any, retry_plan: Plan, at: int
 ) -> None:
@@ -307,11 +307,11 @@ def test_a_call_that_was_settled_as_not_sent_is_sent_exactly_once(
 
 @pytest.mark.parametrize("at", boundaries(2))
 def test_a_poll_that_may_have_been_sent_is_sent_again(
-    store: Any, drive: Any, scripted: Any, deploy_plan: Plan, deploy_inputs: Any, at: int
+    store: Any, drive: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any, at: int
 ) -> None:
     transport = scripted(CREATED, *[polled("running")] * 2)
     start = 6
-    drive(store, lambda runner: runner.start(deploy_plan, deploy_inputs, run_id="r"), Fuse(start + at), transport)
+    drive(store, lambda runner: runner.start(shipped_plan, deploy_inputs, run_id="r"), Fuse(start + at), transport)
     numbers = [call.number for call in transport.calls]
 
     result = drive(store, lambda runner: runner.resume("r"), Fuse(), transport)
@@ -328,13 +328,13 @@ def test_an_answer_that_could_not_be_judged_is_judged_later(
     store: Any,
     make_runner: Any,
     scripted: Any,
-    deploy_plan: Plan,
+    shipped_plan: Plan,
     deploy_inputs: Any,
     monkeypatch: pytest.MonkeyPatch,
     verb: str,
 ) -> None:
     runner = make_runner(store, transport=scripted(CREATED, polled("running")))
-    run = runner.start(deploy_plan, deploy_inputs, run_id="r")
+    run = runner.start(shipped_plan, deploy_inputs, run_id="r")
 
     def broken(*_: Any) -> Any:
         raise BugError("a fault of ours", code="AZM-B999")
@@ -349,7 +349,7 @@ def test_an_answer_that_could_not_be_judged_is_judged_later(
     if verb == "resolve":
         # A person may still settle it without the answer.
         runner.resolve("r", "adopt", outputs={"endpointName": "my-endpoint"})
-    again = runner.start(deploy_plan, deploy_inputs, run_id="r") if verb == "start" else runner.resume("r")
+    again = runner.start(shipped_plan, deploy_inputs, run_id="r") if verb == "start" else runner.resume("r")
     assert again.result().exit_code == 0
     assert (store.kept("r"), len(runner.transport.calls)) == (None, 2)
 
@@ -358,7 +358,7 @@ def test_an_answer_that_could_not_be_judged_is_judged_later(
 
 
 def test_a_signal_while_waiting_stops_a_run_that_goes_on_later(
-    store: Any, make_runner: Any, scripted: Any, deploy_plan: Plan, deploy_inputs: Any
+    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any
 ) -> None:
     class Struck(ManualClock):
         def wait(self, seconds: float, interrupts: Interrupts) -> None:
@@ -370,14 +370,14 @@ def test_a_signal_while_waiting_stops_a_run_that_goes_on_later(
         runner = make_runner(
             store, transport=scripted(CREATED, polled("pending")), interrupts=interrupts, clock=Struck()
         )
-        result = runner.start(deploy_plan, deploy_inputs, run_id="r").result()
+        result = runner.start(shipped_plan, deploy_inputs, run_id="r").result()
 
     assert (result.exit_code, result.reason, result.next.action) == (143, "interrupted", "resume")
     assert make_runner(store, transport=scripted(polled("running"))).resume("r").result().exit_code == 0
 
 
 def test_a_signal_during_a_create_lets_it_finish(
-    store: Any, make_runner: Any, scripted: Any, deploy_plan: Plan, deploy_inputs: Any
+    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any
 ) -> None:
     def struck() -> Any:
         os.kill(os.getpid(), signal.SIGINT)
@@ -385,14 +385,14 @@ def test_a_signal_during_a_create_lets_it_finish(
 
     with Interrupts().caught() as interrupts:
         runner = make_runner(store, transport=scripted(struck), interrupts=interrupts)
-        result = runner.start(deploy_plan, deploy_inputs, run_id="r").result()
+        result = runner.start(shipped_plan, deploy_inputs, run_id="r").result()
 
     assert (result.exit_code, result.effects[0].outcome) == (130, "applied")
     assert make_runner(store, transport=scripted(polled("running"))).resume("r").result().exit_code == 0
 
 
 def test_a_second_signal_during_a_create_leaves_a_doubt(
-    store: Any, make_runner: Any, scripted: Any, deploy_plan: Plan, deploy_inputs: Any
+    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any
 ) -> None:
     def struck_twice() -> Any:
         os.kill(os.getpid(), signal.SIGINT)
@@ -401,7 +401,7 @@ def test_a_second_signal_during_a_create_leaves_a_doubt(
 
     with Interrupts().caught() as interrupts:
         runner = make_runner(store, transport=scripted(struck_twice), interrupts=interrupts)
-        result = runner.start(deploy_plan, deploy_inputs, run_id="r").result()
+        result = runner.start(shipped_plan, deploy_inputs, run_id="r").result()
     transport = scripted()
 
     assert (result.exit_code, store.held("r")) == (130, None)
@@ -410,13 +410,13 @@ def test_a_second_signal_during_a_create_leaves_a_doubt(
 
 
 def test_a_runner_that_was_interrupted_sends_nothing_more(
-    store: Any, make_runner: Any, scripted: Any, deploy_plan: Plan, deploy_inputs: Any
+    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any
 ) -> None:
     interrupts = Interrupts()
     interrupts.signum = signal.SIGINT
     transport = scripted()
 
-    result = make_runner(store, transport=transport, interrupts=interrupts).start(deploy_plan, deploy_inputs).result()
+    result = make_runner(store, transport=transport, interrupts=interrupts).start(shipped_plan, deploy_inputs).result()
 
     assert (result.exit_code, transport.calls) == (130, [])
     with pytest.raises(Interrupted):

@@ -194,6 +194,17 @@ def test_an_answer_that_is_too_large_is_not_read_to_its_end(
     assert large.reply.status == status
 
 
+def test_a_redirect_that_is_too_large_is_not_waited_for(serve: Any, make_transport: Any, make_call: Any) -> None:
+    def script(peer: Any) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 302 X\r\nLocation: /\r\nContent-Length: 999999999\r\n\r\n" + b"x" * 100_000)
+        peer.hang()
+
+    event = make_transport(serve(script).url, largest=1000).perform(make_call(), 2.0)
+
+    assert (event.fate, event.cause) == ("unknown", "too_large")
+
+
 def test_what_counts_is_the_size_after_decompression(serve: Any, make_transport: Any, make_call: Any) -> None:
     bomb = gzip.compress(b"0" * (20 << 20))
     raw = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb) + bomb
@@ -538,7 +549,7 @@ def test_header_names_are_lower_case_and_several_values_are_one(
 
 @responses.activate(registry=OrderedRegistry, assert_all_requests_are_fired=True)
 def test_a_run_makes_the_planned_calls_and_waits_in_order(
-    deploy_plan: Any, deploy_inputs: dict[str, Any], secret: str
+    shipped_plan: Any, deploy_inputs: dict[str, Any], secret: str
 ) -> None:
     api = "https://api.endpoints.huggingface.cloud/v2/endpoint/acme"
     states = ["pending", "initializing", "running"]
@@ -548,7 +559,7 @@ def test_a_run_makes_the_planned_calls_and_waits_in_order(
     clock = ManualClock()
     runner = Runner(MemoryStore(), clock=clock, chance=lambda: 0.5, secret_texts={"hfToken": secret})
 
-    result = runner.start(deploy_plan, deploy_inputs).result()
+    result = runner.start(shipped_plan, deploy_inputs).result()
 
     sent = [(call.request.method, call.request.headers["Authorization"]) for call in responses.calls]
     assert sent == [("POST", f"Bearer {secret}"), *[("GET", f"Bearer {secret}")] * 3]

@@ -108,7 +108,7 @@ def polled(state: str) -> Any:
 def test_a_result_says_what_came_of_a_run_and_the_one_thing_to_do(
     scripted: Any,
     make_runner: Any,
-    deploy_plan: Any,
+    shipped_plan: Any,
     deploy_inputs: Any,
     outcomes: list[Any],
     code: int,
@@ -121,7 +121,7 @@ def test_a_result_says_what_came_of_a_run_and_the_one_thing_to_do(
     runner = make_runner(MemoryStore(), transport=scripted(*outcomes))
     settings = Settings(deadline=20.0) if reason == "deadline" else None
 
-    result = runner.start(deploy_plan, deploy_inputs, run_id="r", settings=settings).result()
+    result = runner.start(shipped_plan, deploy_inputs, run_id="r", settings=settings).result()
 
     assert (result.exit_code, result.phase, result.reason) == (code, phase, reason)
     assert [one.outcome for one in result.effects] == [outcome]
@@ -132,22 +132,22 @@ def test_a_result_says_what_came_of_a_run_and_the_one_thing_to_do(
 
 
 def test_the_same_result_is_read_from_the_store(
-    scripted: Any, make_runner: Any, deploy_plan: Any, deploy_inputs: Any, store: Any
+    scripted: Any, make_runner: Any, shipped_plan: Any, deploy_inputs: Any, store: Any
 ) -> None:
     runner = make_runner(store, transport=scripted(CREATED, polled("running")))
 
-    result = runner.start(deploy_plan, deploy_inputs, run_id="r").result()
+    result = runner.start(shipped_plan, deploy_inputs, run_id="r").result()
 
     assert runner.result("r") == result
 
 
 def test_its_json_has_every_key_and_nothing_that_is_not_json(
-    scripted: Any, make_runner: Any, deploy_plan: Any, deploy_inputs: Any
+    scripted: Any, make_runner: Any, shipped_plan: Any, deploy_inputs: Any
 ) -> None:
     clock = ManualClock(1_800_000_000.25)
     runner = make_runner(MemoryStore(), transport=scripted(CREATED, polled("running")), clock=clock)
 
-    shown = runner.start(deploy_plan, deploy_inputs, run_id="r").result().to_json()
+    shown = runner.start(shipped_plan, deploy_inputs, run_id="r").result().to_json()
 
     assert list(shown) == KEYS
     assert json.loads(json.dumps(shown)) == shown
@@ -164,23 +164,23 @@ def test_its_json_has_every_key_and_nothing_that_is_not_json(
 
 
 def test_outputs_that_are_not_known_are_null_and_listed(
-    scripted: Any, make_runner: Any, deploy_plan: Any, deploy_inputs: Any
+    scripted: Any, make_runner: Any, shipped_plan: Any, deploy_inputs: Any
 ) -> None:
     runner = make_runner(MemoryStore(), transport=scripted((201, {"name": "my-endpoint"}), 404))
 
-    result = runner.start(deploy_plan, deploy_inputs, run_id="r").result()
+    result = runner.start(shipped_plan, deploy_inputs, run_id="r").result()
 
     assert result.outputs == {"endpointName": "my-endpoint", "state": None, "inferenceUrl": None}
     assert result.unresolved == ("state", "inferenceUrl")
 
 
 def test_a_secret_in_an_output_shows_as_its_name(
-    scripted: Any, make_runner: Any, deploy_plan: Any, deploy_inputs: Any
+    scripted: Any, make_runner: Any, shipped_plan: Any, deploy_inputs: Any
 ) -> None:
     name = SecretText(("ep-", SecretRef("hfToken")))
     runner = make_runner(MemoryStore(), transport=scripted((201, {"name": name}), polled("running")))
 
-    result = runner.start(deploy_plan, deploy_inputs, run_id="r").result()
+    result = runner.start(shipped_plan, deploy_inputs, run_id="r").result()
 
     assert result.outputs["endpointName"] == "ep-[secret hfToken]"
     assert result.effects[0].identity == {"endpointName": "ep-[secret hfToken]"}
@@ -188,7 +188,7 @@ def test_a_secret_in_an_output_shows_as_its_name(
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_with_the_code_of_the_signal(
-    scripted: Any, make_runner: Any, deploy_plan: Any, deploy_inputs: Any, signum: int
+    scripted: Any, make_runner: Any, shipped_plan: Any, deploy_inputs: Any, signum: int
 ) -> None:
     interrupts = Interrupts()
     store = MemoryStore()
@@ -198,7 +198,7 @@ def test_an_interrupted_run_ends_with_the_code_of_the_signal(
         interrupts.signum = signum if record.seq == 3 else 0
 
     runner = make_runner(store, transport=transport, interrupts=interrupts, observers=[signal_at_third])
-    result = runner.start(deploy_plan, deploy_inputs, run_id="r").result()
+    result = runner.start(shipped_plan, deploy_inputs, run_id="r").result()
     later = runner.result("r")
     with store.lock("r"):
         meanwhile = runner.result("r")
@@ -210,11 +210,11 @@ def test_an_interrupted_run_ends_with_the_code_of_the_signal(
 
 
 def test_commands_name_the_store_where_it_is_not_the_usual_one(
-    scripted: Any, make_runner: Any, deploy_plan: Any, deploy_inputs: Any
+    scripted: Any, make_runner: Any, shipped_plan: Any, deploy_inputs: Any
 ) -> None:
     runner = make_runner(MemoryStore(), transport=scripted(CREATED, 404), store_flag=" --store /x")
 
-    result = runner.start(deploy_plan, deploy_inputs, run_id="r").result()
+    result = runner.start(shipped_plan, deploy_inputs, run_id="r").result()
 
     assert isinstance(result, Result)
     assert result.next.command == "arazzo-machine resume r --store /x"

@@ -15,13 +15,13 @@ RUNNING = 200, {"status": {"state": "running"}}
 
 
 @pytest.fixture
-def begin(scripted: Any, make_runner: Any, deploy_plan: Any, deploy_inputs: Any) -> Any:
+def begin(scripted: Any, make_runner: Any, shipped_plan: Any, deploy_inputs: Any) -> Any:
     """``begin(store, *outcomes, **options)`` -> a run ``r`` that was started and not driven, and its transport."""
 
     def start(store: Any, *outcomes: Any, **options: Any) -> Any:
         transport = scripted(*(outcomes or (CREATED, PENDING, RUNNING)))
         runner = make_runner(store, transport=transport, **options)
-        return runner.start(deploy_plan, deploy_inputs, run_id="r"), transport
+        return runner.start(shipped_plan, deploy_inputs, run_id="r"), transport
 
     return start
 
@@ -125,13 +125,13 @@ def test_while_it_is_held_nobody_else_gets_it(begin: Any, store: Any, make_runne
 
 
 def test_a_start_that_is_refused_gives_the_run_back(
-    begin: Any, store: Any, make_runner: Any, deploy_plan: Any, deploy_inputs: Any
+    begin: Any, store: Any, make_runner: Any, shipped_plan: Any, deploy_inputs: Any
 ) -> None:
     run, _ = begin(store)
     run.close()
 
     with pytest.raises(IdentityError):
-        make_runner(store).start(deploy_plan, {**deploy_inputs, "name": "another"}, run_id="r")
+        make_runner(store).start(shipped_plan, {**deploy_inputs, "name": "another"}, run_id="r")
 
     assert store.held("r") is None
 

@@ -28,19 +28,19 @@ SCENARIOS = [
     # scenario, document, exit code, phase, state, reason, creates, next action, calls
     ("happy", "both", 0, "ready", "ready", "ended", 1, "none", 7),
     ("slow-start", "both", 0, "ready", "ready", "ended", 1, "none", 41),
-    ("failed-image", "deploy", 10, "failed", "failed", "broke", 1, "resume", 7),
-    ("failed-image", "seed", 11, "failed", "failed", "unmatched", 1, "resume", 7),
+    ("failed-image", "shipped", 10, "failed", "failed", "broke", 1, "resume", 7),
+    ("failed-image", "user", 11, "failed", "failed", "unmatched", 1, "resume", 7),
     ("stuck-initializing", "both", 12, "polling", "polling", "deadline", 1, "resume", None),
     ("scaled-to-zero-mid-wait", "both", 11, "failed", "failed", "unmatched", 1, "resume", 7),
     ("paused-by-colleague", "both", 11, "failed", "failed", "unmatched", 1, "resume", 7),
-    ("update-failed", "deploy", 10, "failed", "failed", "broke", 1, "resume", 6),
-    ("update-failed", "seed", 11, "failed", "failed", "unmatched", 1, "resume", 4),
+    ("update-failed", "shipped", 10, "failed", "failed", "broke", 1, "resume", 6),
+    ("update-failed", "user", 11, "failed", "failed", "unmatched", 1, "resume", 4),
     ("deleted-mid-wait", "both", 10, "failed", "failed", "broke", 1, "resume", 7),
     ("flap", "both", 0, "ready", "ready", "ended", 1, "none", 7),
     ("url-late", "both", 0, "ready", "ready", "ended", 1, "none", 7),
-    ("created-200", "deploy", 0, "ready", "ready", "ended", 1, "none", 7),
-    ("created-200", "seed", 10, "failed", "failed", "broke", 1, "resolve", 1),
-    ("created-202", "deploy", 0, "ready", "ready", "ended", 1, "none", 7),
+    ("created-200", "shipped", 0, "ready", "ready", "ended", 1, "none", 7),
+    ("created-200", "user", 10, "failed", "failed", "broke", 1, "resolve", 1),
+    ("created-202", "shipped", 0, "ready", "ready", "ended", 1, "none", 7),
     ("duplicate-409", "both", 10, "failed", "failed", "broke", 0, "fix", 1),
     ("quota-409", "both", 10, "failed", "failed", "broke", 0, "fix", 1),
     ("ambiguous-create", "both", 13, "created", "in_doubt", "in_doubt", 1, "resolve", 1),
@@ -53,13 +53,13 @@ SCENARIOS = [
     ("unknown-state", "both", 11, "failed", "failed", "unmatched", 1, "resume", 4),
     ("missing-status-field", "both", 11, "failed", "failed", "unmatched", 1, "resume", 4),
     ("503-html-body", "both", 0, "ready", "ready", "ended", 1, "none", 9),
-    ("updating-then-running", "deploy", 0, "ready", "ready", "ended", 1, "none", 6),
-    ("updating-then-running", "seed", 11, "failed", "failed", "unmatched", 1, "resume", 4),
+    ("updating-then-running", "shipped", 0, "ready", "ready", "ended", 1, "none", 6),
+    ("updating-then-running", "user", 11, "failed", "failed", "unmatched", 1, "resume", 4),
 ]
 TABLE = [
     pytest.param(f"{name}_plan", scenario, *rest, id=f"{name}-{scenario}")
     for scenario, document, *rest in SCENARIOS
-    for name in (("deploy", "seed") if document == "both" else (document,))
+    for name in (("shipped", "user") if document == "both" else (document,))
 ]
 
 
@@ -94,22 +94,22 @@ def test_a_run_ends_as_the_service_behaves(
 
 
 def test_the_server_says_how_long_to_wait(
-    store: Any, make_runner: Any, deploy_plan: Plan, deploy_inputs: Any, secret: str
+    store: Any, make_runner: Any, shipped_plan: Plan, deploy_inputs: Any, secret: str
 ) -> None:
     clock = ManualClock()
     with Simulator("poll-429-retry-after", token=secret) as simulator:
-        make_runner(store, simulator.url, clock=clock).start(deploy_plan, deploy_inputs).result()
+        make_runner(store, simulator.url, clock=clock).start(shipped_plan, deploy_inputs).result()
 
     assert clock.waits == [5.0, 1.0, 11.25, 16.875, 25.312, 30.0]
 
 
 def test_a_run_that_is_stuck_looks_a_last_time_at_its_deadline(
-    store: Any, make_runner: Any, deploy_plan: Plan, deploy_inputs: Any, secret: str
+    store: Any, make_runner: Any, shipped_plan: Plan, deploy_inputs: Any, secret: str
 ) -> None:
     clock = ManualClock(0.0)
     with Simulator("stuck-initializing", token=secret) as simulator:
         run = make_runner(store, simulator.url, clock=clock).start(
-            deploy_plan, deploy_inputs, settings=Settings(deadline=60.0)
+            shipped_plan, deploy_inputs, settings=Settings(deadline=60.0)
         )
         result = run.result()
 
@@ -117,11 +117,11 @@ def test_a_run_that_is_stuck_looks_a_last_time_at_its_deadline(
 
 
 def test_a_server_that_is_down_gets_nothing_and_is_not_ready(
-    store: Any, make_runner: Any, deploy_plan: Plan, deploy_inputs: Any, closed_port: int
+    store: Any, make_runner: Any, shipped_plan: Plan, deploy_inputs: Any, closed_port: int
 ) -> None:
     runner = make_runner(store, f"http://127.0.0.1:{closed_port}/v2")
 
-    result = runner.start(deploy_plan, deploy_inputs, run_id="r").result()
+    result = runner.start(shipped_plan, deploy_inputs, run_id="r").result()
 
     assert (result.exit_code, result.reason, result.calls) == (10, "broke", 0)
     assert [one.outcome for one in result.effects] == ["not_applied"]
@@ -134,11 +134,11 @@ def test_a_server_that_is_down_gets_nothing_and_is_not_ready(
 @pytest.mark.parametrize(
     ("document", "scenario", "first", "choice", "outputs"),
     [
-        pytest.param("seed_plan", "created-200", 10, "accept", {}, id="unexpected-success-accepted"),
-        pytest.param("deploy_plan", "ambiguous-create", 13, "adopt", NAME, id="reset-adopted"),
-        pytest.param("seed_plan", "ambiguous-create", 13, "adopt", NAME, id="reset-adopted-seed"),
-        pytest.param("deploy_plan", "created-but-unreadable", 13, "adopt", NAME, id="unreadable-adopted"),
-        pytest.param("deploy_plan", "create-500-but-created", 10, "adopt", NAME, id="500-adopted"),
+        pytest.param("user_plan", "created-200", 10, "accept", {}, id="unexpected-success-accepted"),
+        pytest.param("shipped_plan", "ambiguous-create", 13, "adopt", NAME, id="reset-adopted"),
+        pytest.param("user_plan", "ambiguous-create", 13, "adopt", NAME, id="reset-adopted-user"),
+        pytest.param("shipped_plan", "created-but-unreadable", 13, "adopt", NAME, id="unreadable-adopted"),
+        pytest.param("shipped_plan", "create-500-but-created", 10, "adopt", NAME, id="500-adopted"),
     ],
 )
 def test_what_was_applied_is_adopted_and_never_made_twice(
@@ -168,13 +168,13 @@ def test_what_was_applied_is_adopted_and_never_made_twice(
 
 
 def test_a_500_is_a_doubt_once_the_run_is_taken_up(
-    store: Any, make_runner: Any, deploy_plan: Plan, deploy_inputs: Any, secret: str
+    store: Any, make_runner: Any, shipped_plan: Plan, deploy_inputs: Any, secret: str
 ) -> None:
     with Simulator("create-500-but-created", token=secret) as simulator:
         runner = make_runner(store, simulator.url)
-        first = runner.start(deploy_plan, deploy_inputs, run_id="r").result()
+        first = runner.start(shipped_plan, deploy_inputs, run_id="r").result()
         again = runner.resume("r").result()
-        once_more = runner.start(deploy_plan, deploy_inputs, run_id="r").result()
+        once_more = runner.start(shipped_plan, deploy_inputs, run_id="r").result()
         runner.resolve("r", "adopt", outputs=NAME)
 
         assert [one.exit_code for one in (first, again, once_more)] == [10, 13, 13]
@@ -182,11 +182,11 @@ def test_a_500_is_a_doubt_once_the_run_is_taken_up(
 
 
 def test_what_was_not_sent_is_sent_once(
-    store: Any, make_runner: Any, scripted: Any, deploy_plan: Plan, deploy_inputs: Any
+    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any
 ) -> None:
     transport = scripted(("unknown", "reset"), CREATED, polled("running"))
     runner = make_runner(store, transport=transport)
-    runner.start(deploy_plan, deploy_inputs, run_id="r").result()
+    runner.start(shipped_plan, deploy_inputs, run_id="r").result()
 
     settled = runner.resolve("r", "not_sent")
     held_back = len(transport.calls)
@@ -213,7 +213,7 @@ def test_what_is_not_in_doubt_cannot_be_settled(
     store: Any,
     make_runner: Any,
     scripted: Any,
-    deploy_plan: Plan,
+    shipped_plan: Plan,
     deploy_inputs: Any,
     outcomes: list[Any],
     choice: Any,
@@ -221,7 +221,7 @@ def test_what_is_not_in_doubt_cannot_be_settled(
     code: str,
 ) -> None:
     runner = make_runner(store, transport=scripted(*outcomes))
-    before = runner.start(deploy_plan, deploy_inputs, run_id="r").result()
+    before = runner.start(shipped_plan, deploy_inputs, run_id="r").result()
 
     with pytest.raises(UsageError) as caught:
         runner.resolve("r", choice, outputs=outputs)
@@ -232,11 +232,11 @@ def test_what_is_not_in_doubt_cannot_be_settled(
 
 
 def test_a_refused_token_stops_a_run_until_it_is_renewed(
-    store: Any, make_runner: Any, deploy_plan: Plan, deploy_inputs: Any, secret: str
+    store: Any, make_runner: Any, shipped_plan: Plan, deploy_inputs: Any, secret: str
 ) -> None:
     with Simulator("token-expired-401-mid-poll", token=secret) as simulator:
         runner = make_runner(store, simulator.url)
-        stopped = runner.start(deploy_plan, deploy_inputs, run_id="r").result()
+        stopped = runner.start(shipped_plan, deploy_inputs, run_id="r").result()
         still = runner.resume("r").result()
         simulator.renew_token()
         result = runner.resume("r").result()
@@ -271,7 +271,7 @@ def test_starting_the_same_run_again_goes_on_with_it(
     store: Any,
     make_runner: Any,
     scripted: Any,
-    deploy_plan: Plan,
+    shipped_plan: Plan,
     deploy_inputs: Any,
     first: list[Any],
     second: list[Any],
@@ -279,10 +279,10 @@ def test_starting_the_same_run_again_goes_on_with_it(
     attempt: int,
     kinds: list[str],
 ) -> None:
-    one = make_runner(store, transport=scripted(*first)).start(deploy_plan, deploy_inputs, run_id="r").result()
+    one = make_runner(store, transport=scripted(*first)).start(shipped_plan, deploy_inputs, run_id="r").result()
     before = len(store.history("r"))
     transport = scripted(*second)
-    two = make_runner(store, transport=transport).start(deploy_plan, deploy_inputs, run_id="r").result()
+    two = make_runner(store, transport=transport).start(shipped_plan, deploy_inputs, run_id="r").result()
 
     history = store.history("r")
     assert (one.exit_code, two.exit_code) == codes
@@ -291,30 +291,30 @@ def test_starting_the_same_run_again_goes_on_with_it(
 
 
 def test_starting_an_unfinished_run_again_resumes_it(
-    store: Any, make_runner: Any, scripted: Any, deploy_plan: Plan, deploy_inputs: Any
+    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any
 ) -> None:
-    run = make_runner(store, transport=scripted(CREATED)).start(deploy_plan, deploy_inputs, run_id="r")
+    run = make_runner(store, transport=scripted(CREATED)).start(shipped_plan, deploy_inputs, run_id="r")
     records = iter(run)
     assert [next(records).kind, next(records).kind] == ["run.started", "call.replied"]
     run.close()
     transport = scripted(polled("running"))
 
-    result = make_runner(store, transport=transport).start(deploy_plan, deploy_inputs, run_id="r").result()
+    result = make_runner(store, transport=transport).start(shipped_plan, deploy_inputs, run_id="r").result()
 
     assert (result.exit_code, [call.kind for call in transport.calls]) == (0, ["safe"])
     assert [one.kind for one in store.history("r")] == ["run.started", "call.replied", "call.replied"]
 
 
 def test_a_ready_run_needs_neither_its_secret_nor_its_server(
-    store: Any, make_runner: Any, scripted: Any, deploy_plan: Plan, deploy_inputs: Any, monkeypatch: pytest.MonkeyPatch
+    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HF_TOKEN", raising=False)
     make_runner(store, transport=scripted(CREATED, polled("running"))).start(
-        deploy_plan, deploy_inputs, run_id="r"
+        shipped_plan, deploy_inputs, run_id="r"
     ).result()
     runner = make_runner(store, secret_texts={}, servers={"inferenceEndpointsApi": "not a url"})
 
-    assert runner.start(deploy_plan, deploy_inputs, run_id="r").result().exit_code == 0
+    assert runner.start(shipped_plan, deploy_inputs, run_id="r").result().exit_code == 0
     assert runner.resume("r").result().exit_code == 0
 
 
@@ -323,14 +323,14 @@ def test_another_run_under_the_same_id_is_refused(
     store: Any,
     make_runner: Any,
     scripted: Any,
-    deploy_plan: Plan,
+    shipped_plan: Plan,
     retry_plan: Plan,
     deploy_inputs: Any,
     what: str,
 ) -> None:
-    make_runner(store, transport=scripted(409)).start(deploy_plan, deploy_inputs, run_id="r").result()
+    make_runner(store, transport=scripted(409)).start(shipped_plan, deploy_inputs, run_id="r").result()
     before = store.load("r")
-    other = (retry_plan, {}) if what == "document" else (deploy_plan, {**deploy_inputs, "region": "eu-west-1"})
+    other = (retry_plan, {}) if what == "document" else (shipped_plan, {**deploy_inputs, "region": "eu-west-1"})
 
     with pytest.raises(IdentityError) as caught:
         make_runner(store).start(*other, run_id="r")
@@ -341,17 +341,17 @@ def test_another_run_under_the_same_id_is_refused(
 
 
 def test_another_reference_and_other_settings_are_not_another_run_and_apply_from_now_on(
-    store: Any, make_runner: Any, scripted: Any, deploy_plan: Plan, deploy_inputs: Any
+    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any
 ) -> None:
     clock = ManualClock()
     first = make_runner(store, transport=scripted(CREATED, 404), clock=clock)
-    first.start(deploy_plan, deploy_inputs, run_id="r", settings=Settings(call_timeout=9.0)).result()
+    first.start(shipped_plan, deploy_inputs, run_id="r", settings=Settings(call_timeout=9.0)).result()
     inputs = {**deploy_inputs, "hfToken": Reference("@file:/other")}
     transport = scripted(polled("pending"), polled("running"))
     again = make_runner(store, transport=transport, clock=clock)
 
     settings = Settings(poll_interval=3.0, call_timeout=9.0)
-    result = again.start(deploy_plan, inputs, run_id="r", settings=settings).result()
+    result = again.start(shipped_plan, inputs, run_id="r", settings=settings).result()
 
     reopened = store.history("r")[-3]
     assert (result.exit_code, clock.waits) == (0, [3.0])
@@ -361,31 +361,30 @@ def test_another_reference_and_other_settings_are_not_another_run_and_apply_from
 
 
 def test_a_run_that_is_held_is_busy(
-    store: Any, make_runner: Any, scripted: Any, deploy_plan: Plan, deploy_inputs: Any
+    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any
 ) -> None:
-    run = make_runner(store, transport=scripted()).start(deploy_plan, deploy_inputs, run_id="r")
-    runner = make_runner(store)
+    run = make_runner(store, transport=scripted()).start(shipped_plan, deploy_inputs, run_id="r")
+    runner: Runner = make_runner(store)
 
     with run:
-        for attempt in (
-            lambda: runner.start(deploy_plan, deploy_inputs, run_id="r"),
-            lambda: runner.resume("r"),
-            lambda: runner.resolve("r", "not_sent"),
-        ):
-            with pytest.raises(BusyError) as caught:
-                attempt()
+        with pytest.raises(BusyError) as started:
+            runner.start(shipped_plan, deploy_inputs, run_id="r")
+        with pytest.raises(BusyError) as resumed:
+            runner.resume("r")
+        with pytest.raises(BusyError) as resolved:
+            runner.resolve("r", "not_sent")
 
-            assert caught.value.exit_code == 75
+    assert [caught.value.exit_code for caught in (started, resumed, resolved)] == [75, 75, 75]
 
 
 def test_without_an_id_a_run_gets_one_that_sorts_by_time(
-    make_runner: Any, scripted: Any, deploy_plan: Plan, deploy_inputs: Any
+    make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any
 ) -> None:
     store, clock = MemoryStore(), ManualClock()
     ids = []
     for _ in range(3):
         clock.advance(1.0)
-        run = make_runner(store, transport=scripted(409), clock=clock).start(deploy_plan, deploy_inputs)
+        run = make_runner(store, transport=scripted(409), clock=clock).start(shipped_plan, deploy_inputs)
         ids.append(run.result().run)
 
     assert sorted(ids) == ids
@@ -396,12 +395,12 @@ def test_without_an_id_a_run_gets_one_that_sorts_by_time(
 
 
 def test_more_time_is_counted_from_the_moment_it_is_given(
-    store: Any, make_runner: Any, deploy_plan: Plan, deploy_inputs: Any, secret: str
+    store: Any, make_runner: Any, shipped_plan: Plan, deploy_inputs: Any, secret: str
 ) -> None:
     clock = ManualClock(0.0)
     with Simulator("slow-start", token=secret) as simulator:
         runner = make_runner(store, simulator.url, clock=clock)
-        runner.start(deploy_plan, deploy_inputs, run_id="r", settings=Settings(deadline=60.0)).result()
+        runner.start(shipped_plan, deploy_inputs, run_id="r", settings=Settings(deadline=60.0)).result()
         clock.advance(1000.0)
         still = runner.resume("r").result()
         given = clock.now()
@@ -417,9 +416,9 @@ def test_more_time_is_counted_from_the_moment_it_is_given(
 
 
 def test_a_change_to_a_run_that_only_waits_is_journalled_too(
-    store: Any, make_runner: Any, scripted: Any, deploy_plan: Plan, deploy_inputs: Any
+    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any
 ) -> None:
-    run = make_runner(store, transport=scripted(CREATED)).start(deploy_plan, deploy_inputs, run_id="r")
+    run = make_runner(store, transport=scripted(CREATED)).start(shipped_plan, deploy_inputs, run_id="r")
     records = iter(run)
     assert [next(records).seq, next(records).seq] == [1, 2]
     run.close()
@@ -432,10 +431,10 @@ def test_a_change_to_a_run_that_only_waits_is_journalled_too(
 
 @pytest.mark.parametrize("changes", [{"speed": 1}, {"deadline": 1.0, "spede": 2}])
 def test_a_change_of_what_is_no_setting_is_refused(
-    store: Any, make_runner: Any, scripted: Any, deploy_plan: Plan, deploy_inputs: Any, changes: Any
+    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any, changes: Any
 ) -> None:
     runner = make_runner(store, transport=scripted(CREATED, 404))
-    before = runner.start(deploy_plan, deploy_inputs, run_id="r").result()
+    before = runner.start(shipped_plan, deploy_inputs, run_id="r").result()
 
     with pytest.raises(UsageError):
         runner.resume("r", changes=changes).result()
@@ -456,18 +455,18 @@ def test_a_secret_that_cannot_be_had_any_more_leaves_the_run_resumable(
     store: Any,
     make_runner: Any,
     scripted: Any,
-    deploy_plan: Plan,
+    shipped_plan: Plan,
     deploy_inputs: Any,
     monkeypatch: pytest.MonkeyPatch,
     verb: str,
 ) -> None:
     monkeypatch.delenv("HF_TOKEN", raising=False)
-    make_runner(store, transport=scripted(CREATED, 404)).start(deploy_plan, deploy_inputs, run_id="r").result()
+    make_runner(store, transport=scripted(CREATED, 404)).start(shipped_plan, deploy_inputs, run_id="r").result()
     before = store.load("r").snapshot
     runner = make_runner(store, secret_texts={}, transport=scripted(polled("running")))
 
     with pytest.raises(CredentialError) as caught:
-        runner.resume("r") if verb == "resume" else runner.start(deploy_plan, deploy_inputs, run_id="r")
+        runner.resume("r") if verb == "resume" else runner.start(shipped_plan, deploy_inputs, run_id="r")
     monkeypatch.setenv("HF_TOKEN", "hf_another-token")
 
     assert caught.value.exit_code == 14
@@ -476,10 +475,10 @@ def test_a_secret_that_cannot_be_had_any_more_leaves_the_run_resumable(
 
 
 def test_a_secret_may_come_from_elsewhere_from_now_on(
-    store: Any, make_runner: Any, scripted: Any, deploy_plan: Plan, deploy_inputs: Any, monkeypatch: pytest.MonkeyPatch
+    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTHER_TOKEN", "hf_another-token")
-    make_runner(store, transport=scripted(CREATED, 401)).start(deploy_plan, deploy_inputs, run_id="r").result()
+    make_runner(store, transport=scripted(CREATED, 401)).start(shipped_plan, deploy_inputs, run_id="r").result()
     transport = scripted(polled("running"))
     runner = make_runner(store, secret_texts={}, transport=transport)
 
@@ -491,12 +490,12 @@ def test_a_secret_may_come_from_elsewhere_from_now_on(
 
 
 def test_servers_are_stored_and_apply_on_resume(
-    store: Any, make_runner: Any, deploy_plan: Plan, deploy_inputs: Any, secret: str
+    store: Any, make_runner: Any, shipped_plan: Plan, deploy_inputs: Any, secret: str
 ) -> None:
     with Simulator("deleted-mid-wait", token=secret) as simulator:
-        options = {"servers": {"inferenceEndpointsApi": simulator.url}, "allow_hosts": [], "simulate": None}
+        options: dict[str, Any] = {"servers": {"inferenceEndpointsApi": simulator.url}, "simulate": None}
         runner = make_runner(store)
-        runner.start(deploy_plan, deploy_inputs, run_id="r", options=options).result()
+        runner.start(shipped_plan, deploy_inputs, run_id="r", options=options).result()
         sent = len(simulator.requests)
         make_runner(store).resume("r").result()
 
@@ -525,7 +524,7 @@ def test_servers_are_stored_and_apply_on_resume(
 def test_what_is_wrong_before_a_run_exists_leaves_nothing_behind(
     store: Any,
     make_runner: Any,
-    deploy_plan: Plan,
+    shipped_plan: Plan,
     deploy_inputs: Any,
     monkeypatch: pytest.MonkeyPatch,
     options: Any,
@@ -536,7 +535,7 @@ def test_what_is_wrong_before_a_run_exists_leaves_nothing_behind(
     monkeypatch.delenv("HF_TOKEN", raising=False)
 
     with pytest.raises(error) as caught:
-        make_runner(store, **options).start(deploy_plan, {**deploy_inputs, **inputs}, run_id="r")
+        make_runner(store, **options).start(shipped_plan, {**deploy_inputs, **inputs}, run_id="r")
 
     assert caught.value.exit_code == code  # type: ignore[attr-defined]
     assert (store.runs(), store.held("r")) == ([], None)
@@ -552,11 +551,11 @@ def test_plain_http_is_good_enough_where_no_secret_is_sent(
 
 
 def test_a_call_that_is_refused_before_it_is_sent_is_no_doubt(
-    store: Any, make_runner: Any, scripted: Any, deploy_plan: Plan, deploy_inputs: Any
+    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any
 ) -> None:
     refusal = HostError("create would go nowhere", code="AZM-C032")
 
-    result = make_runner(store, transport=scripted(refusal)).start(deploy_plan, deploy_inputs, run_id="r").result()
+    result = make_runner(store, transport=scripted(refusal)).start(shipped_plan, deploy_inputs, run_id="r").result()
 
     assert (result.exit_code, result.reason, result.calls) == (10, "broke", 0)
     assert [one.outcome for one in result.effects] == ["not_applied"]
@@ -564,21 +563,21 @@ def test_a_call_that_is_refused_before_it_is_sent_is_no_doubt(
 
 
 def test_inputs_may_be_prepared_beforehand(
-    store: Any, make_runner: Any, scripted: Any, deploy_plan: Plan, deploy_inputs: Any
+    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any
 ) -> None:
     runner: Runner = make_runner(store, transport=scripted(CREATED, polled("running")))
 
-    run = runner.start(deploy_plan, prepare(deploy_plan, deploy_inputs), texts={"a.yaml": b"a: 1"})
+    run = runner.start(shipped_plan, prepare(shipped_plan, deploy_inputs), texts={"a.yaml": b"a: 1"})
 
     assert run.result().exit_code == 0
     assert store.blob(store.load(run.id).head.documents["a.yaml"]) == b"a: 1"
 
 
 def test_a_resumed_run_follows_the_plan_it_began_with(
-    store: Any, make_runner: Any, scripted: Any, deploy_plan: Plan, deploy_inputs: Any, tmp_path: Any
+    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any, tmp_path: Any
 ) -> None:
-    make_runner(store, transport=scripted(CREATED, 404)).start(deploy_plan, deploy_inputs, run_id="r").result()
+    make_runner(store, transport=scripted(CREATED, 404)).start(shipped_plan, deploy_inputs, run_id="r").result()
     runner = make_runner(store, transport=scripted(polled("running")))
 
-    assert runner.plan_of(store.load("r")).text() == deploy_plan.text()
+    assert runner.plan_of(store.load("r")).text() == shipped_plan.text()
     assert runner.resume("r").result().exit_code == 0

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +13,7 @@ import pytest
 
 from machine.errors import BugError, CredentialError, InputError, RequestError, UsageError
 from machine.runtime import secrets
+from machine.runtime.clock import Interrupted
 from machine.runtime.secrets import Reference, SecretBook, parse_reference
 from machine.values import SecretRef, SecretText, encode
 
@@ -73,6 +78,7 @@ def test_a_reference_gives_its_text_without_the_line_end(places: Callable[[str],
         pytest.param("@cmd:true", id="command-silent"),
         pytest.param("@cmd:cat 'DIR/latin'", id="command-not-utf-8"),
         pytest.param("@cmd:cat 'DIR/token'; exec sleep 20", id="command-too-slow"),
+        pytest.param("@cmd:cat 'DIR/token'; sleep 3; true", id="command-whose-child-is-too-slow"),
         pytest.param("@prompt", id="nobody-to-ask"),
     ],
 )
@@ -80,15 +86,45 @@ def test_a_text_that_cannot_be_had_is_an_error_that_does_not_hold_it(
     places: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setattr(secrets, "_COMMAND_TIMEOUT", 0.2)
+    began = time.monotonic()
 
     with pytest.raises(CredentialError) as caught:
         Reference(places(text)).resolve("token")
 
     error = caught.value
+    assert time.monotonic() - began < 2.0
     assert (error.code, error.exit_code) == ("AZM-C020", 78)
     assert "token" in error.message
     assert error.__cause__ is error.__context__ is None
     assert TEXT not in "".join(traceback.format_exception(error))
+
+
+def test_a_command_is_not_left_behind_by_a_signal_that_comes_while_it_is_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[int] = []
+
+    class Struck(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            begun.append(self.pid)
+            signal.raise_signal(signal.SIGTERM)
+
+    def stop(signum: int, frame: Any) -> None:
+        raise Interrupted(signum)
+
+    monkeypatch.setattr(subprocess, "Popen", Struck)
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with pytest.raises(Interrupted):
+            Reference("@cmd:exec sleep 20").resolve("token")
+
+        assert signal.getsignal(signal.SIGTERM) is stop
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(begun[0], 0)
 
 
 # -- joining -----------------------------------------------------------------------------------------------------------
