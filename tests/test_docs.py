@@ -87,7 +87,12 @@ def test_every_command_of_the_readme_prints_what_the_readme_shows(tmp_path: Path
 @pytest.mark.parametrize("code", [block for language, block in BLOCKS if language == "python"])
 def test_every_python_block_of_the_readme_runs(code: str, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
     assert done.returncode == 0, done.stderr

@@ -39,11 +39,11 @@ _quiet = click.option("-q", "--quiet", is_flag=True, help="Say only what money d
 @flags.document
 @click.option("-i", "--input", "inputs", multiple=True, metavar="NAME=VALUE", help="An input.")
 @click.option("--inputs", "inputs_file", type=click.Path(path_type=Path), help="A YAML or JSON file of inputs.")
-@click.option("--id", "run_id", default="", help="The run's id; the same one never creates twice.")
+@click.option("--id", "run_id", default=None, help="The run's id; the same one never creates twice.")
 @flags.reach
 @flags.bounds
 @click.option("--simulate", is_flag=False, flag_value="happy", metavar="[SCENARIO]", help="Call the simulator.")
-@click.option("--profile", default="published", help="Its API: published, live or legacy.")
+@click.option("--profile", help="The simulator's API: published, live or legacy.")
 @flags.store_option
 @_log
 @_quiet
@@ -66,20 +66,27 @@ def run(target: str, **given: Any) -> None:
     from ..runtime.prepare import prepare
     from ..stores.base import check_run_id
 
+    simulate = given["simulate"]
+    if given["profile"] and not simulate:
+        raise UsageError(
+            "--profile is about the simulator, and this would call the real service",
+            code="AZM-U074",
+            next="add --simulate, or leave --profile out",
+        )
     description = flags.describe_target(target, given["sources"])
     plan = build_plan(description, workflow=given["workflow"], unmatched=given["unmatched"], strict=given["strict"])
-    simulate = given["simulate"]
     prepared = prepare(plan, _inputs(plan, given, simulated=bool(simulate)), prompt=_ask)
-    if given["run_id"]:
+    if given["run_id"] is not None:
+        # An empty one is refused too: a variable that was not set must not become an id of its own every time.
         check_run_id(given["run_id"])
     changes = flags.changes_of(given)
     options: dict[str, Any] = {
         "servers": flags.read_servers(given["servers"], plan.servers),
-        "allow_hosts": list(given["allow_hosts"]),
+        "allow_hosts": flags.read_hosts(given["allow_hosts"]),
         "simulate": None,
     }
     if simulate:
-        options["simulate"] = {"scenario": simulate, "profile": given["profile"]}
+        options["simulate"] = {"scenario": simulate, "profile": given["profile"] or "published"}
         changes["poll_interval"] = min(changes.get("poll_interval", _SIMULATED_PACE), _SIMULATED_PACE)
     from .progress import Progress
 
@@ -109,7 +116,7 @@ def run(target: str, **given: Any) -> None:
 
 
 @click.command()
-@click.argument("run_id", metavar="[RUN]", required=False, default="")
+@click.argument("run_id", metavar="[RUN]", required=False, default=None)
 @click.option("-i", "--input", "inputs", multiple=True, metavar="NAME=@REF", help="Another reference to a secret.")
 @flags.reach
 @flags.bounds
@@ -117,7 +124,7 @@ def run(target: str, **given: Any) -> None:
 @_log
 @_quiet
 @flags.as_json
-def resume(run_id: str, **given: Any) -> None:
+def resume(run_id: str | None, **given: Any) -> None:
     """Go on with a run that was interrupted or stopped.
 
     RUN is an id or the beginning of one; without it, the only resumable run of the store is taken. Inputs cannot
@@ -133,13 +140,13 @@ def resume(run_id: str, **given: Any) -> None:
         flag = flags.store_flag(given["store"])
         progress = Progress(quiet=given["quiet"], store=flag)
         with _runner(store, given, progress) as runner:
-            chosen = store.find(run_id) if run_id else _only_resumable(store, runner)
+            chosen = store.find(run_id) if run_id is not None else _only_resumable(store, runner)
             stored = store.load(chosen)
             plan = runner.plan_of(stored)
             references = _references(plan, flags.pairs(given["inputs"], "-i"))
             options = {
                 "servers": flags.read_servers(given["servers"], plan.servers),
-                "allow_hosts": list(given["allow_hosts"]),
+                "allow_hosts": flags.read_hosts(given["allow_hosts"]),
             }
             simulate = stored.head.options.get("simulate")
             with _simulated(store, runner, chosen, simulate, plan, renewed=True):

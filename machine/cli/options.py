@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..errors import UsageError
+from ..errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from ..runtime.secrets import Reference
@@ -25,6 +25,7 @@ __all__ = [
     "open_store",
     "pairs",
     "reach",
+    "read_hosts",
     "read_servers",
     "read_value",
     "store_flag",
@@ -42,6 +43,13 @@ def duration(text: str) -> float:
         return parse_duration(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
+
+
+def _timeout(text: str) -> float:
+    seconds = duration(text)
+    if seconds == 0:
+        raise click.BadParameter("a request needs some time")
+    return seconds
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
@@ -93,7 +101,7 @@ def bounds(function: F) -> F:
             click.option("--visits", type=click.IntRange(1), help="Polls of one loop [1000]."),
             click.option("--calls", type=click.IntRange(1), help="Requests of the run [10000]."),
             click.option("--transitions", type=click.IntRange(1), help="Transitions of the run [10000]."),
-            click.option("--call-timeout", type=duration, help="Longest time for one request [60s]."),
+            click.option("--call-timeout", type=_timeout, metavar="DURATION", help="Longest time of a request [60s]."),
         ]
     ):
         function = option(function)
@@ -116,7 +124,7 @@ def pairs(texts: Iterable[str], flag: str) -> dict[str, str]:
         if not mark or not name:
             # What was typed is not shown: a token may have slipped into the place of the name.
             raise UsageError(
-                f"{flag} takes NAME=VALUE", code="AZM-U060", next=f"write {flag} NAME=VALUE, without spaces"
+                f"{flag} takes NAME=VALUE", code="AZM-U060", next=f"write {flag} NAME=VALUE, quoted where it has spaces"
             )
         found[name] = value
     return found
@@ -158,6 +166,27 @@ def read_servers(texts: Iterable[str], names: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def read_hosts(texts: Iterable[str]) -> list[str]:
+    """Host names as they are compared: of a URL its host, in lower case, without port, brackets and a closing dot."""
+    from urllib.parse import urlsplit
+
+    found = []
+    for text in texts:
+        try:
+            host = urlsplit(text if "//" in text else f"//{text}").hostname
+        except ValueError:
+            host = None
+        if not host and ":" in text and "/" not in text:
+            # An IPv6 address without its brackets.
+            host = text
+        if not host:
+            raise UsageError(
+                "--allow-host takes a host", code="AZM-U075", seen=text[:80], next="write --allow-host HOST"
+            )
+        found.append(host.rstrip(".").lower())
+    return found
+
+
 def describe_target(target: str, sources: Iterable[str]) -> Description:
     """The document a verb was given, and its sources."""
     from ..library import load
@@ -168,6 +197,13 @@ def describe_target(target: str, sources: Iterable[str]) -> Description:
 def open_store(path: Path | None, *, read_only: bool = False) -> SqliteStore:
     from ..stores.sqlite import open_store as opened
 
+    if path is not None and path.is_dir():
+        raise StoreError(
+            "the store is a folder",
+            code="AZM-T085",
+            seen=str(path),
+            next=f"name a file in it: --store {path / 'runs.db'}",
+        )
     return opened(path, read_only=read_only)
 
 

@@ -45,7 +45,7 @@ class Progress:
     def __call__(self, run: Run, record: Record) -> None:
         call = next((effect for effect in record.effects if isinstance(effect, Call)), None)
         if record.kind == "run.started":
-            self.line(f"run {run.id}, {run.plan.workflow}, deadline {timestamp(run.snapshot.deadline)}")
+            self.line(f"run {run.id}, {run.plan.workflow}, deadline {_moment(run.snapshot.deadline)}")
         if not self._quiet and record.kind in ("call.replied", "call.failed", "run.reopened"):
             self._tell(run, record, call)
         if call is not None and call.kind in UNSAFE:
@@ -125,6 +125,14 @@ class Progress:
             self._stream.flush()
         except OSError:
             self._stream, self._live, self._open = None, False, None
+
+
+def _moment(at: float | None) -> str:
+    try:
+        return timestamp(at) or "never"
+    except (ValueError, OverflowError, OSError):
+        # Beyond the year 9999. The lines after this one are the ones money depends on.
+        return "never"
 
 
 class LiveClock(SystemClock):

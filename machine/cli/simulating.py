@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 
@@ -46,8 +48,7 @@ def simulate(
 
     with Interrupts().caught() as interrupts:
         try:
-            if log is not None:
-                log.open("a").close()
+            _check_writable(state, log)
             with Simulator(scenario, profile, port=port, state_file=state, log_file=log) as simulator:
                 say(simulator.url, err=False)
                 sys.stdout.flush()
@@ -63,3 +64,11 @@ def simulate(
                 seen=f"{error.filename}: {error.strerror}",
                 next="choose another --state or --log",
             ) from error
+
+
+def _check_writable(state: Path | None, log: Path | None) -> None:
+    """Raise OSError before anything listens, not at the first request."""
+    if log is not None:
+        log.open("a").close()
+    if state is not None and not os.access(state.parent, os.W_OK | os.X_OK):
+        raise FileNotFoundError(errno.ENOENT, "its folder does not exist or cannot be written", str(state))

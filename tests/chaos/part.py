@@ -1,0 +1,92 @@
+"""What every part of the campaign is, and the two ways a trial runs the product in a process of its own.
+
+A part lists its trials as short texts, so that one can be done again by itself, and does one when told. How many are
+done, in which order and what is reported is the campaign's business.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from machine.errors import BugError, MachineError
+from machine.runtime.clock import Interrupted, Interrupts
+from ptrace import CRASHED, Tracee, in_child
+from world import Bench, Ending, World
+
+__all__ = ["Part", "check_exit", "fork", "go", "trace"]
+
+
+class Part(Protocol):
+    """One kind of fault. Made once per process, with everything that its trials share."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    fault: ClassVar[str]
+    """One sentence: what is done to the product."""
+    promise: ClassVar[str]
+    """One sentence: what is checked."""
+    traced: ClassVar[bool]
+    """Whether it needs ptrace."""
+
+    def __init__(self, bench: Bench) -> None: ...
+
+    def sweep(self) -> list[str]:
+        """Every trial of the part; empty where there is no end to them."""
+        ...
+
+    def draw(self, seed: int) -> str:
+        """One trial at random; empty where the sweep is all there is."""
+        ...
+
+    def attempt(self, trial: str, ending: Ending) -> None:
+        """Do one trial. What the product raises unexpectedly may pass: it counts as a problem."""
+        ...
+
+
+def go(world: World, verb: str, interrupts: Interrupts | None = None) -> int:
+    """The exit code the command line would have. Lets pass what the command line would call a bug of ours."""
+    try:
+        return world.do(verb, interrupts).exit_code
+    except Interrupted as stop:
+        return stop.exit_code
+    except BugError:
+        raise
+    except MachineError as error:
+        return error.exit_code
+
+
+def trace(world: World, verb: str, interrupts: Interrupts | None = None) -> Tracee:
+    """The verb in a child that is stopped before its first system call."""
+    return Tracee(lambda: go(world, verb, interrupts), _output(world))
+
+
+def fork(world: World, verb: str) -> tuple[int, int]:
+    """The verb in a child that waits for one byte on a pipe: its process id, and the end to write to and close."""
+    waiting, telling = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(telling)
+        os.read(waiting, 1)
+        in_child(lambda: go(world, verb), _output(world, "second"))
+    os.close(waiting)
+    return pid, telling
+
+
+def check_exit(world: World, code: int, ending: Ending, *, killed: bool = False) -> None:
+    """A child ends with a code of the product and prints no traceback; it dies of a signal only where it was killed."""
+    for output in (_output(world), _output(world, "second")):
+        printed = output.read_text(errors="replace").strip() if output.exists() else ""
+        if "Exception ignored" in printed and "Interrupted" in printed and code != CRASHED:
+            ending.remark("a second signal met a finalizer, and Python printed a traceback")
+        elif printed:
+            ending.problem(f"it printed: {printed.splitlines()[-1]}")
+    if code == CRASHED:
+        ending.problem("it ended in a traceback")
+    elif code < 0 and not killed:
+        ending.problem(f"died of signal {-code}")
+
+
+def _output(world: World, who: str = "first") -> Path:
+    return world.folder / f"output-of-{who}"

@@ -1,0 +1,122 @@
+"""``runs`` and ``show``: they tell what there is, and change nothing, even where nothing could be changed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def test_an_empty_store_has_no_runs_and_is_not_made(machine: Any, tmp_path: Path) -> None:
+    done = machine("runs")
+
+    assert (done.code, done.out, done.err) == (0, "", "no runs yet\n")
+    assert machine("runs", "--json").json == {"runs": []}
+    assert not (tmp_path / "runs.db").exists()
+
+
+def test_runs_are_listed_newest_first_with_what_matters(machine: Any, deploy: Any) -> None:
+    machine(*deploy, "happy", "--id", "first")
+    machine(*deploy, "failed-image", "--id", "second")
+    done = machine("runs")
+    rows = [line.split() for line in done.out.splitlines()]
+    listed = machine("runs", "--json").json["runs"]
+
+    assert done.code == 0
+    assert rows[0] == ["RUN", "PHASE", "STATE", "REASON", "STARTED", "CALLS", "WORKFLOW"]
+    assert [row[:4] for row in rows[1:]] == [
+        ["second", "failed", "failed", "broke"],
+        ["first", "ready", "ready", "ended"],
+    ]
+    assert [one["run"] for one in listed] == ["second", "first"]
+    assert listed[1] == machine("show", "first", "--json").json
+
+
+def test_a_run_is_shown_with_what_it_left_and_what_to_do(machine: Any, deploy: Any) -> None:
+    machine(*deploy, "failed-image", "--id", "one")
+    lines = machine("show", "one").out.splitlines()
+    told = {line.split(maxsplit=1)[0]: line.split(maxsplit=1)[1] for line in lines}
+
+    assert told["run"] == "one"
+    assert told["state"] == "failed, phase failed"
+    assert told["reason"].startswith("broke: pollStatus failed")
+    assert "ended" in told["started"]
+    assert told["calls"] == "7"
+    assert "output    state: failed" in lines
+    assert told["effect"].startswith("createEndpoint was applied")
+    assert told["next"] == "resume: arazzo-machine resume one"
+
+
+def test_an_output_that_is_not_known_yet_is_said_to_be(machine: Any, deploy: Any) -> None:
+    machine(*deploy, "ambiguous-create", "--id", "one")
+
+    assert "output    endpointName: not known" in machine("show", "one").out.splitlines()
+
+
+def test_why_tells_the_guards_of_every_move(machine: Any, deploy: Any) -> None:
+    machine(*deploy, "scaled-to-zero-mid-wait", "--id", "one")
+    done = machine("show", "one", "--why")
+    history = machine("show", "one", "--why", "--json").json["history"]
+    moves = [line for line in done.out.splitlines() if " -> " in line and not line.startswith("        ")]
+
+    assert done.code == 0
+    assert len(moves) == len(history)
+    assert "no  stillStarting: " in done.out
+    assert "was 'scaledToZero'" in done.out
+    assert list(machine("show", "one", "--why", "--json").json) == [*machine("show", "one", "--json").json, "history"]
+
+
+def test_a_run_that_is_not_there_is_refused(machine: Any, deploy: Any) -> None:
+    machine(*deploy, "happy", "--id", "one")
+    done = machine("show", "two", "--json")
+
+    assert done.code == 64
+    assert "arazzo-machine runs" in done.json["error"]["next"]
+
+
+def test_a_store_that_cannot_be_written_can_be_looked_at(machine: Any, deploy: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    store = folder / "runs.db"
+    before = machine(*deploy, "happy", "--id", "one", "--store", store, "--json").json
+    for path in folder.iterdir():
+        path.chmod(0o400 if path.is_file() else 0o500)
+    folder.chmod(0o500)
+    try:
+        content = store.read_bytes()
+        shown = machine("show", "one", "--store", store, "--json")
+        listed = machine("runs", "--store", store)
+    finally:
+        folder.chmod(0o700)
+
+    assert (shown.code, listed.code) == (0, 0)
+    assert shown.json == before
+    assert store.read_bytes() == content
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_store_that_may_not_be_read_is_said_to_be(machine: Any, deploy: Any, tmp_path: Path) -> None:
+    machine(*deploy, "happy")
+    (tmp_path / "runs.db").chmod(0)
+
+    assert machine("runs", "--json").code == 74
+
+
+@pytest.mark.parametrize("verb", [["runs"], ["show", "one"], ["resume"], ["resolve", "one", "--accept"]])
+def test_a_named_store_in_a_folder_that_does_not_exist_is_an_error(machine: Any, verb: list[str]) -> None:
+    done = machine(*verb, "--store", "missing/runs.db", "--json")
+
+    assert done.code == 74
+    assert done.json["error"]["code"] == "AZM-T001"
+
+
+def test_a_damaged_store_is_not_guessed_at(machine: Any, deploy: Any, tmp_path: Path) -> None:
+    machine(*deploy, "happy", "--id", "one")
+    path = tmp_path / "runs.db"
+    data = path.read_bytes()
+    spot = data.rindex(b'"phase"') if b'"phase"' in data else data.rindex(b"createEndpoint")
+    path.write_bytes(data[:spot] + b"X" + data[spot + 1 :])
+
+    assert machine("show", "one", "--json").code == 65

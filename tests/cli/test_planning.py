@@ -1,0 +1,171 @@
+"""``plan`` and ``diagram``: the machine as text, as data and as a picture, without inputs and without a network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from machine.plan.model import Plan
+
+DEPLOY = "deploy-inference-endpoint"
+
+
+def test_a_plan_reads_back_as_the_plan_it_was(machine: Any, shipped_plan: Plan) -> None:
+    done = machine("plan", DEPLOY, "--json")
+    again = Plan.from_json(done.json)
+
+    assert done.code == 0
+    assert again.to_json() == done.json
+    assert again.states == shipped_plan.states
+    assert again.transitions == shipped_plan.transitions
+
+
+def test_a_plan_is_told_state_by_state_and_move_by_move(machine: Any) -> None:
+    done = machine("plan", DEPLOY)
+    lines = done.out.splitlines()
+    states = [line.split()[:3] for line in lines[3 : lines.index("", 3)]]
+
+    assert done.code == 0
+    assert lines[0].startswith(f"{DEPLOY}: ")
+    assert states == [
+        ["createEndpoint", "starting", "call"],
+        ["created", "created", "call"],
+        ["polling", "polling", "call"],
+        ["in_doubt", "created", "doubt"],
+        ["failed", "failed", "final"],
+        ["ready", "ready", "final"],
+    ]
+    assert any(line.split()[:5] == ["polling", "1.", "stillStarting", "->", "polling"] for line in lines)
+    assert any(line.startswith("input hfToken: ") and "secret" in line and "@env:HF_TOKEN" in line for line in lines)
+    assert "input revision: optional, default 'main'" in lines
+    assert "calls inferenceEndpointsApi: https://api.endpoints.huggingface.cloud/v2" in lines
+    assert "effect createEndpoint: create, in doubt it holds" in lines
+    assert "deadline 3600 s, at most 10000 calls and 10000 transitions" in lines
+
+
+def test_every_workflow_of_a_document_is_planned_unless_one_is_chosen(machine: Any, things: Any) -> None:
+    document = things()
+    both = machine("plan", document, "--json").json
+    one = machine("plan", document, "-w", "remake", "--json").json
+
+    assert list(both) == ["plans"]
+    assert [plan["workflow"] for plan in both["plans"]] == ["make", "remake"]
+    assert one == both["plans"][1]
+    assert machine("plan", document, "-w", "other").code == 64
+
+
+def test_what_a_document_is_read_as_is_noted_with_its_place(machine: Any, users_arguments: Any) -> None:
+    done = machine("plan", *users_arguments)
+    strict = machine("plan", *users_arguments, "--strict", "--json")
+
+    assert done.code == 0
+    assert any(line.startswith("note: ") and "deploy.arazzo.yaml:" in line for line in done.out.splitlines())
+    assert strict.code == 65
+
+
+def test_a_document_with_errors_lists_each_with_its_place(machine: Any, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("arazzo: 1.0.1\ninfo: {title: x}\nsourceDescriptions: []\nworkflows: []\n")
+    done = machine("plan", "bad.yaml")
+    as_json = machine("plan", "bad.yaml", "--json")
+    findings = as_json.json["error"]["findings"]
+
+    assert (done.code, as_json.code) == (65, 65)
+    assert len(findings) > 1
+    assert len(done.err.splitlines()) >= len(findings)
+    assert all("bad.yaml:" in line for line in done.err.splitlines())
+
+
+def test_a_terminal_is_safe_from_a_document(machine: Any, things: Any, tmp_path: Path) -> None:
+    path = tmp_path / things()
+    path.write_text(path.read_text().replace("Make one thing.", '"\\e]0;mine\\a\\u202e"'))
+    for done in (machine("plan", path), machine("plan", path, "--json"), machine("diagram", path, "-w", "make")):
+        assert done.code == 0
+        assert not set(done.out + done.err) & set("\x1b\x07\u202e")
+
+
+# -- diagrams ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "start"),
+    [
+        pytest.param([], "digraph", id="dot-unless-said"),
+        pytest.param(["--format", "dot"], "digraph", id="dot"),
+        pytest.param(["--format", "svg"], "<svg", id="svg"),
+        pytest.param(["--format", "mermaid"], "", id="mermaid"),
+    ],
+)
+def test_a_diagram_is_printed(machine: Any, arguments: list[str], start: str) -> None:
+    done = machine("diagram", DEPLOY, *arguments)
+
+    assert done.code == 0
+    assert done.out.startswith(start)
+    assert done.out.endswith("\n")
+    assert not done.out.endswith("\n\n")
+    for state in ("created", "polling", "ready"):
+        assert state in done.out
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [("m.dot", "dot"), ("m.gv", "dot"), ("m", "dot"), ("m.svg", "svg"), ("m.mmd", "mermaid"), ("m.mermaid", "mermaid")],
+)
+def test_the_ending_of_a_file_says_the_format(machine: Any, tmp_path: Path, name: str, form: str) -> None:
+    done = machine("diagram", DEPLOY, "-o", name)
+
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert (tmp_path / name).read_text() == machine("diagram", DEPLOY, "--format", form).out
+    if form == "svg":
+        assert ElementTree.parse(tmp_path / name).getroot().tag.endswith("svg")
+
+
+def test_a_picture_of_another_kind_is_refused_unless_the_format_is_said(machine: Any, tmp_path: Path) -> None:
+    refused = machine("diagram", DEPLOY, "-o", "machine.png")
+    said = machine("diagram", DEPLOY, "-o", "machine.txt", "--format", "mermaid")
+
+    assert refused.code == 64
+    assert ".svg" in refused.err
+    assert not (tmp_path / "machine.png").exists()
+    assert said.code == 0
+
+
+def test_a_run_is_drawn_on_its_machine(machine: Any, deploy: Any) -> None:
+    machine(*deploy, "happy", "--id", "one")
+    plain = machine("diagram", DEPLOY).out
+    drawn = machine("diagram", "--run", "one")
+
+    assert drawn.code == 0
+    assert drawn.out.startswith("digraph")
+    assert drawn.out != plain
+    assert machine("diagram", "--run", "on").out == drawn.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        pytest.param([], 64, id="nothing"),
+        pytest.param([DEPLOY, "--run", "one"], 64, id="a-document-and-a-run"),
+        pytest.param(["--run", "none"], 64, id="no-such-run"),
+        pytest.param([DEPLOY, "-o", "missing/machine.dot"], 74, id="no-such-folder"),
+        pytest.param([DEPLOY, "--format", "png"], 64, id="no-such-format"),
+    ],
+)
+def test_a_diagram_of_nothing_or_to_nowhere_is_refused(machine: Any, arguments: list[str], code: int) -> None:
+    done = machine("diagram", *arguments)
+
+    assert (done.code, done.out) == (code, "")
+    assert len(done.err.splitlines()) == 2
+
+
+def test_a_plan_given_as_json_is_what_a_run_stores(machine: Any, deploy: Any, tmp_path: Path) -> None:
+    from machine.stores.sqlite import SqliteStore
+
+    run = machine(*deploy, "happy", "--json").json["run"]
+    with SqliteStore(tmp_path / "runs.db", read_only=True) as store:
+        stored = json.loads(store.blob(store.load(run).head.plan_sha256))
+
+    assert stored == machine("plan", DEPLOY, "--json").json

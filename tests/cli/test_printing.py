@@ -1,0 +1,154 @@
+"""What is said: one line per thing, nothing a terminal obeys, and the words money depends on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from machine.cli.printing import echo_json, error_lines, other_side, plain, print_result, safe_line, table, why_lines
+from machine.document.load import parse
+from machine.errors import DocumentError, MachineError, Place, UsageError
+from machine.runtime.result import Effect, Next, Result
+
+HOSTILE = "a\x1b]0;mine\x07b\u202ec\x9b2Jd\ne\x7f"
+
+
+def effect(outcome: str, identity: Any = None) -> Effect:
+    return Effect(step="make", kind="create", outcome=outcome, identity=identity, request="POST /things")
+
+
+def result(**more: Any) -> Result:
+    given: dict[str, Any] = {
+        "run": "one",
+        "workflow": "w",
+        "document": "d",
+        "phase": "failed",
+        "state": "failed",
+        "reason": "broke",
+        "message": "it broke",
+        "next": Next(action="none"),
+        "exit_code": 10,
+    }
+    return Result(**{**given, **more})
+
+
+def test_a_line_keeps_its_indent_and_nothing_a_terminal_obeys() -> None:
+    line = safe_line("  " + HOSTILE)
+
+    assert line.startswith("  a")
+    assert line.isprintable() or "\N{REPLACEMENT CHARACTER}" in line
+    assert not set(line) & set("\x1b\x07\u202e\x9b\n\x7f")
+
+
+def test_an_object_is_printed_in_ascii_and_reads_back(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"text": HOSTILE + "\u00e9\U0001f600\ud800"}
+    echo_json(value)
+    out = capsys.readouterr().out
+
+    assert out.isascii()
+    assert out.strip().isprintable()
+    assert json.loads(out) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("text", "text"), (None, "null"), (True, "true"), ({"a": [1, "\u00e9"]}, '{"a": [1, "\u00e9"]}')],
+)
+def test_an_output_is_shown_as_text_or_as_json(value: Any, shown: str) -> None:
+    assert plain(value) == shown
+
+
+def test_columns_are_aligned_and_the_last_is_left_as_it_is() -> None:
+    rows = [["RUN", "PHASE", "WORKFLOW"], ["a", "ready", "one two"], ["longer", "", "x\x1b[31m"]]
+
+    assert list(table(rows)) == [
+        "RUN     PHASE  WORKFLOW",
+        "a       ready  one two",
+        "longer         x\N{REPLACEMENT CHARACTER}[31m",
+    ]
+    assert list(table([])) == []
+
+
+def test_an_error_is_its_line_and_what_to_do() -> None:
+    error = UsageError("no", code="AZM-U999", place=Place(document="d.yaml", line=3, column=5), next="say yes")
+
+    assert list(error_lines(error)) == ["error: d.yaml:3:5: no [AZM-U999]", "  say yes"]
+    assert next(error_lines(MachineError(HOSTILE, code="AZM-X000"))).isprintable()
+
+
+def test_a_document_error_is_one_line_per_finding() -> None:
+    with pytest.raises(DocumentError) as caught:
+        parse("a: 1\na: 2\n", uri="d.yaml")
+    several = DocumentError("two", code="AZM-D000", next="mend both", findings=("first", "second"))
+
+    assert list(error_lines(several)) == ["first", "second"]
+    assert next(error_lines(caught.value)).startswith(("d.yaml:2", "error: d.yaml:2"))
+
+
+@pytest.mark.parametrize(
+    ("one", "said"),
+    [
+        pytest.param(
+            effect("applied", {"name": "demo"}),
+            "make was applied (name demo): what it made may still be there, and may be billed",
+            id="applied",
+        ),
+        pytest.param(
+            effect("unknown"),
+            "make may have been applied: POST /things; what it made may be there, and may be billed",
+            id="unknown",
+        ),
+        pytest.param(
+            effect("not_applied"), "make was not applied: nothing was created by POST /things", id="not-applied"
+        ),
+    ],
+)
+def test_what_may_cost_money_is_said_in_one_sentence(one: Effect, said: str) -> None:
+    assert list(other_side(result(effects=(one,)))) == [said]
+
+
+def test_a_ready_run_prints_its_outputs_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    print_result(result(phase="ready", outputs={"a": "x", "b": None}, unresolved=("b",), effects=(effect("applied"),)))
+    streams = capsys.readouterr()
+
+    assert streams.out == "a: x\nb: null\n"
+    assert streams.err == ""
+
+
+def test_any_other_end_says_what_is_known_and_ends_with_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    print_result(
+        result(
+            outputs={"a": 1, "b": None},
+            unresolved=("b",),
+            effects=(effect("applied"),),
+            next=Next(action="resume", command="arazzo-machine resume one"),
+        )
+    )
+    streams = capsys.readouterr()
+
+    assert streams.out == "a: 1\n"
+    assert streams.err.splitlines() == [
+        "",
+        "failed: it broke",
+        "  make was applied: what it made may still be there, and may be billed",
+        "  resume: arazzo-machine resume one",
+    ]
+
+
+def test_a_history_is_told_guard_by_guard(user_plan: Any, user_inputs: Any, drive: Any) -> None:
+    driven = drive(user_plan, user_inputs).endpoint("pending", 201).endpoint("running")
+    lines = list(why_lines(user_plan, driven.records))
+
+    assert lines[0].split() == [
+        "1",
+        "1970-01-01T00:16:40.000Z",
+        "run.started",
+        "createEndpoint",
+        "->",
+        "createEndpoint",
+    ]
+    assert any(line.startswith("        yes created: ") for line in lines)
+    assert any(line.startswith("        no  stillStarting: ") for line in lines)
+    assert lines[-1].startswith("        yes ready: ")
