@@ -21,6 +21,8 @@ __all__ = ["Effect", "Next", "Result", "timestamp"]
 
 _ENDED = frozenset({"ended", "completed", "broke", "failure_action", "unmatched"})
 _READY = frozenset({"ended", "completed"})
+_RAISES = {"deadline": " --deadline 30m", "visits": " --visits 2000", "calls": " --calls 20000"}
+"""What to add to ``resume`` where a budget is used up; without it the run is looked at once."""
 
 
 def timestamp(at: float | None) -> str | None:
@@ -182,8 +184,12 @@ def _next(run: str, plan: Plan, snapshot: Snapshot, ready: bool, resumable: bool
         call = plan.calls.get(step)
         entry = next((one for one in reversed(snapshot.ledger) if one.step == step), None)
         if call is not None and call.unsafe and entry is not None and entry.outcome != "not_applied":
-            if entry.status is not None and 200 <= entry.status < 300 and stop.reason != "in_doubt":
-                return Next(action="resolve", command=f"arazzo-machine resolve {run} --accept{store_flag}")
-            adopt = " ".join(f"--adopt {name}=VALUE" for name in _needed(plan, step)) or "--adopt"
-            return Next(action="resolve", command=f"arazzo-machine resolve {run}{store_flag} --not-sent  # or: {adopt}")
-    return Next(action="resume", command=f"arazzo-machine resume {run}{store_flag}")
+            needed = _needed(plan, step)
+            adopt = " ".join(f"--adopt {name}=VALUE" for name in needed) or "--adopt"
+            if entry.outcome != "applied":
+                adopt = f"--not-sent  # or: {adopt}"
+            elif entry.identity or not needed:
+                adopt = "--accept"
+            return Next(action="resolve", command=f"arazzo-machine resolve {run}{store_flag} {adopt}")
+    raises = _RAISES.get(stop.reason, "") if stop is not None else ""
+    return Next(action="resume", command=f"arazzo-machine resume {run}{store_flag}{raises}")

@@ -125,6 +125,7 @@ class Runner:
             if stored is not None:
                 self._same_run(stored, plan, prepared)
             if stored is None or _starts_over(stored.snapshot):
+                self.interrupts.check()
                 book = self._open_secrets(kept["secrets"])
                 self._check_hosts(plan, kept)
                 self._begin(run, plan, prepared, settings or Settings(), kept, texts or {}, again=stored is not None)
@@ -245,9 +246,9 @@ class Runner:
         run.first = record
 
     def _take_up(self, run: Run, stored: StoredRun, given: Mapping[str, Any], changes: dict[str, Any]) -> None:
-        """Prepare to go on with a stored run; one that is ready is left as it is and needs nothing."""
+        """Prepare to go on with a stored run; one that cannot go on is left as it is and needs nothing."""
         run.take(stored, self.plan_of(stored))
-        if _ready(run.snapshot):
+        if not Result.of(run.head, run.chart, run.snapshot, held=True).resumable:
             return
         self._keep_options(run, given)
         try:
@@ -327,7 +328,9 @@ class Runner:
 
     def _wait(self, call: Call) -> None:
         """Until the call is due, but never longer than was planned: a clock set wrong cannot keep a run waiting."""
-        self.interrupts.check()
+        if not _leaves_at_once(call):
+            # Once its intent is stored a call leaves: stopping in between would be doubt about a call never made.
+            self.interrupts.check()
         seconds = min(max(call.not_before - self.clock.now(), 0.0), call.delay)
         if seconds > 0:
             self.clock.wait(seconds, self.interrupts)
@@ -340,6 +343,10 @@ class Runner:
                 # What came of a call is worth keeping even when a fault of ours cannot make use of it.
                 self.store.keep(run.lease, event.to_json())
             raise
+        if self.interrupts.signum and isinstance(event, (Replied, CallFailed)) and _leaves_at_once(snapshot.pending):
+            # Stored, the next call would have to be sent. Kept, the answer is used on resume, and nothing is sent now.
+            self.store.keep(run.lease, event.to_json())
+            self.interrupts.check()
         self.store.append(run.lease, snapshot, record)
         run.snapshot = snapshot
         self._tell(run, record)
@@ -380,7 +387,7 @@ class Runner:
         reply = self._last_success(run, state.of or state.id) if state and choice == "accept" else None
         if choice == "accept" and reply is None:
             raise UsageError(
-                f"run {run.id} holds no successful answer to accept",
+                f"run {run.id} holds no successful answer that can be read",
                 code="AZM-U052",
                 next="settle it with --not-sent or --adopt OUTPUT=VALUE",
             )
@@ -392,7 +399,7 @@ class Runner:
         for record in reversed(self.store.history(run.id)):
             if record.source == source and record.kind == Replied.kind:
                 reply = Reply.from_json(record.event["reply"])
-                return reply if 200 <= reply.status < 300 else None
+                return reply if 200 <= reply.status < 300 and reply.form != "undecodable" else None
         return None
 
     # -- what a call needs -----------------------------------------------------------------------------------------
@@ -443,6 +450,11 @@ def _carries(call: CallPlan, secrets: Collection[str]) -> bool:
     templates = [*(value for _, _, value in call.parameters), *([call.body] if call.body is not None else [])]
     read = {one.name for template in templates for one in references(template) if one.root == "inputs"}
     return not read.isdisjoint(secrets)
+
+
+def _leaves_at_once(call: Call | None) -> bool:
+    """Whether storing this call was the intent to send it, so that a process that stops before it does is in doubt."""
+    return call is not None and call.kind in UNSAFE and call.intended
 
 
 def _ready(snapshot: Snapshot) -> bool:

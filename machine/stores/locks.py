@@ -40,7 +40,7 @@ def busy(run_id: str, other: Holder) -> BusyError:
     return BusyError(
         f"run {run_id} is held by {who}",
         code="AZM-T021",
-        next=f"wait for it to end, or watch it with: arazzo-machine show {run_id} --follow",
+        next=f"wait for it to end, or watch it with: arazzo-machine show {run_id}",
     )
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from server import Account, Service
+from world import NAME
+
 from machine.chart.effects import Call
 from machine.chart.events import CallFailed, Replied, Reply
 from machine.runtime.clock import Clock
 from machine.runtime.secrets import SecretBook
-from server import Account, Service
-from world import NAME
 
 __all__ = ["Died", "Direct", "Here", "dead_transport", "replied"]
 

@@ -7,12 +7,13 @@ import signal
 import time
 from typing import ClassVar
 
-from machine.errors import BusyError, StoreError
-from machine.stores.locks import holder
 from openings import OPENINGS, Openings
 from part import check_exit, fork, trace
 from server import KINDS
 from world import RUN, VERBS, Bench, Ending
+
+from machine.errors import BusyError, StoreError
+from machine.stores.locks import holder
 
 __all__ = ["Freeze"]
 

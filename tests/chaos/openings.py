@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from direct import Died, dead_transport
-from machine.stores.sqlite import SqliteStore
 from server import Kind
 from world import NAME, RUN, Bench, World
+
+from machine.stores.sqlite import SqliteStore
 
 __all__ = ["OPENINGS", "Opening", "Openings"]
 

@@ -10,10 +10,11 @@ import os
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from machine.errors import BugError, MachineError
-from machine.runtime.clock import Interrupted, Interrupts
 from ptrace import CRASHED, Tracee, in_child
 from world import Bench, Ending, World
+
+from machine.errors import BugError, MachineError
+from machine.runtime.clock import Interrupted, Interrupts
 
 __all__ = ["Part", "check_exit", "fork", "go", "trace"]
 

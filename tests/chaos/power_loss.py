@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from direct import Here
-from machine.stores.sqlite import SqliteStore
 from openings import OPENINGS, Openings
 from part import trace
 from server import KINDS
 from storage import LOSSES, Loss, Operation, files_after, record
 from world import NAME, Bench, Ending, World
+
+from machine.stores.sqlite import SqliteStore
 
 __all__ = ["PowerLoss"]
 

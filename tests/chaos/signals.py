@@ -8,13 +8,14 @@ import subprocess
 import time
 from typing import ClassVar, Final
 
-from machine.runtime.clock import Interrupts
 from openings import OPENINGS, Openings
 from part import check_exit, trace
 from process import Command
 from ptrace import Tracee
 from server import KINDS
 from world import NAME, VERBS, Bench, Ending, World
+
+from machine.runtime.clock import Interrupts
 
 __all__ = ["Signals"]
 

@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Final
 
 from direct import Died, replied
+from server import KINDS, Account, Service
+from world import NAME, RUN, Bench, Ending, World, differences
+
 from machine.chart.effects import Call
 from machine.chart.events import CallFailed, Replied, Resolved
 from machine.chart.snapshot import Record, Snapshot
@@ -23,8 +26,6 @@ from machine.runtime.secrets import SecretBook
 from machine.stores.base import Lease, RunHead
 from machine.stores.memory import MemoryStore
 from machine.testing.clock import ManualClock
-from server import KINDS, Account, Service
-from world import NAME, RUN, Bench, Ending, World, differences
 
 __all__ = ["Simulation"]
 

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 from unittest import mock
 
+from server import Account, Server
+
 from machine.chart.chart import Chart
 from machine.chart.events import event_from_json
 from machine.chart.settings import Settings
 from machine.document.load import parse
-from machine.errors import MachineError, UsageError
+from machine.errors import UsageError
 from machine.library import load, shipped
 from machine.plan.build import build_plan
 from machine.plan.model import Plan
@@ -34,7 +36,6 @@ from machine.runtime.secrets import Reference
 from machine.sources.description import describe
 from machine.stores.base import Store, StoredRun
 from machine.stores.sqlite import SqliteStore
-from server import Account, Server
 
 __all__ = [
     "NAME",

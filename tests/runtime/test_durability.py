@@ -416,8 +416,7 @@ def test_a_runner_that_was_interrupted_sends_nothing_more(
     interrupts.signum = signal.SIGINT
     transport = scripted()
 
-    result = make_runner(store, transport=transport, interrupts=interrupts).start(shipped_plan, deploy_inputs).result()
+    with pytest.raises(Interrupted) as stop:
+        make_runner(store, transport=transport, interrupts=interrupts).start(shipped_plan, deploy_inputs)
 
-    assert (result.exit_code, transport.calls) == (130, [])
-    with pytest.raises(Interrupted):
-        interrupts.check()
+    assert (stop.value.exit_code, transport.calls, store.runs()) == (130, [], [])

@@ -1,0 +1,64 @@
+"""A document and everything it names, read once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from machine.errors import DocumentError, SourceError
+from machine.sources.description import describe
+
+DOCUMENT = Path(__file__).resolve().parent.parent / "documents" / "deploy.arazzo.yaml"
+SOURCE = Path(__file__).resolve().parents[2] / "workflows" / "openapi" / "hugging-face-inference-endpoints-api.yml"
+
+
+def test_everything_that_was_read_is_kept_under_the_name_it_was_read_by() -> None:
+    read: list[str] = []
+
+    def reader(name: str) -> bytes:
+        read.append(name)
+        return Path(name).read_bytes()
+
+    description = describe(str(DOCUMENT), read=reader, sources={"inferenceEndpointsApi": str(SOURCE)})
+
+    assert read == [str(DOCUMENT), str(SOURCE)]
+    assert {name: hashlib.sha256(text).hexdigest() for name, text in description.texts.items()} == {
+        str(DOCUMENT): description.document.sha256,
+        str(SOURCE): description.sources["inferenceEndpointsApi"].sha256,
+    }
+
+
+def test_a_description_is_trusted_only_when_its_reader_says_so() -> None:
+    given = {"inferenceEndpointsApi": str(SOURCE)}
+    plain = describe(str(DOCUMENT), read=lambda name: Path(name).read_bytes(), sources=given)
+    trusted = describe(str(DOCUMENT), read=lambda name: Path(name).read_bytes(), sources=given, trusted=True)
+
+    assert (plain.trusted, trusted.trusted) == (False, True)
+
+
+def test_a_source_that_cannot_be_read_is_told_with_the_flag_that_helps(tmp_path: Path) -> None:
+    def reader(name: str) -> bytes:
+        if name == str(DOCUMENT):
+            return DOCUMENT.read_bytes()
+        raise FileNotFoundError(name)
+
+    with pytest.raises(SourceError) as error:
+        describe(str(DOCUMENT), read=reader)
+
+    assert "--source inferenceEndpointsApi=PATH" in error.value.next
+    assert error.value.place is not None and error.value.place.line > 0
+
+
+def test_a_document_with_errors_never_has_its_sources_read() -> None:
+    read: list[str] = []
+
+    def reader(name: str) -> bytes:
+        read.append(name)
+        return b"arazzo: 1.0.1\ninfo: {title: x, version: '1'}\n"
+
+    with pytest.raises(DocumentError):
+        describe("broken.yaml", read=reader)
+
+    assert read == ["broken.yaml"]
