@@ -51,7 +51,7 @@ _PATIENCE: Final = 1.0
 _SAMPLE_PATIENCE: Final = 10.0
 """Seconds: a suite on a busy machine must not fail for being slow, and who waits for the next look is still late."""
 
-_SAMPLE_SECONDS: Final = 6.0
+_SAMPLE_SECONDS: Final = 5.0
 _SHOWN: Final = 20
 
 
@@ -70,15 +70,15 @@ class Plan:
 
 
 PLANS: Final = (
-    Plan(part=KillEverywhere, weight=5, sample=100, sample_drawn=0, nightly=0),
+    Plan(part=KillEverywhere, weight=5, sample=80, sample_drawn=0, nightly=0),
     Plan(part=KillOnReceipt, weight=1, sample=88, sample_drawn=0, nightly=1_000),
     Plan(part=PowerLoss, weight=2, sample=200, sample_drawn=100, nightly=100_000),
-    Plan(part=IOErrors, weight=4, sample=100, sample_drawn=0, nightly=0),
-    Plan(part=Freeze, weight=5, sample=24, sample_drawn=0, nightly=0),
-    Plan(part=Signals, weight=5, sample=30, sample_drawn=2, nightly=500),
+    Plan(part=IOErrors, weight=4, sample=80, sample_drawn=0, nightly=0),
+    Plan(part=Freeze, weight=5, sample=20, sample_drawn=0, nightly=0),
+    Plan(part=Signals, weight=5, sample=30, sample_drawn=0, nightly=5_000),
     Plan(part=Damage, weight=1, sample=0, sample_drawn=300, nightly=10_000),
-    Plan(part=KillProcesses, weight=3, sample=0, sample_drawn=4, nightly=10_000),
-    Plan(part=Simulation, weight=4, sample=0, sample_drawn=300, nightly=1_000_000),
+    Plan(part=KillProcesses, weight=3, sample=0, sample_drawn=3, nightly=10_000),
+    Plan(part=Simulation, weight=4, sample=0, sample_drawn=200, nightly=1_000_000),
 )
 
 

@@ -20,7 +20,7 @@ __all__ = ["Freeze"]
 _HEAD_START = 0.15
 """Seconds for the second runner alone. Where the first one sleeps on a lock of the file, the second waits for it."""
 
-_HELD_HEAD_START = 3.0
+_HELD_HEAD_START = 1.0
 """The same where it must be refused: it has nothing to wait for but a slow machine."""
 
 _PATIENCE = 30.0

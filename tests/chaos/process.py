@@ -8,6 +8,7 @@ import sys
 from typing import Final
 
 from part import judge_traceback
+from ptrace import Tracee
 from world import NAME, RUN, Ending, World
 
 from machine.errors import BugError
@@ -29,7 +30,26 @@ class Command:
         }
 
     def begin(self, verb: str, *, pace: str = "5ms") -> subprocess.Popen[bytes]:
-        """Start the process; its streams go to files and nowhere."""
+        """Start the process; its streams go to a file and nowhere."""
+        with self._error.open("wb") as stderr:
+            return subprocess.Popen(
+                self._arguments(verb, pace),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                env=self._environment,
+            )
+
+    def trace(self, verb: str, *, pace: str = "5ms") -> Tracee:
+        """The same, stopped before its first system call."""
+        arguments = self._arguments(verb, pace)
+
+        def become() -> int:
+            os.execve(arguments[0], arguments, self._environment)
+
+        return Tracee(become, self._error)
+
+    def _arguments(self, verb: str, pace: str) -> list[str]:
         arguments = [sys.executable, "-m", "machine", _VERBS[verb], "--store", str(self._world.path)]
         if verb == "start":
             arguments += [*self._world.policy.arguments(self._world.folder), "--id", RUN, "--poll-interval", pace]
@@ -38,17 +58,18 @@ class Command:
                 arguments += ["-i", f"{name}={value}"]
         else:
             arguments.append(RUN)
-        with self._error.open("wb") as stderr:
-            return subprocess.Popen(
-                arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr, env=self._environment
-            )
+        return arguments
 
     def end(self, process: subprocess.Popen[bytes], ending: Ending) -> int:
-        """Its exit code; whatever it was, it printed no traceback."""
+        """Wait for its exit code, and look at what it printed."""
         code = process.wait()
+        self.judge(code, ending)
+        return code
+
+    def judge(self, code: int, ending: Ending) -> None:
+        """Whatever it ended with, it printed no traceback and found no bug in itself."""
         printed = self._error.read_text(errors="replace")
         if "Traceback" in printed:
             judge_traceback(printed, ending)
         if code == BugError.exit_code:
             ending.problem(f"the command called it a bug of its own: {printed.strip()}")
-        return code

@@ -27,13 +27,14 @@ _PACE: Final = 30.0
 
 
 class Signals:
-    """Trials ``policy:opening:signal:boundary:second`` and ``policy:process:signal:seed:0``."""
+    """Trials ``policy:opening:signal:boundary:second``, and for processes of the command line
+    ``policy:command:signal:boundary:0`` and ``policy:process:signal:seed:0``."""
 
     name: ClassVar[str] = "F8"
     title: ClassVar[str] = "interrupt everywhere"
     fault: ClassVar[str] = (
         "SIGINT or SIGTERM at every boundary of a run that would wait 30 s, half of them sent again at once; and to "
-        "real processes at random times"
+        "real processes, at any boundary after they have opened the store and at random times"
     )
     promise: ClassVar[str] = "it ends within a second with exit 130 or 143, without a traceback, free and resumable"
     traced: ClassVar[bool] = True
@@ -41,6 +42,7 @@ class Signals:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._openings = Openings(bench)
+        self._lengths: dict[str, int] = {}
 
     def sweep(self) -> list[str]:
         found = []
@@ -54,8 +56,25 @@ class Signals:
         return found
 
     def draw(self, seed: int) -> str:
-        policy = random.Random(seed).choice(sorted(self._bench.policies))
-        return f"{policy}:process:{'INT' if seed % 2 else 'TERM'}:{seed}:0"
+        dice = random.Random(seed)
+        policy = dice.choice(sorted(self._bench.policies))
+        which = dice.choice(["INT", "TERM"])
+        if seed % 2:
+            return f"{policy}:process:{which}:{seed}:0"
+        if policy not in self._lengths:
+            _, tracee = self._command(policy)
+            self._lengths[policy] = tracee.run_to(1 << 30, before=_SLEEP)
+            tracee.kill()
+        return f"{policy}:command:{which}:{dice.randrange(1, self._lengths[policy])}:0"
+
+    def _command(self, policy: str) -> tuple[World, Tracee]:
+        """A real process, stopped when it has just made its store: what it loads later is still to come."""
+        world = self._bench.world(policy)
+        self._bench.server.open(NAME, "unique")
+        tracee = Command(world).trace("start", pace=f"{_PACE:g}s")
+        while not world.path.exists() and tracee.step():
+            pass
+        return world, tracee
 
     def _boundaries(self, policy: str, opening: str) -> int:
         """How many there are before it sleeps."""
@@ -70,6 +89,9 @@ class Signals:
         signum = signal.SIGINT if which == "INT" else signal.SIGTERM
         if opening == "process":
             self._attempt_process(policy, signum, int(boundary), ending)
+            return
+        if opening == "command":
+            self._attempt_command(policy, signum, int(boundary), ending)
             return
         chosen = OPENINGS[opening]
         world = self._openings.place(policy, opening, KINDS[int(boundary) % 2], poll=_PACE)
@@ -91,6 +113,21 @@ class Signals:
             ending.problem(f"exit code {code} after {signum.name}")
         ending.word = f"exit {code}"
         self._go_on(world, ending, before=chosen.before)
+
+    def _attempt_command(self, policy: str, signum: signal.Signals, boundary: int, ending: Ending) -> None:
+        world, tracee = self._command(policy)
+        tracee.run_to(boundary, before=_SLEEP)
+        tracee.send(signum)
+        began = time.monotonic()
+        tracee.let_go()
+        self._judge(tracee.wait(self._bench.patience + 1.0), time.monotonic() - began, ending)
+        tracee.kill()
+        code = tracee.exit_code or 0
+        if code != 128 + signum:
+            ending.problem(f"exit code {code} after {signum.name}")
+        ending.word = f"command exit {code}"
+        Command(world).judge(code, ending)
+        self._go_on(world, ending)
 
     def _attempt_process(self, policy: str, signum: signal.Signals, seed: int, ending: Ending) -> None:
         dice = random.Random(seed)

@@ -41,7 +41,7 @@ def sample() -> dict[str, dict[str, Any]]:
 @pytest.fixture(scope="module")
 def sabotaged() -> Callable[[str, str], dict[str, Any]]:
     def run(sabotage: str, part: str) -> dict[str, Any]:
-        return campaign("--trials", "40", "--part", part, "--sabotage", sabotage)[part]
+        return campaign("--trials", "30", "--part", part, "--sabotage", sabotage)[part]
 
     return run
 
