@@ -64,6 +64,10 @@ def _answer(judgement: Judgement) -> str:
         return judgement.no_answer()
     words = said(judgement.reply.body)
     quoted = f": {words}" if words else ""
+    entry = judgement.last_entry()
+    if judgement.look is not None and entry is not None and entry.status is not None:
+        there = judgement.look.matches[1] if judgement.look.found[0] else judgement.look.absent[1]
+        return f"answered {entry.status}, and it is not ours: {there}"
     held, why = judgement.held
     return f"answered {judgement.reply.status}{quoted}" + ("" if held else f" ({why})")
 

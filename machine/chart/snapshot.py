@@ -104,6 +104,8 @@ class Frame:
     """Paced calls in a row, for the growth of the delay."""
     troubles: int = 0
     """Unusable answers in a row, for the tolerance."""
+    absent: Mapping[str, bool | None] = field(default_factory=dict)
+    """By step, whether the look before its first send found nothing; None when it could not tell."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -116,6 +118,7 @@ class Frame:
             "retries": dict(self.retries),
             "waited": self.waited,
             "troubles": self.troubles,
+            "absent": dict(self.absent),
         }
 
     @classmethod
@@ -131,6 +134,7 @@ class Snapshot:
     seq: int = 0
     """How many events were applied."""
     settings: Settings = field(default_factory=Settings)
+    nonce: str = ""
     started: float | None = None
     deadline: float | None = None
     """Absolute, seconds since the epoch."""
@@ -161,6 +165,7 @@ class Snapshot:
             "plan_sha256": self.plan_sha256,
             "seq": self.seq,
             "settings": self.settings.to_json(),
+            "nonce": self.nonce,
             "started": self.started,
             "deadline": self.deadline,
             "frames": [frame.to_json() for frame in self.frames],
@@ -192,6 +197,7 @@ class Snapshot:
                 plan_sha256=data["plan_sha256"],
                 seq=data["seq"],
                 settings=Settings(**data["settings"]),
+                nonce=data["nonce"],
                 started=data["started"],
                 deadline=data["deadline"],
                 frames=tuple(Frame.from_json(one) for one in data["frames"]),

@@ -14,7 +14,8 @@ from ..expressions.grammar import TOLERANCES
 from ..expressions.template import Declared, Template, compile_template, references, tolerances
 from ..sources.model import Operation, Source
 from ..sources.openapi import find_operation, find_operation_path
-from .extension import PollExtension, StepExtension
+from .effect import EffectPolicy, ProbePlan
+from .extension import EffectExtension, PollExtension, StepExtension
 from .model import CallPlan, EffectKind, Notice, PollPolicy
 from .problems import Problems
 
@@ -67,19 +68,21 @@ def compile_step(
     )
     success = problems.attempt(lambda: compile_criteria(step.success_criteria, minor, notices, strict=strict))
     outputs = problems.attempt(lambda: compile_outputs(step.outputs, step.place, declared, notices, strict=strict))
+    effect = problems.attempt(lambda: _effect(extension.effect, step, sources, declared, minor, notices, strict=strict))
     poll = problems.attempt(lambda: _poll(extension.poll, minor, notices, strict=strict))
     problems.report()
     assert operation is not None
     return CallPlan(
         step=step.step_id,
         operation=operation,
-        kind=extension.kind or _KIND_OF_METHOD.get(operation.method, "unknown"),
+        kind=extension.effect.kind or _KIND_OF_METHOD.get(operation.method, "unknown"),
         parameters=parameters,
         body=payload,
         content_type=body.content_type if body is not None else "",
         success=success or (),
         outputs=outputs or {},
         poll=poll,
+        effect=effect or EffectPolicy(),
         place=step.place,
     )
 
@@ -194,6 +197,54 @@ def _note(found: Sequence[tuple[str, str]], place: Place, notices: list[Notice],
 def _add(notices: list[Notice], notice: Notice) -> None:
     if notice not in notices:
         notices.append(notice)
+
+
+def _effect(
+    extension: EffectExtension,
+    step: Step,
+    sources: Mapping[str, Source],
+    declared: Declared,
+    minor: str,
+    notices: list[Notice],
+    *,
+    strict: bool,
+) -> EffectPolicy:
+    probe = extension.probe
+    if probe is None:
+        return EffectPolicy(
+            on_doubt=extension.on_doubt or "hold",
+            settle=120.0 if extension.settle is None else extension.settle,
+            key=extension.key,
+        )
+    operation = (
+        find_operation(sources, probe.operation_id, place=step.place)
+        if probe.operation_id
+        else find_operation_path(sources, probe.operation_path, place=step.place)
+    )
+    if _KIND_OF_METHOD.get(operation.method) != "safe":
+        raise DocumentError(
+            f"the probe of step {step.step_id!r} would change something: {operation.title}",
+            code="AZM-P017",
+            place=step.place,
+            next="probe with a safe operation such as a GET",
+        )
+    compiled = ProbePlan(
+        operation=operation,
+        parameters=tuple(_parameter(one, declared, notices, strict=strict) for one in probe.parameters),
+        found=compile_criteria(probe.found, minor, notices, strict=strict),
+        absent=compile_criteria(probe.absent, minor, notices, strict=strict),
+        match={
+            pointer: _template(value, step.place, declared, notices, strict=strict)
+            for pointer, value in probe.match.items()
+        },
+    )
+    return EffectPolicy(
+        on_doubt=extension.on_doubt or "hold",
+        probe=compiled,
+        settle=120.0 if extension.settle is None else extension.settle,
+        key=extension.key,
+        on_conflict=extension.on_conflict,
+    )
 
 
 def _poll(extension: PollExtension | None, minor: str, notices: list[Notice], *, strict: bool) -> PollPolicy:

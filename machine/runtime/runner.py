@@ -55,6 +55,9 @@ class PerformsCalls(Protocol):
     def close(self) -> None: ...
 
 
+Choice = Literal["not_sent", "adopt", "accept", "reissue"]
+"""How somebody settles a doubt; see ``chart.events.Resolved``."""
+
 MakesTransport = Callable[[Callable[[str], str], SecretBook, Clock, Callable[[], float]], PerformsCalls]
 
 
@@ -156,11 +159,15 @@ class Runner:
     def resolve(
         self,
         run_id: str,
-        choice: Literal["not_sent", "adopt", "accept"],
+        choice: Choice,
         *,
         outputs: Mapping[str, Any] | None = None,
+        reply: Reply | None = None,
     ) -> Result:
         """Settle a doubt. Sends nothing: ``resume`` goes on afterwards.
+
+        ``reply`` is an answer somebody got hold of: what the probe said for ``adopt``, the service's own for
+        ``accept``.
 
         Raises UsageError when nothing is in doubt, when there is no stored answer to accept, or when ``outputs``
         names an output the step does not have.
@@ -171,7 +178,7 @@ class Runner:
             run.take(stored, self.plan_of(stored))
             for _ in self._admit_doubt(run):
                 pass
-            event = self._resolution(run, choice, dict(outputs or {}))
+            event = self._resolution(run, choice, dict(outputs or {}), reply)
             self._apply(run, event)
             return run.result()
 
@@ -239,7 +246,9 @@ class Runner:
             documents={name: _sha256(data) for name, data in texts.items()},
             options=options,
         )
-        event = Started(at=at, chance=self.chance(), inputs=prepared.values, settings=settings)
+        event = Started(
+            at=at, chance=self.chance(), inputs=prepared.values, settings=settings, nonce=tokens.token_hex(16)
+        )
         snapshot, _, record = chart.advance(chart.begin(), event)
         (self.store.restart if again else self.store.create)(run.lease, head, blobs, snapshot, record)
         run.take(StoredRun(head=head, snapshot=snapshot), plan, chart)
@@ -270,7 +279,7 @@ class Runner:
             if changes or (self._late(run) and snapshot.pending.kind in UNSAFE):
                 yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), changes=changes, by=_who()))
         elif stop is not None and Result.of(run.head, run.chart, snapshot, held=True).resumable:
-            if stop.reason == "in_doubt" and not changes:
+            if stop.reason == "in_doubt" and not changes and not run.chart.probes(snapshot):
                 return
             yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), changes=changes, by=_who()))
         yield from self._drive(run, book, fresh=False)
@@ -364,13 +373,15 @@ class Runner:
     # -- settling --------------------------------------------------------------------------------------------------
 
     def _resolution(
-        self, run: Run, choice: Literal["not_sent", "adopt", "accept"], outputs: dict[str, Any]
+        self, run: Run, choice: Choice, outputs: dict[str, Any], reply: Reply | None
     ) -> Resolved:
         stop = run.snapshot.stopped
         state = run.plan.state(stop.source) if stop else None
         call = run.plan.calls.get(state.step) if state else None
         settled = next((one for one in reversed(run.snapshot.ledger) if call and one.step == call.step), None)
-        unsettled = settled is not None and settled.outcome != "not_applied"
+        unsettled = settled is not None and any(
+            one.step == settled.step and one.outcome != "not_applied" for one in run.snapshot.ledger
+        )
         if stop is None or call is None or not call.unsafe or not unsettled or _ready(run.snapshot):
             raise UsageError(
                 f"nothing is in doubt in run {run.id}",
@@ -384,7 +395,8 @@ class Runner:
                 code="AZM-U051",
                 next=f"it has: {', '.join(call.outputs) or 'none'}",
             )
-        reply = self._last_success(run, state.of or state.id) if state and choice == "accept" else None
+        if state and choice == "accept" and reply is None:
+            reply = self._last_success(run, state.of or state.id)
         if choice == "accept" and reply is None:
             raise UsageError(
                 f"run {run.id} holds no successful answer that can be read",
