@@ -24,7 +24,7 @@ __all__ = ["app", "deaf", "exit_with", "hush", "main"]
 _VERBS = {
     "run": "executing",
     "resume": "executing",
-    "resolve": "executing",
+    "resolve": "settling",
     "runs": "looking",
     "show": "looking",
     "plan": "planning",

@@ -1,4 +1,4 @@
-"""``run``, ``resume``, ``resolve``: the verbs that move a run."""
+"""``run`` and ``resume``: the verbs that drive a run, and what every verb that moves one shares."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..stores.sqlite import SqliteStore
     from .progress import Progress
 
-__all__ = ["resolve", "resume", "run"]
+__all__ = ["opened_runner", "resume", "run", "simulated"]
 
 _LISTED = 10
 _SIMULATED_PACE = 0.45
@@ -42,6 +42,8 @@ _quiet = click.option("-q", "--quiet", is_flag=True, help="Say only what money d
 @click.option("--id", "run_id", default=None, help="The run's id; the same one never creates twice.")
 @flags.reach
 @flags.bounds
+@flags.doubt
+@flags.patience
 @click.option("--simulate", is_flag=False, flag_value="happy", metavar="[SCENARIO]", help="Call the simulator.")
 @click.option("--profile", help="The simulator's API: published, live or legacy.")
 @flags.store_option
@@ -73,13 +75,14 @@ def run(target: str, **given: Any) -> None:
             code="AZM-U074",
             next="add --simulate, or leave --profile out",
         )
-    description = flags.describe_target(target, given["sources"])
+    description = flags.describe_target(target, given)
     plan = build_plan(description, workflow=given["workflow"], unmatched=given["unmatched"], strict=given["strict"])
     prepared = prepare(plan, _inputs(plan, given, simulated=bool(simulate)), prompt=_ask)
     if given["run_id"] is not None:
         # An empty one is refused too: a variable that was not set must not become an id of its own every time.
         check_run_id(given["run_id"])
     changes = flags.changes_of(given)
+    _check_policy(plan, changes.get("on_doubt"))
     options: dict[str, Any] = {
         "servers": flags.read_servers(given["servers"], plan.servers),
         "allow_hosts": flags.read_hosts(given["allow_hosts"]),
@@ -96,10 +99,10 @@ def run(target: str, **given: Any) -> None:
             progress.line(f"note: {notice}")
     for warning in prepared.warnings:
         progress.line(f"warning: {warning}")
-    with flags.open_store(given["store"]) as store, _runner(store, given, progress) as runner:
+    with flags.open_store(given["store"]) as store, opened_runner(store, given, progress) as runner:
         run_id = given["run_id"] or runner.new_id()
         _same_side(runner, run_id, options["simulate"])
-        with _simulated(store, runner, run_id, options["simulate"], plan):
+        with simulated(store, runner, run_id, options["simulate"], plan):
             if not given["quiet"] and not simulate:
                 _announce_secrets(progress, runner, plan, prepared.references, options)
             started = runner.start(
@@ -120,6 +123,8 @@ def run(target: str, **given: Any) -> None:
 @click.option("-i", "--input", "inputs", multiple=True, metavar="NAME=@REF", help="Another reference to a secret.")
 @flags.reach
 @flags.bounds
+@flags.doubt
+@flags.patience
 @flags.store_option
 @_log
 @_quiet
@@ -139,63 +144,28 @@ def resume(run_id: str | None, **given: Any) -> None:
     with flags.open_store(given["store"]) as store:
         flag = flags.store_flag(given["store"])
         progress = Progress(quiet=given["quiet"], store=flag)
-        with _runner(store, given, progress) as runner:
+        with opened_runner(store, given, progress) as runner:
             chosen = store.find(run_id) if run_id is not None else _only_resumable(store, runner)
             stored = store.load(chosen)
             plan = runner.plan_of(stored)
+            _check_policy(plan, given["on_doubt"])
             references = _references(plan, flags.pairs(given["inputs"], "-i"))
             options = {
                 "servers": flags.read_servers(given["servers"], plan.servers),
                 "allow_hosts": flags.read_hosts(given["allow_hosts"]),
             }
             simulate = stored.head.options.get("simulate")
-            with _simulated(store, runner, chosen, simulate, plan, renewed=True):
+            with simulated(store, runner, chosen, simulate, plan, renewed=True):
                 resumed = runner.resume(chosen, changes=flags.changes_of(given), options=options, references=references)
                 progress.taken_up(resumed)
                 _finish(resumed, progress, given["as_json"])
-
-
-@click.command()
-@click.argument("run_id", metavar="RUN")
-@click.option("--not-sent", "not_sent", is_flag=True, help="It was not applied: send it again.")
-@click.option("--adopt", "adopted", multiple=True, metavar="OUTPUT=VALUE", help="It was applied: an output.")
-@click.option("--accept", is_flag=True, help="The stored answer was a success.")
-@flags.store_option
-@flags.as_json
-def resolve(run_id: str, not_sent: bool, adopted: tuple[str, ...], accept: bool, **given: Any) -> None:
-    """Say what became of a call nobody knows about.
-
-    Look at the other side first, then choose one: the call was never applied and is sent again (--not-sent), it was
-    applied and these are its outputs (--adopt), or the stored answer was a success after all (--accept). Sends nothing
-    itself; prints the command that goes on.
-
-    \b
-    arazzo-machine resolve 1ng9 --adopt endpointName=demo
-    """
-    if sum([not_sent, bool(adopted), accept]) != 1:
-        raise UsageError(
-            "choose one of --not-sent, --adopt and --accept",
-            code="AZM-U063",
-            next=f"what is known of the run: arazzo-machine show {run_id}{flags.store_flag(given['store'])}",
-        )
-    from .printing import echo_json, print_result
-
-    outputs = {name: _plain(value) for name, value in flags.pairs(adopted, "--adopt").items()}
-    with flags.open_store(given["store"]) as store, _runner(store, given, None) as runner:
-        choice = "not_sent" if not_sent else "adopt" if adopted else "accept"
-        result = runner.resolve(store.find(run_id), choice, outputs=outputs)  # type: ignore[arg-type]
-    if given["as_json"]:
-        echo_json(result.to_json())
-    else:
-        print_result(result)
-    exit_with(result.exit_code if result.reason == "in_doubt" else 0)
 
 
 # -- shared ------------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def _runner(store: SqliteStore, given: Mapping[str, Any], progress: Progress | None) -> Iterator[Runner]:
+def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progress | None) -> Iterator[Runner]:
     """A runner whose observers are the progress lines and, where asked for, a log."""
     from ..runtime.clock import Interrupts
     from ..runtime.runner import Runner
@@ -230,7 +200,24 @@ def _runner(store: SqliteStore, given: Mapping[str, Any], progress: Progress | N
             interrupts=interrupts,
             observers=observers,
             prompt=ask,
+            patience="call" if given.get("once") else "wait" if given.get("no_wait") else "end",
             store_flag=flags.store_flag(given.get("store")),
+        )
+
+
+def _check_policy(plan: Plan, policy: str | None) -> None:
+    """Refuse a policy no unsafe call of the workflow could follow, rather than holding in silence."""
+    effects = [call.effect for call in plan.calls.values() if call.unsafe]
+    lacking = {
+        "probe": ("a probe", all(one.probe is None for one in effects)),
+        "reissue": ("an idempotency key", all(one.key is None for one in effects)),
+    }
+    what, missing = lacking.get(policy or "", ("", False))
+    if missing:
+        raise UsageError(
+            f"no call of {plan.workflow} declares {what}",
+            code="AZM-U077",
+            next="declare it under x-machine.effect, in the document or with --overlay",
         )
 
 
@@ -271,7 +258,7 @@ def _same_side(runner: Runner, run_id: str, simulate: Mapping[str, str] | None) 
 
 
 @contextmanager
-def _simulated(
+def simulated(
     store: SqliteStore,
     runner: Runner,
     run_id: str,
@@ -371,16 +358,6 @@ def _inputs_of_file(path: Path) -> dict[str, Any]:
             next="write one line per input, such as namespace: acme",
         )
     return {name: flags.read_value(name, one) if isinstance(one, str) else one for name, one in value.items()}
-
-
-def _plain(text: str) -> Any:
-    """An adopted output: JSON where it is, else the text itself."""
-    import json
-
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def _ask(name: str) -> str:

@@ -23,7 +23,7 @@ _FORMS = {"": "dot", ".dot": "dot", ".gv": "dot", ".svg": "svg", ".mmd": "mermai
 @click.argument("target", metavar="DOCUMENT")
 @flags.document
 @flags.as_json
-def plan(target: str, workflow: str, sources: tuple[str, ...], as_json: bool, **given: Any) -> None:
+def plan(target: str, workflow: str, as_json: bool, **given: Any) -> None:
     """Print the machine a workflow compiles to.
 
     Its states, its guarded transitions in the order they are tried, the calls that may cost money, and what it needs to
@@ -32,7 +32,7 @@ def plan(target: str, workflow: str, sources: tuple[str, ...], as_json: bool, **
     from ..plan.build import build_plan
     from .printing import echo_json, say
 
-    description = flags.describe_target(target, sources)
+    description = flags.describe_target(target, given)
     names = [workflow] if workflow else [one.workflow_id for one in description.document.workflows]
     plans = [
         build_plan(description, workflow=name, unmatched=given["unmatched"], strict=given["strict"]) for name in names
@@ -100,7 +100,6 @@ def plan_lines(plan: Plan) -> Iterator[str]:
 def diagram(
     target: str,
     workflow: str,
-    sources: tuple[str, ...],
     run_id: str,
     form: str | None,
     output: Path | None,
@@ -133,7 +132,7 @@ def diagram(
     elif target:
         from ..plan.build import build_plan
 
-        description = flags.describe_target(target, sources)
+        description = flags.describe_target(target, given)
         drawn = build_plan(description, workflow=workflow, unmatched=given["unmatched"], strict=given["strict"])
     else:
         raise UsageError(

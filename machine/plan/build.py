@@ -150,7 +150,14 @@ class _Builder:
             for edge in [*(success[step.step_id] or ()), *(failure[step.step_id] or ())]
             for one in edge.criteria
         ]
-        inputs = self.attempt(lambda: read_inputs(workflow, calls, criteria, trusted=self.description.trusted))
+        inputs = self.attempt(
+            lambda: read_inputs(
+                workflow,
+                calls,
+                criteria,
+                may_name_origin=partial(self.description.may_name_origin, workflow.workflow_id),
+            )
+        )
         self.attempt(partial(_refuse_two_servers, calls))
         self.problems.report()
 

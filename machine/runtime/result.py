@@ -107,14 +107,26 @@ class Result:
 
     @classmethod
     def of(
-        cls, head: RunHead, chart: Chart, snapshot: Snapshot, *, held: bool, signum: int = 0, store_flag: str = ""
+        cls,
+        head: RunHead,
+        chart: Chart,
+        snapshot: Snapshot,
+        *,
+        held: bool,
+        signum: int = 0,
+        waiting: bool = False,
+        store_flag: str = "",
     ) -> Result:
-        """``held`` says whether a runner has the run now; ``signum`` which signal ended this one. ``store_flag`` is
+        """``held`` says whether a runner has the run now; ``signum`` which signal ended this one;
+        ``waiting`` that its runner was told not to wait. ``store_flag`` is
         added to commands where the store is not the default one."""
         stop = snapshot.stopped
         ready = stop is not None and stop.reason in _READY
         if stop is not None:
             reason, message, code = stop.reason, stop.message, stop.exit_code
+        elif waiting:
+            due = timestamp(snapshot.pending.not_before) if snapshot.pending else None
+            reason, message, code = "waiting", f"the next call is due at {due}", 16
         elif held:
             reason, message, code = "running", "a runner has it now", 0
         else:

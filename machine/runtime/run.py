@@ -37,6 +37,8 @@ class Run:
         self.id = run_id
         self.first: Record | None = None
         self.signum = 0
+        self.waiting = False
+        """Whether the runner left the next call to another process."""
         self.troubles: list[str] = []
         self._store = store
         self._store_flag = store_flag
@@ -83,6 +85,7 @@ class Run:
             self.snapshot,
             held=False,
             signum=self.signum,
+            waiting=self.waiting,
             store_flag=self._store_flag,
         )
 

@@ -29,7 +29,7 @@ from typing import Any, Literal, Protocol
 
 from ..chart.chart import Chart
 from ..chart.effects import Call
-from ..chart.events import CallFailed, Event, Reopened, Replied, Reply, Resolved, Started, event_from_json
+from ..chart.events import CallFailed, Event, Reopened, Replied, Reply, Started, event_from_json
 from ..chart.settings import Settings
 from ..chart.snapshot import Record, Snapshot
 from ..errors import CredentialError, HostError, IdentityError, RequestError, UsageError
@@ -37,6 +37,7 @@ from ..expressions.template import references
 from ..plan.model import UNSAFE, CallPlan, Plan
 from ..stores.base import RunHead, Store, StoredRun
 from .clock import Clock, Interrupted, Interrupts, SystemClock
+from .doubt import Choice, Evidence, doubtful_call, probe_call, read_evidence, resolution
 from .hosts import base_url, check_secrecy
 from .http import Transport
 from .prepare import Prepared, prepare
@@ -55,8 +56,7 @@ class PerformsCalls(Protocol):
     def close(self) -> None: ...
 
 
-Choice = Literal["not_sent", "adopt", "accept", "reissue"]
-"""How somebody settles a doubt; see ``chart.events.Resolved``."""
+Patience = Literal["end", "wait", "call"]
 
 MakesTransport = Callable[[Callable[[str], str], SecretBook, Clock, Callable[[], float]], PerformsCalls]
 
@@ -65,7 +65,8 @@ class Runner:
     """Starts, resumes and settles the runs of one store, from one thread.
 
     ``servers`` and ``secret_texts`` hold for this process only and win over what a run has stored; a program that
-    serves an API itself, or has its secrets at hand, passes them here.
+    serves an API itself, or has its secrets at hand, passes them here. ``patience``: drive a run to its ``end``, up to
+    its first ``wait``, or for one ``call``; a run that has not ended then can be resumed.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Runner:
         secret_texts: Mapping[str, str] | None = None,
         prompt: Callable[[str], str] | None = None,
         transport: MakesTransport = Transport,
+        patience: Patience = "end",
         store_flag: str = "",
     ) -> None:
         self.store = store
@@ -91,6 +93,7 @@ class Runner:
         self.secret_texts = dict(secret_texts or {})
         self.prompt = prompt
         self.transport = transport
+        self.patience = patience
         self.store_flag = store_flag
 
     def chance(self) -> float:
@@ -178,9 +181,45 @@ class Runner:
             run.take(stored, self.plan_of(stored))
             for _ in self._admit_doubt(run):
                 pass
-            event = self._resolution(run, choice, dict(outputs or {}), reply)
-            self._apply(run, event)
+            history = self.store.history(run.id)
+            self._apply(
+                run,
+                resolution(
+                    run,
+                    history,
+                    choice,
+                    dict(outputs or {}),
+                    reply,
+                    at=self.clock.now(),
+                    chance=self.chance(),
+                    by=_who(),
+                    store_flag=self.store_flag,
+                ),
+            )
             return run.result()
+
+    def look(self, run_id: str) -> Evidence:
+        """Make the safe look a doubtful call declares, and say what it saw. Changes nothing.
+
+        Raises UsageError when nothing is in doubt or no probe is declared, CredentialError as ``resume`` does.
+        """
+        run = Run(self.store, run_id, self.store_flag)
+        with run.opening():
+            stored = self.store.load(run_id)
+            run.take(stored, self.plan_of(stored))
+            for _ in self._admit_doubt(run):
+                pass
+            call, entry = doubtful_call(run, self.store_flag)
+            probe = probe_call(run.chart, run.snapshot, call, self.clock.now())
+            self._check_hosts(run.plan, run.head.options)
+            book = self._open_secrets(run.head.options.get("secrets", {}))
+            transport = self._transport(run, book)
+            try:
+                event = self._perform(transport, probe, run.snapshot.settings.call_timeout)
+            finally:
+                transport.close()
+            run.close()
+        return read_evidence(run.chart, run.snapshot, call, entry, probe, event)
 
     def result(self, run_id: str) -> Result:
         """What a run has come to, without touching it."""
@@ -307,10 +346,14 @@ class Runner:
             yield run.first
         if run.snapshot.pending is None:
             return
-        options = run.head.options
-        transport = self.transport(lambda source: self.base(run.plan, options, source), book, self.clock, self.chance)
+        transport = self._transport(run, book)
+        performed = 0
         try:
             while (call := run.snapshot.pending) is not None:
+                if self._enough(call, performed):
+                    run.waiting = True
+                    return
+                performed += 1
                 self._wait(call)
                 if call.kind in UNSAFE and not call.intended:
                     if self._late(run):
@@ -322,6 +365,10 @@ class Runner:
         finally:
             transport.close()
 
+    def _transport(self, run: Run, book: SecretBook) -> PerformsCalls:
+        options = run.head.options
+        return self.transport(lambda source: self.base(run.plan, options, source), book, self.clock, self.chance)
+
     def _perform(self, transport: PerformsCalls, call: Call, timeout: float) -> Replied | CallFailed:
         """The call's outcome. One that is refused before anything is sent is an outcome too: without it the journal
         would have to be in doubt."""
@@ -331,6 +378,14 @@ class Runner:
             return CallFailed(
                 at=self.clock.now(), chance=self.chance(), fate="not_sent", cause="unsendable", message=error.message
             )
+
+    def _enough(self, call: Call, performed: int) -> bool:
+        """Whether to leave the next call to another process. One whose intent is stored is never left."""
+        if _leaves_at_once(call):
+            return False
+        if self.patience == "call":
+            return performed > 0
+        return self.patience == "wait" and call.delay > 0 and call.not_before > self.clock.now()
 
     def _late(self, run: Run) -> bool:
         return run.snapshot.deadline is not None and self.clock.now() >= run.snapshot.deadline
@@ -369,50 +424,6 @@ class Runner:
                 raise
             except Exception as error:
                 run.trouble(observer, error)
-
-    # -- settling --------------------------------------------------------------------------------------------------
-
-    def _resolution(
-        self, run: Run, choice: Choice, outputs: dict[str, Any], reply: Reply | None
-    ) -> Resolved:
-        stop = run.snapshot.stopped
-        state = run.plan.state(stop.source) if stop else None
-        call = run.plan.calls.get(state.step) if state else None
-        settled = next((one for one in reversed(run.snapshot.ledger) if call and one.step == call.step), None)
-        unsettled = settled is not None and any(
-            one.step == settled.step and one.outcome != "not_applied" for one in run.snapshot.ledger
-        )
-        if stop is None or call is None or not call.unsafe or not unsettled or _ready(run.snapshot):
-            raise UsageError(
-                f"nothing is in doubt in run {run.id}",
-                code="AZM-U050",
-                next=f"arazzo-machine show {run.id}{self.store_flag}",
-            )
-        unknown = sorted(set(outputs) - set(call.outputs))
-        if unknown:
-            raise UsageError(
-                f"step {call.step!r} has no output {unknown[0]!r}",
-                code="AZM-U051",
-                next=f"it has: {', '.join(call.outputs) or 'none'}",
-            )
-        if state and choice == "accept" and reply is None:
-            reply = self._last_success(run, state.of or state.id)
-        if choice == "accept" and reply is None:
-            raise UsageError(
-                f"run {run.id} holds no successful answer that can be read",
-                code="AZM-U052",
-                next="settle it with --not-sent or --adopt OUTPUT=VALUE",
-            )
-        return Resolved(
-            at=self.clock.now(), chance=self.chance(), choice=choice, outputs=outputs, reply=reply, by=_who()
-        )
-
-    def _last_success(self, run: Run, source: str) -> Reply | None:
-        for record in reversed(self.store.history(run.id)):
-            if record.source == source and record.kind == Replied.kind:
-                reply = Reply.from_json(record.event["reply"])
-                return reply if 200 <= reply.status < 300 and reply.form != "undecodable" else None
-        return None
 
     # -- what a call needs -----------------------------------------------------------------------------------------
 

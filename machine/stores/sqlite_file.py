@@ -27,8 +27,8 @@ SCHEMA: Final[Mapping[str, str]] = {
     "runs": "CREATE TABLE runs (id TEXT NOT NULL, attempt INTEGER NOT NULL, head TEXT NOT NULL, "
     "checksum TEXT NOT NULL, PRIMARY KEY (id, attempt))",
     "snapshots": "CREATE TABLE snapshots (run TEXT NOT NULL, attempt INTEGER NOT NULL, seq INTEGER NOT NULL, "
-    "epoch INTEGER NOT NULL, owner TEXT NOT NULL, intent INTEGER NOT NULL, intended_at REAL NOT NULL, kept TEXT NOT NULL, "
-    "snapshot TEXT NOT NULL, checksum TEXT NOT NULL, PRIMARY KEY (run, attempt))",
+    "epoch INTEGER NOT NULL, owner TEXT NOT NULL, intent INTEGER NOT NULL, intended_at REAL NOT NULL, "
+    "kept TEXT NOT NULL, snapshot TEXT NOT NULL, checksum TEXT NOT NULL, PRIMARY KEY (run, attempt))",
     "records": "CREATE TABLE records (run TEXT NOT NULL, attempt INTEGER NOT NULL, seq INTEGER NOT NULL, "
     "record TEXT NOT NULL, checksum TEXT NOT NULL, PRIMARY KEY (run, attempt, seq))",
     "blobs": "CREATE TABLE blobs (sha256 TEXT NOT NULL PRIMARY KEY, content BLOB NOT NULL)",
