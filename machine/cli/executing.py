@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..runtime.run import Run
     from ..runtime.runner import Runner
     from ..runtime.secrets import Reference
+    from ..runtime.token import Token
     from ..stores.sqlite import SqliteStore
     from .progress import Progress
 
@@ -121,6 +122,7 @@ def run(target: str, **given: Any) -> None:
 @click.command()
 @click.argument("run_id", metavar="[RUN]", required=False, default=None)
 @click.option("-i", "--input", "inputs", multiple=True, metavar="NAME=@REF", help="Another reference to a secret.")
+@click.option("--token", "token_file", help="Go on with the run of a token: a file, or - for standard input.")
 @flags.reach
 @flags.bounds
 @flags.doubt
@@ -129,7 +131,7 @@ def run(target: str, **given: Any) -> None:
 @_log
 @_quiet
 @flags.as_json
-def resume(run_id: str | None, **given: Any) -> None:
+def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
     """Go on with a run that was interrupted or stopped.
 
     RUN is an id or the beginning of one; without it, the only resumable run of the store is taken. Inputs cannot
@@ -145,6 +147,13 @@ def resume(run_id: str | None, **given: Any) -> None:
         flag = flags.store_flag(given["store"])
         progress = Progress(quiet=given["quiet"], store=flag)
         with opened_runner(store, given, progress) as runner:
+            if token_file is not None:
+                if run_id is not None:
+                    raise UsageError("name a run or a token, not both", code="AZM-U093")
+                _finish(
+                    runner.adopt_token(_token(token_file), changes=flags.changes_of(given)), progress, given["as_json"]
+                )
+                return
             chosen = store.find(run_id) if run_id is not None else _only_resumable(store, runner)
             stored = store.load(chosen)
             plan = runner.plan_of(stored)
@@ -291,8 +300,8 @@ def simulated(
     with Simulator(
         simulate["scenario"], simulate["profile"], state_file=folder / f"{run_id}.json", renewed=renewed
     ) as simulator:
-        runner.servers = dict.fromkeys(plan.servers, simulator.url)
-        runner.secret_texts = {name: f"simulated-{name}" for name in plan.secrets}
+        runner.reach.servers = dict.fromkeys(plan.servers, simulator.url)
+        runner.reach.secret_texts = {name: f"simulated-{name}" for name in plan.secrets}
         yield
 
 
@@ -311,6 +320,18 @@ def _inputs(plan: Plan, given: Mapping[str, Any], *, simulated: bool) -> dict[st
         if simulated and name not in values:
             values[name] = Reference(f"@env:SIMULATED_{name.upper()}")
     return values
+
+
+def _token(source: str) -> Token:
+    from ..runtime.token import Token
+
+    try:
+        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            "the token cannot be read", code="AZM-U094", seen=f"{source}: {type(error).__name__}"
+        ) from error
+    return Token.read(text)
 
 
 def _references(plan: Plan, texts: Mapping[str, str]) -> dict[str, Reference]:
@@ -379,7 +400,7 @@ def _announce_secrets(
     """Which secret goes to which host: said before anything is sent."""
     from urllib.parse import urlsplit
 
-    hosts = sorted({urlsplit(runner.base(plan, options, source)).netloc for source in plan.servers})
+    hosts = sorted({urlsplit(runner.reach.base(plan, options, source)).netloc for source in plan.servers})
     for name, reference in references.items():
         progress.line(f"secret {name} ({reference.text}) goes to {', '.join(hosts)}")
 

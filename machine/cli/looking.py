@@ -38,10 +38,11 @@ def runs(store: Any, as_json: bool) -> None:
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
+@click.option("--token", "as_token", is_flag=True, help="Print the run as one text any machine can resume.")
 @click.option("--why", is_flag=True, help="Tell, condition by condition, why it moved.")
 @flags.store_option
 @flags.as_json
-def show(run_id: str, why: bool, store: Any, as_json: bool) -> None:
+def show(run_id: str, as_token: bool, why: bool, store: Any, as_json: bool) -> None:
     """Show one run and what to do about it.
 
     Its state, its outputs, what it may have left on the other side, and the command that goes on. RUN is an id or the
@@ -56,6 +57,12 @@ def show(run_id: str, why: bool, store: Any, as_json: bool) -> None:
     with flags.open_store(store, read_only=True) as opened:
         runner = Runner(opened, store_flag=flags.store_flag(store))
         found = opened.find(run_id)
+        if as_token:
+            from ..runtime.token import export_token
+
+            stored = opened.load(found)
+            click.echo(export_token(opened, stored, runner.plan_of(stored)))
+            return
         result = runner.result(found)
         plan = runner.plan_of(opened.load(found))
         records = opened.history(found) if why else []

@@ -196,6 +196,8 @@ def _next(run: str, plan: Plan, snapshot: Snapshot, ready: bool, resumable: bool
         call = plan.calls.get(step)
         entry = next((one for one in reversed(snapshot.ledger) if one.step == step), None)
         if call is not None and call.unsafe and entry is not None and entry.outcome != "not_applied":
+            if call.effect.probe is not None and entry.outcome != "applied":
+                return Next(action="resolve", command=f"arazzo-machine resolve {run}{store_flag}")
             needed = _needed(plan, step)
             adopt = " ".join(f"--adopt {name}=VALUE" for name in needed) or "--adopt"
             if entry.outcome != "applied":

@@ -24,8 +24,9 @@ import json
 import random
 import secrets as tokens
 import socket
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Literal
 
 from ..chart.chart import Chart
 from ..chart.effects import Call
@@ -33,32 +34,22 @@ from ..chart.events import CallFailed, Event, Reopened, Replied, Reply, Started,
 from ..chart.settings import Settings
 from ..chart.snapshot import Record, Snapshot
 from ..errors import CredentialError, HostError, IdentityError, RequestError, UsageError
-from ..expressions.template import references
-from ..plan.model import UNSAFE, CallPlan, Plan
+from ..plan.model import UNSAFE, Plan
 from ..stores.base import RunHead, Store, StoredRun
 from .clock import Clock, Interrupted, Interrupts, SystemClock
 from .doubt import Choice, Evidence, doubtful_call, probe_call, read_evidence, resolution
-from .hosts import base_url, check_secrecy
 from .http import Transport
 from .prepare import Prepared, prepare
+from .reach import MakesTransport, PerformsCalls, Reach
 from .result import Result
 from .run import Observer, Run
 from .secrets import Reference, SecretBook
+from .token import Token
 
 __all__ = ["Runner"]
 
 
-class PerformsCalls(Protocol):
-    """What a runner needs of a transport."""
-
-    def perform(self, call: Call, timeout: float) -> Replied | CallFailed: ...
-
-    def close(self) -> None: ...
-
-
 Patience = Literal["end", "wait", "call"]
-
-MakesTransport = Callable[[Callable[[str], str], SecretBook, Clock, Callable[[], float]], PerformsCalls]
 
 
 class Runner:
@@ -89,10 +80,7 @@ class Runner:
         self._draw = chance
         self.interrupts = interrupts or Interrupts()
         self.observers = tuple(observers)
-        self.servers = dict(servers or {})
-        self.secret_texts = dict(secret_texts or {})
-        self.prompt = prompt
-        self.transport = transport
+        self.reach = Reach(servers=servers or {}, secret_texts=secret_texts or {}, prompt=prompt, transport=transport)
         self.patience = patience
         self.store_flag = store_flag
 
@@ -122,7 +110,7 @@ class Runner:
         Raises InputError, CredentialError, HostError before anything is stored; IdentityError when the id belongs to
         another document or other inputs; BusyError when another runner holds it.
         """
-        prepared = inputs if isinstance(inputs, Prepared) else prepare(plan, inputs, prompt=self.prompt)
+        prepared = inputs if isinstance(inputs, Prepared) else prepare(plan, inputs, prompt=self.reach.prompt)
         kept = {**(options or {}), "secrets": {name: one.text for name, one in prepared.references.items()}}
         run_id = run_id or self.new_id()
         run = Run(self.store, run_id, self.store_flag)
@@ -132,9 +120,26 @@ class Runner:
                 self._same_run(stored, plan, prepared)
             if stored is None or _starts_over(stored.snapshot):
                 self.interrupts.check()
-                book = self._open_secrets(kept["secrets"])
-                self._check_hosts(plan, kept)
-                self._begin(run, plan, prepared, settings or Settings(), kept, texts or {}, again=stored is not None)
+                book = self.reach.secrets(kept)
+                self.reach.check(plan, kept)
+                chart = Chart(plan)
+                event = Started(
+                    at=self.clock.now(),
+                    chance=self.chance(),
+                    inputs=prepared.values,
+                    settings=settings or Settings(),
+                    nonce=tokens.token_hex(16),
+                )
+                self._begin(
+                    run,
+                    chart,
+                    chart.begin(),
+                    event,
+                    inputs_sha256=prepared.sha256,
+                    options=kept,
+                    texts=texts or {},
+                    again=stored is not None,
+                )
                 run.drive(self._drive(run, book, fresh=True))
             else:
                 self._take_up(run, stored, kept, _given_anew(settings, stored.snapshot.settings))
@@ -157,6 +162,30 @@ class Runner:
         with run.opening():
             given = {name: one.text for name, one in (references or {}).items()}
             self._take_up(run, self.store.load(run_id), {**(options or {}), "secrets": given}, dict(changes or {}))
+        return run
+
+    def adopt_token(self, token: Token, *, changes: Mapping[str, Any] | None = None) -> Run:
+        """Begin a run of its own from a token and go on with it: only safe calls lie ahead.
+
+        Raises CredentialError with exit code 14 when a secret cannot be had here, HostError as ``start`` does.
+        """
+        run = Run(self.store, self.new_id(), self.store_flag)
+        with run.opening():
+            book = self.reach.secrets(token.options)
+            self.reach.check(token.plan, token.options)
+            event = Reopened(
+                at=self.clock.now(), chance=self.chance(), changes=dict(changes or {}), by=f"{_who()} by token"
+            )
+            self._begin(
+                run,
+                Chart(token.plan),
+                replace(token.snapshot, seq=0),
+                event,
+                inputs_sha256=token.inputs_sha256,
+                options={**token.options, "origin": {"run": token.run, "token": token.sha256}},
+                texts=token.texts,
+            )
+            run.drive(self._drive(run, book, fresh=True))
         return run
 
     def resolve(
@@ -211,9 +240,9 @@ class Runner:
                 pass
             call, entry = doubtful_call(run, self.store_flag)
             probe = probe_call(run.chart, run.snapshot, call, self.clock.now())
-            self._check_hosts(run.plan, run.head.options)
-            book = self._open_secrets(run.head.options.get("secrets", {}))
-            transport = self._transport(run, book)
+            self.reach.check(run.plan, run.head.options)
+            book = self.reach.secrets(run.head.options)
+            transport = self.reach.open(run.plan, run.head.options, book, self.clock, self.chance)
             try:
                 event = self._perform(transport, probe, run.snapshot.settings.call_timeout)
             finally:
@@ -263,32 +292,30 @@ class Runner:
     def _begin(
         self,
         run: Run,
-        plan: Plan,
-        prepared: Prepared,
-        settings: Settings,
+        chart: Chart,
+        before: Snapshot,
+        event: Event,
+        *,
+        inputs_sha256: str,
         options: Mapping[str, Any],
         texts: Mapping[str, bytes],
-        *,
-        again: bool,
+        again: bool = False,
     ) -> None:
-        chart = Chart(plan)
-        at = self.clock.now()
+        """Write the first transaction of a run: what it is, what it was read from, and its first transition."""
+        plan = chart.plan
         plan_text = plan.text().encode()
         blobs = {_sha256(data): data for data in [plan_text, *texts.values()]}
         head = RunHead(
             id=run.id,
             workflow=plan.workflow,
             document=plan.document,
-            created=at,
+            created=event.at,
             plan_sha256=_sha256(plan_text),
-            inputs_sha256=prepared.sha256,
+            inputs_sha256=inputs_sha256,
             documents={name: _sha256(data) for name, data in texts.items()},
             options=options,
         )
-        event = Started(
-            at=at, chance=self.chance(), inputs=prepared.values, settings=settings, nonce=tokens.token_hex(16)
-        )
-        snapshot, _, record = chart.advance(chart.begin(), event)
+        snapshot, _, record = chart.advance(before, event)
         (self.store.restart if again else self.store.create)(run.lease, head, blobs, snapshot, record)
         run.take(StoredRun(head=head, snapshot=snapshot), plan, chart)
         run.first = record
@@ -300,11 +327,11 @@ class Runner:
             return
         self._keep_options(run, given)
         try:
-            book = self._open_secrets(run.head.options.get("secrets", {}))
+            book = self.reach.secrets(run.head.options)
         except CredentialError as error:
             error.exit_code = 14  # type: ignore[misc]
             raise
-        self._check_hosts(run.plan, run.head.options)
+        self.reach.check(run.plan, run.head.options)
         run.drive(self._go_on(run, book, changes))
 
     def _go_on(self, run: Run, book: SecretBook, changes: dict[str, Any]) -> Iterator[Record]:
@@ -346,7 +373,7 @@ class Runner:
             yield run.first
         if run.snapshot.pending is None:
             return
-        transport = self._transport(run, book)
+        transport = self.reach.open(run.plan, run.head.options, book, self.clock, self.chance)
         performed = 0
         try:
             while (call := run.snapshot.pending) is not None:
@@ -364,10 +391,6 @@ class Runner:
                 yield self._apply(run, self._perform(transport, call, run.snapshot.settings.call_timeout))
         finally:
             transport.close()
-
-    def _transport(self, run: Run, book: SecretBook) -> PerformsCalls:
-        options = run.head.options
-        return self.transport(lambda source: self.base(run.plan, options, source), book, self.clock, self.chance)
 
     def _perform(self, transport: PerformsCalls, call: Call, timeout: float) -> Replied | CallFailed:
         """The call's outcome. One that is refused before anything is sent is an outcome too: without it the journal
@@ -425,27 +448,6 @@ class Runner:
             except Exception as error:
                 run.trouble(observer, error)
 
-    # -- what a call needs -----------------------------------------------------------------------------------------
-
-    def _open_secrets(self, references: Mapping[str, str]) -> SecretBook:
-        texts = {
-            name: self.secret_texts[name]
-            if name in self.secret_texts
-            else Reference(text).resolve(name, prompt=self.prompt)
-            for name, text in references.items()
-        }
-        return SecretBook(texts)
-
-    def _check_hosts(self, plan: Plan, options: Mapping[str, Any]) -> None:
-        for call in plan.calls.values():
-            base = self.base(plan, options, call.operation.source)
-            if _carries(call, plan.secrets):
-                check_secrecy(base, call.step)
-
-    def base(self, plan: Plan, options: Mapping[str, Any], source: str) -> str:
-        named = {**options.get("servers", {}), **self.servers}
-        return base_url(source, plan.servers, named, options.get("allow_hosts", ()))
-
     def _keep_options(self, run: Run, given: Mapping[str, Any]) -> None:
         """Store what was given anew; maps are merged, so that one new server does not forget another."""
         before = dict(run.head.options)
@@ -466,13 +468,6 @@ def _given_anew(given: Settings | None, stored: Settings) -> dict[str, Any]:
         return {}
     usual, before = Settings().to_json(), stored.to_json()
     return {name: value for name, value in given.to_json().items() if value not in (usual[name], before[name])}
-
-
-def _carries(call: CallPlan, secrets: Collection[str]) -> bool:
-    """Whether one of these inputs is sent with the call."""
-    templates = [*(value for _, _, value in call.parameters), *([call.body] if call.body is not None else [])]
-    read = {one.name for template in templates for one in references(template) if one.root == "inputs"}
-    return not read.isdisjoint(secrets)
 
 
 def _leaves_at_once(call: Call | None) -> bool:

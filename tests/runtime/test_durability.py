@@ -351,7 +351,7 @@ def test_an_answer_that_could_not_be_judged_is_judged_later(
         runner.resolve("r", "adopt", outputs={"endpointName": "my-endpoint"})
     again = runner.start(shipped_plan, deploy_inputs, run_id="r") if verb == "start" else runner.resume("r")
     assert again.result().exit_code == 0
-    assert (store.kept("r"), len(runner.transport.calls)) == (None, 2)
+    assert (store.kept("r"), len(runner.reach.transport.calls)) == (None, 2)
 
 
 # -- signals -----------------------------------------------------------------------------------------------------------
