@@ -150,10 +150,8 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
             if token_file is not None:
                 if run_id is not None:
                     raise UsageError("name a run or a token, not both", code="AZM-U093")
-                _finish(
-                    runner.adopt_token(_token(token_file), changes=flags.changes_of(given)), progress, given["as_json"]
-                )
-                return
+                begun = runner.adopt_token(_token(token_file), changes=flags.changes_of(given))
+                _finish(begun, progress, given["as_json"])
             chosen = store.find(run_id) if run_id is not None else _only_resumable(store, runner)
             stored = store.load(chosen)
             plan = runner.plan_of(stored)
