@@ -25,6 +25,7 @@ _VERBS = {
     "run": "executing",
     "resume": "executing",
     "resolve": "settling",
+    "cancel": "settling",
     "runs": "looking",
     "show": "looking",
     "plan": "planning",

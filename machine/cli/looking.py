@@ -13,15 +13,23 @@ __all__ = ["runs", "show"]
 
 
 @click.command()
+@click.option("--prune", type=flags.duration, metavar="AGE", help="Forget runs that ended longer ago, e.g. 30d.")
 @flags.store_option
 @flags.as_json
-def runs(store: Any, as_json: bool) -> None:
-    """List the runs of the store, newest first."""
+def runs(prune: float | None, store: Any, as_json: bool) -> None:
+    """List the runs of the store, newest first.
+
+    With --prune, runs that have ended, cannot be resumed and are older than AGE are forgotten first.
+    """
     from ..runtime.runner import Runner
+    from ..runtime.standing import prune as forget
     from .printing import echo_json, say, table
 
-    with flags.open_store(store, read_only=True) as opened:
+    with flags.open_store(store, read_only=prune is None) as opened:
         runner = Runner(opened, store_flag=flags.store_flag(store))
+        if prune is not None:
+            for run_id in forget(opened, runner.clock.now() - prune):
+                say(f"forgotten: {run_id}")
         results = [runner.result(one.head.id) for one in opened.runs()]
     if as_json:
         echo_json({"runs": [one.to_json() for one in results]})

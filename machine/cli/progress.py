@@ -145,5 +145,7 @@ class LiveClock(SystemClock):
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 1:
             super().wait(left % 1 or 1, interrupts)
+            if interrupts.woken:
+                return
             self._progress.tick(end - time.monotonic())
         super().wait(max(left, 0), interrupts)

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from ..chart.events import Reply
     from ..runtime.doubt import Choice, Evidence
 
-__all__ = ["resolve"]
+__all__ = ["cancel", "resolve"]
+
+_PATIENCE = 0.1
+"""Seconds between two looks at whether the runner has stopped."""
 
 
 @click.command()
@@ -95,6 +98,35 @@ def resolve(
     else:
         print_result(result)
     exit_with(result.exit_code if result.reason == "in_doubt" else 0)
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@flags.store_option
+@flags.as_json
+def cancel(run_id: str, **given: Any) -> None:
+    """Stop a run where it is; it keeps its state and can be resumed.
+
+    Another process that runs it is asked to stop and does so within a second, once a request in flight has ended.
+    Nothing is undone on the other side.
+
+    
+    arazzo-machine cancel 1ng9
+    """
+    from .printing import echo_json, print_result
+
+    with flags.open_store(given["store"]) as store, opened_runner(store, given, None) as runner:
+        found = store.find(run_id)
+        result = runner.cancel(found)
+        until = runner.clock.now() + store.load(found).snapshot.settings.call_timeout + 5
+        while result.reason == "running" and store.cancel_requested(found) and runner.clock.now() < until:
+            runner.clock.wait(_PATIENCE, runner.interrupts)
+            result = runner.result(found)
+    if given["as_json"]:
+        echo_json(result.to_json())
+    else:
+        print_result(result)
+    exit_with(0)
 
 
 def _show(evidence: Evidence, run_id: str, flag: str, as_json: bool) -> None:

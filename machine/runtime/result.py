@@ -17,7 +17,7 @@ from ..plan.model import Plan
 from ..stores.base import RunHead
 from ..values import redact
 
-__all__ = ["Effect", "Next", "Result", "timestamp"]
+__all__ = ["Effect", "Next", "Result", "is_resumable", "timestamp"]
 
 _ENDED = frozenset({"ended", "completed", "broke", "failure_action", "unmatched"})
 _READY = frozenset({"ended", "completed"})
@@ -133,7 +133,7 @@ class Result:
             reason, code = "interrupted", 128 + signum if signum else 16
             message = "nobody runs it; it can go on where it was"
         values, unresolved = chart.outputs(snapshot)
-        resumable = _resumable(snapshot)
+        resumable = is_resumable(snapshot)
         return cls(
             run=head.id,
             workflow=head.workflow,
@@ -164,7 +164,7 @@ class Result:
         )
 
 
-def _resumable(snapshot: Snapshot) -> bool:
+def is_resumable(snapshot: Snapshot) -> bool:
     """Whether ``resume`` or ``resolve`` can go on: nothing paid for is a dead end."""
     stop = snapshot.stopped
     if stop is None:

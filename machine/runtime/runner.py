@@ -18,25 +18,22 @@ lease it was taken under. This file decides nothing about where a run goes; ``Ch
 
 from __future__ import annotations
 
-import getpass
-import hashlib
 import json
 import random
 import secrets as tokens
-import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
 from ..chart.chart import Chart
 from ..chart.effects import Call
-from ..chart.events import CallFailed, Event, Reopened, Replied, Reply, Started, event_from_json
+from ..chart.events import CallFailed, Cancelled, Event, Reopened, Replied, Reply, Started, event_from_json
 from ..chart.settings import Settings
 from ..chart.snapshot import Record, Snapshot
-from ..errors import CredentialError, HostError, IdentityError, RequestError, UsageError
+from ..errors import BusyError, CredentialError, HostError, IdentityError, RequestError, UsageError
 from ..plan.model import UNSAFE, Plan
 from ..stores.base import RunHead, Store, StoredRun
-from .clock import Clock, Interrupted, Interrupts, SystemClock
+from .clock import GLANCE, Clock, Interrupted, Interrupts, SystemClock
 from .doubt import Choice, Evidence, doubtful_call, probe_call, read_evidence, resolution
 from .http import Transport
 from .prepare import Prepared, prepare
@@ -44,6 +41,7 @@ from .reach import MakesTransport, PerformsCalls, Reach
 from .result import Result
 from .run import Observer, Run
 from .secrets import Reference, SecretBook
+from .standing import given_anew, leaves_at_once, sha256, starts_over, who
 from .token import Token
 
 __all__ = ["Runner"]
@@ -82,6 +80,7 @@ class Runner:
         self.observers = tuple(observers)
         self.reach = Reach(servers=servers or {}, secret_texts=secret_texts or {}, prompt=prompt, transport=transport)
         self.patience = patience
+        self._glanced = 0.0
         self.store_flag = store_flag
 
     def chance(self) -> float:
@@ -118,7 +117,7 @@ class Runner:
             stored = self._stored(run_id)
             if stored is not None:
                 self._same_run(stored, plan, prepared)
-            if stored is None or _starts_over(stored.snapshot):
+            if stored is None or starts_over(stored.snapshot):
                 self.interrupts.check()
                 book = self.reach.secrets(kept)
                 self.reach.check(plan, kept)
@@ -142,7 +141,7 @@ class Runner:
                 )
                 run.drive(self._drive(run, book, fresh=True))
             else:
-                self._take_up(run, stored, kept, _given_anew(settings, stored.snapshot.settings))
+                self._take_up(run, stored, kept, given_anew(settings, stored.snapshot.settings))
         return run
 
     def resume(
@@ -174,7 +173,7 @@ class Runner:
             book = self.reach.secrets(token.options)
             self.reach.check(token.plan, token.options)
             event = Reopened(
-                at=self.clock.now(), chance=self.chance(), changes=dict(changes or {}), by=f"{_who()} by token"
+                at=self.clock.now(), chance=self.chance(), changes=dict(changes or {}), by=f"{who()} by token"
             )
             self._begin(
                 run,
@@ -221,7 +220,7 @@ class Runner:
                     reply,
                     at=self.clock.now(),
                     chance=self.chance(),
-                    by=_who(),
+                    by=who(),
                     store_flag=self.store_flag,
                 ),
             )
@@ -249,6 +248,25 @@ class Runner:
                 transport.close()
             run.close()
         return read_evidence(run.chart, run.snapshot, call, entry, probe, event)
+
+    def cancel(self, run_id: str) -> Result:
+        """Stop a run where it is: its state stays, and it can be resumed. A run somebody holds is asked to stop, and
+        does so once a request in flight has ended; the result then says what there is at this moment.
+
+        Raises UsageError for a run that has ended.
+        """
+        run = Run(self.store, run_id, self.store_flag)
+        try:
+            with run.opening():
+                stored = self.store.load(run_id)
+                run.take(stored, self.plan_of(stored))
+                for _ in self._admit_doubt(run):
+                    pass
+                self._apply(run, Cancelled(at=self.clock.now(), chance=self.chance(), by=who()))
+                return run.result()
+        except BusyError:
+            self.store.request_cancel(run_id, who(), self.clock.now())
+            return self.result(run_id)
 
     def result(self, run_id: str) -> Result:
         """What a run has come to, without touching it."""
@@ -304,15 +322,15 @@ class Runner:
         """Write the first transaction of a run: what it is, what it was read from, and its first transition."""
         plan = chart.plan
         plan_text = plan.text().encode()
-        blobs = {_sha256(data): data for data in [plan_text, *texts.values()]}
+        blobs = {sha256(data): data for data in [plan_text, *texts.values()]}
         head = RunHead(
             id=run.id,
             workflow=plan.workflow,
             document=plan.document,
             created=event.at,
-            plan_sha256=_sha256(plan_text),
+            plan_sha256=sha256(plan_text),
             inputs_sha256=inputs_sha256,
-            documents={name: _sha256(data) for name, data in texts.items()},
+            documents={name: sha256(data) for name, data in texts.items()},
             options=options,
         )
         snapshot, _, record = chart.advance(before, event)
@@ -343,11 +361,11 @@ class Runner:
         stop = snapshot.stopped
         if stop is None and snapshot.pending is not None:
             if changes or (self._late(run) and snapshot.pending.kind in UNSAFE):
-                yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), changes=changes, by=_who()))
+                yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), changes=changes, by=who()))
         elif stop is not None and Result.of(run.head, run.chart, snapshot, held=True).resumable:
             if stop.reason == "in_doubt" and not changes and not run.chart.probes(snapshot):
                 return
-            yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), changes=changes, by=_who()))
+            yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), changes=changes, by=who()))
         yield from self._drive(run, book, fresh=False)
 
     def _admit_doubt(self, run: Run) -> Iterator[Record]:
@@ -375,6 +393,7 @@ class Runner:
             return
         transport = self.reach.open(run.plan, run.head.options, book, self.clock, self.chance)
         performed = 0
+        self.interrupts.watch = lambda: bool(self.store.cancel_requested(run.id))
         try:
             while (call := run.snapshot.pending) is not None:
                 if self._enough(call, performed):
@@ -382,14 +401,18 @@ class Runner:
                     return
                 performed += 1
                 self._wait(call)
+                if by := self._asked_to_stop(run, call):
+                    yield self._apply(run, Cancelled(at=self.clock.now(), chance=self.chance(), by=by))
+                    return
                 if call.kind in UNSAFE and not call.intended:
                     if self._late(run):
                         # The wait was longer than planned, as on a machine that slept: no longer the time to create.
-                        yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), by=_who()))
+                        yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), by=who()))
                         continue
                     self.store.mark_intent(run.lease, call.number, self.clock.now())
                 yield self._apply(run, self._perform(transport, call, run.snapshot.settings.call_timeout))
         finally:
+            self.interrupts.watch = None
             transport.close()
 
     def _perform(self, transport: PerformsCalls, call: Call, timeout: float) -> Replied | CallFailed:
@@ -404,18 +427,26 @@ class Runner:
 
     def _enough(self, call: Call, performed: int) -> bool:
         """Whether to leave the next call to another process. One whose intent is stored is never left."""
-        if _leaves_at_once(call):
+        if leaves_at_once(call):
             return False
         if self.patience == "call":
             return performed > 0
         return self.patience == "wait" and call.delay > 0 and call.not_before > self.clock.now()
+
+    def _asked_to_stop(self, run: Run, call: Call) -> str:
+        """Who asked the run to stop, looked up twice a second at most. A call whose intent is stored leaves first."""
+        now = self.clock.now()
+        if leaves_at_once(call) or (now - self._glanced < GLANCE and not self.interrupts.woken):
+            return ""
+        self._glanced = now
+        return self.store.cancel_requested(run.id)
 
     def _late(self, run: Run) -> bool:
         return run.snapshot.deadline is not None and self.clock.now() >= run.snapshot.deadline
 
     def _wait(self, call: Call) -> None:
         """Until the call is due, but never longer than was planned: a clock set wrong cannot keep a run waiting."""
-        if not _leaves_at_once(call):
+        if not leaves_at_once(call):
             # Once its intent is stored a call leaves: stopping in between would be doubt about a call never made.
             self.interrupts.check()
         seconds = min(max(call.not_before - self.clock.now(), 0.0), call.delay)
@@ -430,7 +461,7 @@ class Runner:
                 # What came of a call is worth keeping even when a fault of ours cannot make use of it.
                 self.store.keep(run.lease, event.to_json())
             raise
-        if self.interrupts.signum and isinstance(event, (Replied, CallFailed)) and _leaves_at_once(snapshot.pending):
+        if self.interrupts.signum and isinstance(event, (Replied, CallFailed)) and leaves_at_once(snapshot.pending):
             # Stored, the next call would have to be sent. Kept, the answer is used on resume, and nothing is sent now.
             self.store.keep(run.lease, event.to_json())
             self.interrupts.check()
@@ -460,38 +491,3 @@ class Runner:
         if after != before:
             self.store.set_options(run.lease, after)
             run.reload()
-
-
-def _given_anew(given: Settings | None, stored: Settings) -> dict[str, Any]:
-    """The settings that were given and are not those the run has."""
-    if given is None:
-        return {}
-    usual, before = Settings().to_json(), stored.to_json()
-    return {name: value for name, value in given.to_json().items() if value not in (usual[name], before[name])}
-
-
-def _leaves_at_once(call: Call | None) -> bool:
-    """Whether storing this call was the intent to send it, so that a process that stops before it does is in doubt."""
-    return call is not None and call.kind in UNSAFE and call.intended
-
-
-def _ready(snapshot: Snapshot) -> bool:
-    return snapshot.stopped is not None and snapshot.stopped.reason in ("ended", "completed")
-
-
-def _starts_over(snapshot: Snapshot) -> bool:
-    """A run that ended badly without anything applied has nothing to be resumed for."""
-    stop = snapshot.stopped
-    return stop is not None and stop.reason in ("broke", "failure_action", "unmatched") and not snapshot.applied
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _who() -> str:
-    try:
-        name = getpass.getuser()
-    except (OSError, KeyError):
-        name = "unknown"
-    return f"{name}@{socket.gethostname()}"

@@ -422,6 +422,52 @@ class StoreContract(ABC):
 
         assert store.kept("run-1") is None
 
+    # Requests to cancel, and forgetting.
+
+    def test_a_request_to_cancel_stands_until_the_run_is_cancelled_or_reopened(self, tmp_path: Path) -> None:
+        store = self.make_store(tmp_path)
+        lease = self.started(store, records=1)
+
+        assert store.cancel_requested("run-1") == ""
+
+        store.request_cancel("run-1", "somebody", 3.0)
+        store.append(lease, snapshot_at(2), record_at(2))
+        with self.reopen(store) as again:
+            assert again.cancel_requested("run-1") == "somebody"
+            again.append(lease, snapshot_at(3), replace(record_at(3), kind="run.cancelled"))
+            assert again.cancel_requested("run-1") == ""
+
+    def test_nobody_can_ask_a_run_that_is_not_there_to_stop(self, store: Store) -> None:
+        with pytest.raises(UsageError):
+            store.request_cancel("ghost", "somebody", 1.0)
+
+    def test_a_run_that_was_forgotten_is_gone_with_what_only_it_needed(self, store: Store) -> None:
+        content = b"only here"
+        digest = hashlib.sha256(content).hexdigest()
+        with store.lock("run-1") as lease:
+            store.create(
+                lease,
+                replace(head_of("run-1"), documents={"d": digest}),
+                {digest: content},
+                snapshot_at(1),
+                record_at(1),
+            )
+        with store.lock("run-2") as other:
+            store.create(
+                other,
+                replace(head_of("run-2"), documents={"d": digest}),
+                {digest: content},
+                snapshot_at(1),
+                record_at(1),
+            )
+        store.delete(lease)
+        kept = store.blob(digest)
+        store.delete(other)
+
+        assert (kept, store.runs()) == (content, [])
+        with pytest.raises(DamageError):
+            store.blob(digest)
+
     # All or nothing, and nothing that does not belong together.
 
     @pytest.mark.parametrize(
