@@ -21,7 +21,8 @@ __all__ = ["Damage"]
 _PAGE: Final = 4096
 _KINDS: Final = ("bit", "bit", "bit", "bytes", "page", "cut", "grow")
 _WENT_BACK: Final = (
-    "damage to the file that SQLite has not merged yet, or a store cut to nothing, takes the run back to an earlier moment"
+    "damage to the journal that SQLite has not merged yet, or a store cut to nothing, takes the run back to an earlier "
+    "moment"
 )
 
 
@@ -41,10 +42,12 @@ class Damage:
     name: ClassVar[str] = "F9"
     title: ClassVar[str] = "damaged files"
     fault: ClassVar[str] = (
-        "in a store that was closed, and in one whose process was killed: a bit flipped, bytes or a page overwritten, the "
-        "end cut off or garbage added"
+        "in a store that was closed, and in one whose process was killed: a bit flipped, bytes or a page overwritten, "
+        "the end cut off or garbage added"
     )
-    promise: ClassVar[str] = "a clean refusal, or exactly what was stored, and then exactly one create; nothing in between"
+    promise: ClassVar[str] = (
+        "a clean refusal, or exactly what was stored, and then exactly one create; nothing in between"
+    )
     traced: ClassVar[bool] = False
 
     def __init__(self, bench: Bench) -> None:
@@ -118,9 +121,7 @@ class Damage:
             }
             with SqliteStore(world.path) as store:
                 result, history = _said(world, store)
-            self._bases[key] = _Base(
-                files=files, result=result, history=history, creates=OPENINGS[opening].creates
-            )
+            self._bases[key] = _Base(files=files, result=result, history=history, creates=OPENINGS[opening].creates)
         return self._bases[key]
 
 

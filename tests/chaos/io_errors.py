@@ -25,12 +25,12 @@ class IOErrors:
     name: ClassVar[str] = "F6"
     title: ClassVar[str] = "I/O errors"
     fault: ClassVar[str] = (
-        f"the k-th call to storage ({', '.join(sorted(FALLIBLE.values()))}) fails with ENOSPC or EIO, once or from then "
-        "on, for every k"
+        f"the k-th call to storage ({', '.join(sorted(FALLIBLE.values()))}) fails with ENOSPC or EIO, once or from "
+        "then on, for every k"
     )
     promise: ClassVar[str] = (
-        "no request leaves without a durable intent; the process ends with a code of its own and no traceback; once the "
-        "disk is well again the run goes on to ready with one create"
+        "no request leaves without a durable intent; the process ends with a code of its own and no traceback; once "
+        "the disk is well again the run goes on to ready with one create"
     )
     traced: ClassVar[bool] = True
 

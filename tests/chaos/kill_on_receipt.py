@@ -44,7 +44,7 @@ class KillOnReceipt:
         ]
 
     def draw(self, seed: int) -> str:
-        return random.Random(seed).choice(self.sweep()).removesuffix("0") + str(seed)
+        return random.Random(seed).choice(self.sweep()).removesuffix("0") + str(seed + 1)
 
     def attempt(self, trial: str, ending: Ending) -> None:
         policy, kind, opening, moment, call, repetition = trial.split(":")
@@ -56,6 +56,7 @@ class KillOnReceipt:
         os.write(telling, b"!")
         os.close(telling)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        server.spare(NAME)
         check_exit(world, code, ending, killed=True)
         world.inspect(server, ending, before=chosen.before)
         posting = opening != "poll" and call == "1"

@@ -1,16 +1,21 @@
-"""F2: real processes of the command line, killed again and again at random times."""
+"""F2: real processes of the command line, killed again and again: at random times, or by the service they call."""
 
 from __future__ import annotations
 
 import random
+import subprocess
 import time
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from process import Command
-from server import KINDS
-from world import NAME, VERBS, Bench, Ending
+from server import KINDS, MOMENTS
+from world import NAME, VERBS, Bench, Ending, World
 
 __all__ = ["KillProcesses"]
+
+_PACE: Final = "20ms"
+_POLLS: Final = 6
+"""Enough that a run takes longer than loading the program does."""
 
 
 class KillProcesses:
@@ -18,8 +23,11 @@ class KillProcesses:
 
     name: ClassVar[str] = "F2"
     title: ClassVar[str] = "kill real processes"
-    fault: ClassVar[str] = "`arazzo-machine run` and `resume` as processes, killed at random times, up to three in a row"
-    promise: ClassVar[str] = "the next command goes on to ready, or ends in doubt with exit 13 and then goes on; one create"
+    fault: ClassVar[str] = (
+        "`arazzo-machine run` and `resume` as processes, killed up to three times, at random or by the service that "
+        "has their request in its hands"
+    )
+    promise: ClassVar[str] = "the next command ends ready, or in doubt with exit 13 and can go on; one create"
     traced: ClassVar[bool] = False
 
     def __init__(self, bench: Bench) -> None:
@@ -35,37 +43,48 @@ class KillProcesses:
     def attempt(self, trial: str, ending: Ending) -> None:
         policy, seed = trial.split(":")
         dice = random.Random(int(seed))
+        server = self._bench.server
         world = self._bench.world(policy)
-        self._bench.server.open(NAME, dice.choice(KINDS))
+        server.open(NAME, dice.choice(KINDS), polls=_POLLS)
         command = Command(world)
-        kills = 0
-        verb = "start"
+        kills, asked, verb = 0, 0, "start"
         for _ in range(dice.randint(1, 3)):
-            process = command.begin(verb)
-            # Most of the time of a process goes into loading it; most kills should come after that.
-            early = dice.random() < 0.15
-            time.sleep(dice.uniform(0, self._loaded) if early else dice.uniform(self._loaded, self._ended))
-            process.kill()
-            killed = command.end(process, ending) < 0
-            kills += killed
-            world.inspect(self._bench.server, ending, faults=kills)
+            process = command.begin(verb, pace=_PACE)
+            if dice.random() < 0.4:
+                asked += dice.choice([1, 1, 2, 3])
+                server.kill_at(NAME, process.pid, dice.choice(MOMENTS), asked)
+                process.wait()
+                server.spare(NAME)
+            else:
+                self._kill(process, world, dice)
+            kills += command.end(process, ending) < 0
+            asked = len(server.account(NAME).calls)
+            world.inspect(server, ending, faults=kills)
             verb = dice.choice(VERBS)
-        process = command.begin("start")
-        code = command.end(process, ending)
-        ending.word = f"exit {code} after {kills} kills"
+        code = command.end(command.begin("start", pace=_PACE), ending)
+        word = f"exit {code} after {kills} kills"
         if code not in ((0, 13) if self._bench.policies[policy].holds else (0,)):
             ending.problem(f"the last command ended with exit code {code}")
-        world.inspect(self._bench.server, ending, faults=kills)
-        word = ending.word
-        world.look_after(self._bench.server, ending)
+        world.inspect(server, ending, faults=kills)
+        world.look_after(server, ending)
         ending.word = word
 
+    def _kill(self, process: subprocess.Popen[bytes], world: World, dice: random.Random) -> None:
+        """At any time while it loads, which is long, or more often after it has opened the store."""
+        if dice.random() < 0.15:
+            time.sleep(dice.uniform(0, self._loaded))
+        else:
+            while not world.path.exists() and process.poll() is None:
+                time.sleep(0.001)
+            time.sleep(dice.uniform(0, self._ended - self._loaded))
+        process.kill()
+
     def _measure(self, policy: str) -> tuple[float, float]:
-        """Seconds after which an undisturbed process has loaded everything, and has ended."""
+        """Seconds after which an undisturbed process has opened the store, and has ended."""
         world = self._bench.world(policy)
-        self._bench.server.open(NAME, "unique")
+        self._bench.server.open(NAME, "unique", polls=_POLLS)
         began = time.monotonic()
-        process = Command(world).begin("start")
+        process = Command(world).begin("start", pace=_PACE)
         while not world.path.exists() and process.poll() is None:
             time.sleep(0.001)
         loaded = time.monotonic() - began

@@ -20,6 +20,8 @@ from machine.stores.sqlite import SqliteStore
 
 __all__ = ["OPENINGS", "Opening", "Openings"]
 
+_POLL: Final = 0.001
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
@@ -56,11 +58,14 @@ class Openings:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._made: dict[tuple[str, str, float], Path] = {}
+        for policy in bench.policies:
+            for name in self.names(policy):
+                self._image(policy, OPENINGS[name].state, _POLL)
 
     def names(self, policy: str) -> list[str]:
         return [one.name for one in OPENINGS.values() if self._bench.policies[policy].holds or not one.asks]
 
-    def place(self, policy: str, opening: str, kind: Kind, *, poll: float = 0.001, **options: Any) -> World:
+    def place(self, policy: str, opening: str, kind: Kind, *, poll: float = _POLL, **options: Any) -> World:
         """A world at that opening, and the server told of it."""
         chosen = OPENINGS[opening]
         image = self._image(policy, chosen.state, poll)

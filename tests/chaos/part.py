@@ -16,7 +16,7 @@ from world import Bench, Ending, World
 from machine.errors import BugError, MachineError
 from machine.runtime.clock import Interrupted, Interrupts
 
-__all__ = ["Part", "check_exit", "fork", "go", "trace"]
+__all__ = ["Part", "check_exit", "fork", "go", "judge_traceback", "trace"]
 
 
 class Part(Protocol):
@@ -79,14 +79,20 @@ def check_exit(world: World, code: int, ending: Ending, *, killed: bool = False)
     """A child ends with a code of the product and prints no traceback; it dies of a signal only where it was killed."""
     for output in (_output(world), _output(world, "second")):
         printed = output.read_text(errors="replace").strip() if output.exists() else ""
-        if "Exception ignored" in printed and "Interrupted" in printed and code != CRASHED:
-            ending.remark("a second signal met a finalizer, and Python printed a traceback")
-        elif printed:
-            ending.problem(f"it printed: {printed.splitlines()[-1]}")
+        if printed:
+            judge_traceback(printed, ending)
     if code == CRASHED:
         ending.problem("it ended in a traceback")
     elif code < 0 and not killed:
         ending.problem(f"died of signal {-code}")
+
+
+def judge_traceback(printed: str, ending: Ending) -> None:
+    """Whether what was printed, which has no business to be there, is known."""
+    if "Exception ignored" in printed and "Interrupted" in printed:
+        ending.remark("a second signal met a finalizer, and Python printed a traceback before the run stopped in order")
+    else:
+        ending.problem(f"it printed: {printed.splitlines()[-1]}")
 
 
 def _output(world: World, who: str = "first") -> Path:

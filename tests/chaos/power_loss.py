@@ -36,8 +36,8 @@ class PowerLoss:
     name: ClassVar[str] = "F5"
     title: ClassVar[str] = "power loss"
     fault: ClassVar[str] = (
-        "every write, sync, truncation, creation and deletion of a real run is recorded; disks are built as they may be "
-        "after a power loss at each of them: what was not synced gone, there, mixed, or torn at 512 bytes"
+        "every write, sync, truncation, creation and deletion of a real run is recorded; disks are built as they may "
+        "be after a power loss at each of them: what was not synced gone, there, mixed, or torn at 512 bytes"
     )
     promise: ClassVar[str] = (
         "the store opens whole; a create that left is known to it; an answer is there when the next request has left; "
@@ -65,7 +65,7 @@ class PowerLoss:
         policy = dice.choice(sorted(self._bench.policies))
         opening = dice.choice([one for one in _OPENINGS if one in self._openings.names(policy)])
         cut = dice.randrange(1, len(self._log(policy, opening).operations) + 1)
-        return f"{policy}:{opening}:{cut}:{dice.choice(['random', 'torn'])}:{seed}"
+        return f"{policy}:{opening}:{cut}:{dice.choice(['random', 'torn'])}:{seed + 1}"
 
     def attempt(self, trial: str, ending: Ending) -> None:
         policy, opening, cut, loss, seed = trial.split(":")
@@ -128,7 +128,7 @@ def _about_store(found: list[Operation], folder: Path, before: dict[str, bytes])
 
 def _stays(path: str) -> bool:
     """Not the index of the journal, which is shared memory, nor the notes in lock files, nor what a child prints."""
-    return path.endswith((".db", "-wal"))
+    return path.endswith((".db", "-wal", "-journal"))
 
 
 def _lay_out(world: World, files: dict[str, bytes]) -> None:

@@ -7,7 +7,10 @@ import subprocess
 import sys
 from typing import Final
 
+from part import judge_traceback
 from world import NAME, RUN, Ending, World
+
+from machine.errors import BugError
 
 __all__ = ["Command"]
 
@@ -23,7 +26,6 @@ class Command:
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("ARAZZO_", "HF_"))},
             "HF_TOKEN": "not-a-real-token",
-            "PYTHONWARNINGS": "error",
         }
 
     def begin(self, verb: str, *, pace: str = "5ms") -> subprocess.Popen[bytes]:
@@ -45,6 +47,8 @@ class Command:
         """Its exit code; whatever it was, it printed no traceback."""
         code = process.wait()
         printed = self._error.read_text(errors="replace")
-        if "Traceback" in printed or code == 70:
-            ending.problem(f"the command broke: {printed.strip().splitlines()[-1]}")
+        if "Traceback" in printed:
+            judge_traceback(printed, ending)
+        if code == BugError.exit_code:
+            ending.problem(f"the command called it a bug of its own: {printed.strip()}")
         return code

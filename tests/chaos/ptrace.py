@@ -29,11 +29,14 @@ _SYSGOOD, _EXITKILL = 0x1, 0x100000
 _CALL_STOP: Final = signal.SIGTRAP | 0x80
 
 
+_REGISTERS: Final = (
+    *("r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi", "rdi"),
+    *("orig_rax", "rip", "cs", "eflags", "rsp", "ss", "fs_base", "gs_base", "ds", "es", "fs", "gs"),
+)
+
+
 class _Registers(ctypes.Structure):
-    _fields_ = [
-        (name, ctypes.c_ulonglong)
-        for name in ["r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi", "rdi", "orig_rax", "rip", "cs", "eflags", "rsp", "ss", "fs_base", "gs_base", "ds", "es", "fs", "gs"]
-    ]
+    _fields_ = [(name, ctypes.c_ulonglong) for name in _REGISTERS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,11 +113,14 @@ class Tracee:
             if stop != signal.SIGTRAP:
                 self._signal = stop
 
-    def run_to(self, count: int) -> int:
-        """Go on over ``count`` boundaries; how many there were before it ended."""
+    def run_to(self, count: int, *, before: int = -1) -> int:
+        """Go on over ``count`` boundaries; how many there were until it ended, or was about to make the call whose
+        number is ``before``."""
         for passed in range(count):
             if not self.step():
                 return passed
+            if before >= 0 and self._entering and self.look().number == before:
+                return passed + 1
         return count
 
     def look(self) -> Boundary:

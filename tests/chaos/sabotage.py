@@ -38,7 +38,7 @@ def _unsynced() -> AbstractContextManager[object]:
 
 def _unlocked() -> AbstractContextManager[object]:
     """Several runners may have one run."""
-    return mock.patch.object(sqlite_module, "hold", lambda path: nullcontext())
+    return mock.patch.object(sqlite_module, "hold", return_value=nullcontext())
 
 
 SABOTAGES: Final[Mapping[str, tuple[str, ...]]] = {

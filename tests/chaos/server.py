@@ -118,6 +118,10 @@ class Server:
         """Kill that process at its ``call``-th call, from 1, about the name."""
         self._ask({"kill": name, "pid": pid, "moment": moment, "call": call})
 
+    def spare(self, name: str) -> None:
+        """Kill nobody any more: a process that has ended may have given its number to another."""
+        self.kill_at(name, 0, "", 0)
+
     def account(self, name: str) -> Account:
         """What happened to a name, after everything that dead clients sent has been read."""
         return Account(**self._ask({"account": name}))
@@ -238,7 +242,7 @@ class _Process:
             return
         account = self._service.accounts[name]
         account.calls.append(method)
-        moment = account.kill_moment if len(account.calls) == account.kill_call else ""
+        moment = account.kill_moment if account.kill_pid and len(account.calls) == account.kill_call else ""
         if moment in ("on-receipt", "lost"):
             _kill(account.kill_pid)
         if moment == "lost":

@@ -32,8 +32,8 @@ class Signals:
     name: ClassVar[str] = "F8"
     title: ClassVar[str] = "interrupt everywhere"
     fault: ClassVar[str] = (
-        "SIGINT or SIGTERM at every boundary of a run that would wait 30 s, half of them sent again at once; and to real "
-        "processes at random times"
+        "SIGINT or SIGTERM at every boundary of a run that would wait 30 s, half of them sent again at once; and to "
+        "real processes at random times"
     )
     promise: ClassVar[str] = "it ends within a second with exit 130 or 143, without a traceback, free and resumable"
     traced: ClassVar[bool] = True
@@ -61,9 +61,7 @@ class Signals:
         """How many there are before it sleeps."""
         world = self._openings.place(policy, opening, "unique", poll=_PACE)
         tracee = _listening(world, OPENINGS[opening].verb)
-        passed = 1
-        while tracee.step() and tracee.look().number != _SLEEP:
-            passed += 1
+        passed = tracee.run_to(1 << 30, before=_SLEEP)
         tracee.kill()
         return passed
 
@@ -76,12 +74,12 @@ class Signals:
         chosen = OPENINGS[opening]
         world = self._openings.place(policy, opening, KINDS[int(boundary) % 2], poll=_PACE)
         tracee = _listening(world, chosen.verb)
-        tracee.run_to(int(boundary))
+        tracee.run_to(int(boundary), before=_SLEEP)
         began = time.monotonic()
         if tracee.exit_code is None:
             tracee.send(signum)
             if second == "1":
-                tracee.run_to(random.Random(trial).randrange(1, 40))
+                tracee.run_to(random.Random(trial).randrange(1, 40), before=_SLEEP)
                 if tracee.exit_code is None:
                     tracee.send(signum)
             tracee.let_go()

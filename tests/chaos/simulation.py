@@ -1,4 +1,4 @@
-"""F4: thousands of lives of one run, in one process, on a virtual clock, from a seed: crashes, a bad network, a slow service.
+"""F4: lives of one run in one process, on a virtual clock, from a seed: deaths, a bad network, a slow service.
 
 A seed gives one life: how often the process dies, what the network and the service do, and when somebody comes back to
 look. The product is the same Runner; the store is one in memory that dies between its transactions, the transport one
@@ -54,12 +54,12 @@ class Simulation:
     title: ClassVar[str] = "simulated lives"
     fault: ClassVar[str] = (
         "in one process on a virtual clock: death before and after every write, every send and every answer; refused, "
-        "reset, cut and late requests (up to 30 s), 4xx, 5xx and unreadable answers; people who come back late, or by a "
-        "clock set back"
+        "reset, cut and late requests (up to 30 s), 4xx, 5xx and unreadable answers; people who come back late, or by "
+        "a clock set back"
     )
     promise: ClassVar[str] = (
-        "a second create only after somebody said that nothing was created; an answer is stored before the next request "
-        "leaves; whoever follows the printed next step gets to ready; the journal replays"
+        "a second create only after somebody said that nothing was created; an answer is stored before the next "
+        "request leaves; whoever follows the printed next step gets to ready; the journal replays"
     )
     traced: ClassVar[bool] = False
 

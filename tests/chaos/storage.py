@@ -36,7 +36,7 @@ FALLIBLE: Final[Mapping[int, str]] = {
 """The calls to storage that can be made to fail, by number."""
 
 Loss = Literal["lost", "kept", "random", "torn"]
-"""What becomes of that which was not synced: all gone, all there, or a coin thrown for each write, or for each sector."""
+"""What becomes of that which was not synced: all gone, all there, or a coin thrown for each write, or each sector."""
 
 LOSSES: Final[tuple[Loss, ...]] = ("lost", "kept", "random", "torn")
 

@@ -48,7 +48,8 @@ def test_a_source_that_cannot_be_read_is_told_with_the_flag_that_helps(tmp_path:
         describe(str(DOCUMENT), read=reader)
 
     assert "--source inferenceEndpointsApi=PATH" in error.value.next
-    assert error.value.place is not None and error.value.place.line > 0
+    assert error.value.place is not None
+    assert error.value.place.line > 0
 
 
 def test_a_document_with_errors_never_has_its_sources_read() -> None:
