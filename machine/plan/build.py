@@ -348,8 +348,9 @@ class _Builder:
         self.table.edge(doubt, failed, _ANSWER, "broke", "probe", "absent", "theirs", stop="broke")
         self.table.edge(doubt, here, _ANSWER, "not there", "absent", "absent", "settled", pace="now")
         self.table.edge(doubt, doubt, _ANSWER, "not there yet", "probe", "absent", pace="probe")
-        self.table.edge(doubt, doubt, _ANSWER, "tolerated", "tolerance", "troubled", pace="probe")
-        self.table.edge(doubt, doubt, _ANSWER, "tolerance used up", "tolerance", "spent", stop="in_doubt")
+        if not self.strict:
+            self.table.edge(doubt, doubt, _ANSWER, "tolerated", "tolerance", "troubled", pace="probe")
+            self.table.edge(doubt, doubt, _ANSWER, "tolerance used up", "tolerance", "spent", stop="in_doubt")
         self.table.edge(doubt, doubt, _ANSWER, "credential refused", "credential", "refused", stop="credential")
         self.table.edge(doubt, doubt, _ANSWER, "still in doubt", "probe", stop="in_doubt")
 
