@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from ..errors import RequestError
 from ..expressions.template import render
-from ..plan.model import CallPlan, Plan, PollPolicy, State, Transition
+from ..plan.model import UNSAFE, CallPlan, Plan, PollPolicy, State, Transition
 from ..sources.model import Request
 from ..sources.serialise import build_request
 from ..values import MISSING, redact
@@ -148,21 +148,28 @@ class _Consequence:
         if entry is None:
             return ledger
         changed = self._settled(entry)
+        if self.fired.rule == "absent" or "not_sent" in self.fired.guard.facts:
+            # Whoever says that nothing is there says it of every call of the step that was open.
+            return tuple(
+                replace(one, outcome="not_applied") if one.step == entry.step and one.open else one for one in ledger
+            )
         return tuple(changed if one is entry else one for one in ledger)
 
     def _settled(self, entry: LedgerEntry) -> LedgerEntry:
         """What the event tells of the step's latest unsafe call."""
         event, outputs = self.event, self.judgement.outputs
+        taken = "held" in self.fired.guard.facts and self.fired.stop in ("", "ended", "completed")
+        answered = isinstance(event, (Replied, CallFailed)) and self.purpose == "call"
+        if answered and self.before.pending is None:
+            return entry
         if isinstance(event, Replied) and self.purpose == "call":
             outcome = outcome_of(event.reply)
             identity = _identity(outputs) if outcome == "applied" else entry.identity
-            return replace(entry, outcome=outcome, status=event.reply.status, identity=identity)
+            return replace(entry, outcome=outcome, status=event.reply.status, identity=identity, taken=taken)
         if isinstance(event, CallFailed) and self.purpose == "call":
             return replace(entry, outcome="not_applied" if event.fate == "not_sent" else "unknown")
         if _ADOPTING & set(self.fired.guard.facts):
-            return replace(entry, outcome="applied", identity=_identity(outputs))
-        if self.fired.rule == "absent" or "not_sent" in self.fired.guard.facts:
-            return replace(entry, outcome="not_applied")
+            return replace(entry, outcome="applied", identity=_identity(outputs), taken=taken)
         if isinstance(event, Reopened) and self.before.pending is not None and self.before.pending.kind == entry.kind:
             return replace(entry, outcome="not_applied")
         return entry
@@ -275,14 +282,19 @@ class _Consequence:
         return "look" if call.unsafe and first and not asked else "call"
 
     def _delay(self, call: CallPlan, after: Snapshot) -> float:
+        pending = self.before.pending
+        if isinstance(self.event, Reopened) and pending is not None and pending.kind in UNSAFE:
+            # Taken up while it waits to be sent: the rest of the wait is still owed.
+            return round(min(max(pending.not_before - self.event.at, 0.0), pending.delay), 3)
         if self.fired.pace == "now" or (self.fired.pace == "probe" and not self._probing()):
             return 0.0
         asked = retry_after(self.event.reply.headers, self.event.at) if isinstance(self.event, Replied) else None
-        if asked is not None:
-            return asked
         if self.fired.pace == "retry":
-            return self.fired.retry_after
+            return self.fired.retry_after if asked is None else asked
         planned = poll_delay(call.poll or PollPolicy(), after.settings, after.frame.waited - 1, self.event.chance)
+        if asked is not None:
+            # "At once" is not an answer to a loop: it would ask as fast as the other side can answer.
+            return max(asked, min(planned, 1.0))
         if self.fired.pace == "probe" and self.judgement.look is not None and self.judgement.look.absent[0]:
             entry = self.judgement.last_entry()
             due = (entry.at if entry else 0.0) + self.judgement.settle

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import BugError, RequestError
 from ..expressions.evaluate import Context, RequestView, ResponseView
-from ..expressions.template import Template, render
+from ..expressions.template import Template, references, render
 from ..plan.effect import EffectPolicy
 from ..plan.model import CallPlan, Plan, PollPolicy, Transition
 from ..values import MISSING, contains_secret
@@ -180,6 +180,9 @@ class Judgement:
                 return used < transition.retry_limit, f"{used} of {transition.retry_limit} retries used"
             case "applied":
                 return self._applied()
+            case "unapplied":
+                applied = self.reply is not None and outcome_of(self.reply) == "applied"
+                return not applied, "it was answered as applied" if applied else ""
             case "not_sent":
                 sent = not (isinstance(self.event, Resolved) and self.event.choice == "not_sent")
                 return not sent, "settled as sent" if sent else "settled as not sent"
@@ -305,7 +308,24 @@ class Judgement:
             # The thing exists and its name is lost: going on would orphan it, calling again would double it.
             outputs = bool(self.call and self.call.outputs)
             return outputs, f"answered {reply.status} with a body that cannot be read"
+        if reply is not None and 200 <= reply.status < 300:
+            nameless = [name for name in self._names_it() if self.outputs.get(name) is None]
+            if nameless:
+                return True, f"answered {reply.status} without {', '.join(nameless)}, which later calls name it by"
         return False, f"answered {reply.status}" if reply else self.no_answer()
+
+    def _names_it(self) -> list[str]:
+        """The step's outputs that stand in the path of another call: without them what was made cannot be found."""
+        step = self.call.step if self.call else ""
+        read = {
+            expression.name
+            for call in self.plan.calls.values()
+            for _, location, template in call.parameters
+            if location == "path"
+            for expression in references(template)
+            if expression.root == "steps" and expression.owner == step
+        }
+        return [name for name in (self.call.outputs if self.call else ()) if name in read]
 
     def trouble(self) -> tuple[bool, str]:
         """Whether the answer is none: nothing arrived, the server said "not now", or its words cannot be read."""
@@ -330,12 +350,18 @@ class Judgement:
         if self.snapshot.pending is not None:
             # Only a run whose pending call is known not to have left is taken up while it pends.
             return False, "the call has not left yet"
-        entry = self.last_entry()
-        if entry is None:
-            return False, "the call was never made"
-        return entry.outcome != "not_applied", f"the call's outcome is {entry.outcome}"
+        opened = self.open_entries()
+        if not opened:
+            return False, "no call of it is open"
+        return True, f"the call's outcome is {opened[-1].outcome}"
 
     # -- the other side --------------------------------------------------------------------------------------------
+
+    def open_entries(self) -> list[LedgerEntry]:
+        """The step's unsafe calls that were or may have been applied and were not gone on with, oldest first. A later
+        call that was answered definitely says nothing about them."""
+        step = self.call.step if self.call else ""
+        return [entry for entry in self.snapshot.ledger if entry.step == step and entry.open]
 
     def last_entry(self) -> LedgerEntry | None:
         """What the ledger says of the step's latest unsafe call."""

@@ -23,11 +23,15 @@ def body_of(reply: Reply) -> Any:
 
 
 def outcome_of(reply: Reply) -> Outcome:
-    """What an answer says about an unsafe call: 2xx applied; 408 and 5xx unknown, because a gateway may have given up
-    on a request that went through, except a 503 that names a time to come back; anything else is a definite no."""
+    """What an answer says about an unsafe call: 2xx applied; 1xx, 408 and 5xx unknown, because a gateway may have given
+    up on a request that went through, except a 503 that names a time to come back; anything else is a definite no."""
     if 200 <= reply.status < 300:
         return "applied"
-    if reply.status == 408 or (reply.status >= 500 and not (reply.status == 503 and "retry-after" in reply.headers)):
+    if (
+        reply.status < 200
+        or reply.status == 408
+        or (reply.status >= 500 and not (reply.status == 503 and "retry-after" in reply.headers))
+    ):
         return "unknown"
     return "not_applied"
 

@@ -73,6 +73,12 @@ class LedgerEntry:
     """Method and path, secrets shown by name."""
     at: float = 0.0
     status: int | None = None
+    taken: bool = False
+    """Whether the run went on with it as the step's result. What was applied and not taken is still open."""
+
+    @property
+    def open(self) -> bool:
+        return self.outcome != "not_applied" and not self.taken
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -83,6 +89,7 @@ class LedgerEntry:
             "request": self.request,
             "at": self.at,
             "status": self.status,
+            "taken": self.taken,
         }
 
 

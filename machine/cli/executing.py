@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..stores.sqlite import SqliteStore
     from .progress import Progress
 
-__all__ = ["opened_runner", "resume", "run", "simulated"]
+__all__ = ["opened_runner", "resume", "run", "simulated", "simulator_file"]
 
 _LISTED = 10
 _SIMULATED_PACE = 0.45
@@ -58,7 +58,8 @@ def run(target: str, **given: Any) -> None:
     @prompt; @@ begins a text with @. A secret is never given as a text.
 
     The exit code says how it ended: 0 ready, 10 failed, 11 unmatched, 12 out of budget, 13 in doubt, 14 a secret is
-    missing or was refused, 130 or 143 interrupted. After any other than 0 the last line is the command that goes on.
+    missing or was refused, 15 cancelled, 16 left for later (--once, --no-wait), 130 or 143 interrupted. After any other
+    than 0 the last line is the command that goes on.
 
     \b
     arazzo-machine run deploy-inference-endpoint --simulate \\
@@ -140,7 +141,9 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
     \b
     arazzo-machine resume
     arazzo-machine resume 1ng9 --deadline 30m
+    arazzo-machine show 1ng9 --token | ssh other arazzo-machine resume --token -
     """
+    from ..runtime.secrets import Reference
     from .progress import Progress
 
     with flags.open_store(given["store"]) as store:
@@ -149,8 +152,19 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
         with opened_runner(store, given, progress) as runner:
             if token_file is not None:
                 if run_id is not None:
-                    raise UsageError("name a run or a token, not both", code="AZM-U093")
-                begun = runner.adopt_token(_token(token_file), changes=flags.changes_of(given))
+                    raise UsageError(
+                        "name a run or a token, not both",
+                        code="AZM-U093",
+                        next="a token says itself which run it goes on with",
+                    )
+                token = _fitted(_token(token_file), given)
+                _check_policy(token.plan, given["on_doubt"])
+                if not given["quiet"]:
+                    kept = token.options.get("secrets", {})
+                    references = {name: Reference(kept[name]) for name in token.plan.secrets if name in kept}
+                    _announce_secrets(progress, runner, token.plan, references, token.options)
+                begun = runner.adopt_token(token, changes=flags.changes_of(given))
+                progress.taken_up(begun)
                 _finish(begun, progress, given["as_json"])
             chosen = store.find(run_id) if run_id is not None else _only_resumable(store, runner)
             stored = store.load(chosen)
@@ -285,7 +299,8 @@ def simulated(
     if other is not None:
         # Its simulator is running too, and a second one would write to the same file.
         raise busy(run_id, other)
-    folder = store.path.with_name(store.path.name + ".simulator")
+    state_file = simulator_file(store, run_id)
+    folder = state_file.parent
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
@@ -295,12 +310,15 @@ def simulated(
             seen=f"{folder}: {error.strerror}",
             next="name another store with --store",
         ) from error
-    with Simulator(
-        simulate["scenario"], simulate["profile"], state_file=folder / f"{run_id}.json", renewed=renewed
-    ) as simulator:
+    with Simulator(simulate["scenario"], simulate["profile"], state_file=state_file, renewed=renewed) as simulator:
         runner.reach.servers = dict.fromkeys(plan.servers, simulator.url)
         runner.reach.secret_texts = {name: f"simulated-{name}" for name in plan.secrets}
         yield
+
+
+def simulator_file(store: SqliteStore, run_id: str) -> Path:
+    """Where the simulator of a run keeps what it knows."""
+    return store.path.with_name(store.path.name + ".simulator") / f"{run_id}.json"
 
 
 def _inputs(plan: Plan, given: Mapping[str, Any], *, simulated: bool) -> dict[str, Any]:
@@ -327,9 +345,40 @@ def _token(source: str) -> Token:
         text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
-            "the token cannot be read", code="AZM-U094", seen=f"{source}: {type(error).__name__}"
+            "the token cannot be read",
+            code="AZM-U094",
+            seen=f"{source}: {type(error).__name__}",
+            next="name a file that `show RUN --token` wrote, or - for standard input",
         ) from error
     return Token.read(text)
+
+
+def _fitted(token: Token, given: Mapping[str, Any]) -> Token:
+    """The token with what was given for this place over what came along.
+
+    Raises UsageError AZM-U095 where a secret would come from a command line of the token's: a text from elsewhere
+    chooses no program that runs here.
+    """
+    from dataclasses import replace
+
+    came, plan = token.options, token.plan
+    references = _references(plan, flags.pairs(given["inputs"], "-i"))
+    secrets = {**came.get("secrets", {}), **{name: one.text for name, one in references.items()}}
+    for name, text in secrets.items():
+        if name not in references and not (isinstance(text, str) and text.startswith(("@env:", "@prompt"))):
+            raise UsageError(
+                f"the token takes {name!r} from a command or a file, which may be another one here",
+                code="AZM-U095",
+                seen=str(text)[:200],
+                next=f"say where it comes from here: -i {name}=@env:VARIABLE",
+            )
+    options = {
+        **came,
+        "servers": {**came.get("servers", {}), **flags.read_servers(given["servers"], plan.servers)},
+        "allow_hosts": flags.read_hosts(given["allow_hosts"]) or came.get("allow_hosts", []),
+        "secrets": secrets,
+    }
+    return replace(token, options=options)
 
 
 def _references(plan: Plan, texts: Mapping[str, str]) -> dict[str, Reference]:

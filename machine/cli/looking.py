@@ -20,19 +20,26 @@ def runs(prune: float | None, store: Any, as_json: bool) -> None:
     """List the runs of the store, newest first.
 
     With --prune, runs that have ended, cannot be resumed and are older than AGE are forgotten first.
+
+    \b
+    arazzo-machine runs --prune 30d
     """
     from ..runtime.runner import Runner
     from ..runtime.standing import prune as forget
+    from .executing import simulator_file
     from .printing import echo_json, say, table
 
     with flags.open_store(store, read_only=prune is None) as opened:
         runner = Runner(opened, store_flag=flags.store_flag(store))
-        if prune is not None:
-            for run_id in forget(opened, runner.clock.now() - prune):
-                say(f"forgotten: {run_id}")
+        forgotten = forget(opened, runner.clock.now() - prune) if prune is not None else []
+        for run_id in forgotten:
+            # A run of the same id begins with a service that knows nothing of this one.
+            simulator_file(opened, run_id).unlink(missing_ok=True)
+            say(f"forgotten: {run_id}")
         results = [runner.result(one.head.id) for one in opened.runs()]
     if as_json:
-        echo_json({"runs": [one.to_json() for one in results]})
+        gone = {"forgotten": forgotten} if prune is not None else {}
+        echo_json({"runs": [one.to_json() for one in results], **gone})
         return
     if not results:
         say("no runs yet")
@@ -58,6 +65,7 @@ def show(run_id: str, as_token: bool, why: bool, store: Any, as_json: bool) -> N
 
     \b
     arazzo-machine show 1ng9 --why
+    arazzo-machine show 1ng9 --token > run.token
     """
     from ..runtime.runner import Runner
     from .printing import echo_json, other_side, plain, say, why_lines

@@ -136,7 +136,9 @@ def patience(function: F) -> F:
     """How long the command stays with the run."""
     for option in reversed(
         [
-            click.option("--once", is_flag=True, help="Make one call, then leave the run to another command."),
+            click.option(
+                "--once", is_flag=True, help="Make one call, a create with the look before it, then leave it."
+            ),
             click.option("--no-wait", is_flag=True, help="Go up to the first wait, then leave it."),
         ]
     ):

@@ -22,6 +22,8 @@ __all__ = ["cancel", "resolve"]
 
 _PATIENCE = 0.1
 """Seconds between two looks at whether the runner has stopped."""
+_RUNNING = 16
+"""The exit code of a run that has not stopped."""
 
 
 @click.command()
@@ -97,7 +99,8 @@ def resolve(
         echo_json(result.to_json())
     else:
         print_result(result)
-    exit_with(result.exit_code if result.reason == "in_doubt" else 0)
+    # An answer that was adopted may lack what the next request is made of.
+    exit_with(result.exit_code if result.reason in ("in_doubt", "request") else 0)
 
 
 @click.command()
@@ -110,23 +113,32 @@ def cancel(run_id: str, **given: Any) -> None:
     Another process that runs it is asked to stop and does so within a second, once a request in flight has ended.
     Nothing is undone on the other side.
 
-    
+    \b
     arazzo-machine cancel 1ng9
     """
     from .printing import echo_json, print_result
 
     with flags.open_store(given["store"]) as store, opened_runner(store, given, None) as runner:
         found = store.find(run_id)
+        if not runner.result(found).resumable:
+            raise UsageError(
+                f"run {found} has ended",
+                code="AZM-U096",
+                next=f"what it came to: arazzo-machine show {found}{runner.store_flag}",
+            )
         result = runner.cancel(found)
         until = runner.clock.now() + store.load(found).snapshot.settings.call_timeout + 5
         while result.reason == "running" and store.cancel_requested(found) and runner.clock.now() < until:
             runner.clock.wait(_PATIENCE, runner.interrupts)
             result = runner.result(found)
+        # What was read while its runner let it go may be half a moment old.
+        result = runner.result(found)
     if given["as_json"]:
         echo_json(result.to_json())
     else:
         print_result(result)
-    exit_with(0)
+    # A request in flight that has not ended yet: the run stops after it.
+    exit_with(_RUNNING if result.reason == "running" else 0)
 
 
 def _show(evidence: Evidence, run_id: str, flag: str, as_json: bool) -> None:
@@ -134,7 +146,7 @@ def _show(evidence: Evidence, run_id: str, flag: str, as_json: bool) -> None:
     from .printing import echo_json, say
 
     if as_json:
-        commands = dict(_commands(evidence, run_id, flag))
+        commands = {choice: command for choice, _, command in _commands(evidence, run_id, flag)}
         echo_json({"run": run_id, "evidence": evidence.to_json(), "commands": commands})
         exit_with(13)
     say(f"{evidence.step} was sent {evidence.age:g} s ago; {evidence.request} says: {evidence.verdict}", err=False)
@@ -144,18 +156,19 @@ def _show(evidence: Evidence, run_id: str, flag: str, as_json: bool) -> None:
         say(f"  {one['pointer']}: sent {one['sent']!r}, there {one['seen']!r}  {mark}", err=False)
     if evidence.verdict == "absent" and not evidence.settled:
         say("  it may still be applied late: an absence does not count yet", err=False)
-    for why, command in _commands(evidence, run_id, flag):
+    for _, why, command in _commands(evidence, run_id, flag):
         say(f"{why}: {command}", err=False)
     exit_with(13)
 
 
-def _commands(evidence: Evidence, run_id: str, flag: str) -> Iterator[tuple[str, str]]:
+def _commands(evidence: Evidence, run_id: str, flag: str) -> Iterator[tuple[str, str, str]]:
+    """Each choice that is left: its name, what a person means by it, its command."""
     base = f"arazzo-machine resolve {run_id}{flag}"
     if evidence.verdict == "found":
-        yield "it is mine", f"{base} --adopt"
-    yield "it was never applied", f"{base} --not-sent"
-    yield "I have its answer", f"{base} --reply FILE"
-    yield "send it again in any case", f"{base} --reissue --yes"
+        yield "adopt", "it is mine", f"{base} --adopt"
+    yield "not_sent", "it was never applied", f"{base} --not-sent"
+    yield "reply", "I have its answer", f"{base} --reply FILE"
+    yield "reissue", "send it again in any case", f"{base} --reissue --yes"
 
 
 def _adopted_reply(evidence: Evidence) -> Reply:
@@ -176,7 +189,12 @@ def _reply_of(path: Path) -> Reply:
     try:
         value = parse(path.read_bytes(), uri=str(path)).value
     except OSError as error:
-        raise UsageError("the reply cannot be read", code="AZM-U086", seen=f"{path}: {error.strerror}") from error
+        raise UsageError(
+            "the reply cannot be read",
+            code="AZM-U086",
+            seen=f"{path}: {error.strerror}",
+            next="name a file that can be read: --reply FILE",
+        ) from error
     status = value.get("status") if isinstance(value, dict) else None
     if not isinstance(value, dict) or not isinstance(status, int) or not 200 <= status < 300:
         raise UsageError(

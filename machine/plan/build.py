@@ -33,7 +33,7 @@ from ..document.model import Action, Criterion, Document, Step, Workflow
 from ..errors import DocumentError, UsageError
 from ..expressions.criteria import CompiledCriterion
 from ..sources.description import Description
-from .calls import compile_criteria, compile_outputs, compile_step, declared_names
+from .calls import compile_criteria, compile_outputs, compile_step, declared_names, refuse_two_servers
 from .extension import StepExtension, WorkflowExtension
 from .flow import Flow, find_loops
 from .inputs import read_inputs
@@ -158,7 +158,7 @@ class _Builder:
                 may_name_origin=partial(self.description.may_name_origin, workflow.workflow_id),
             )
         )
-        self.attempt(partial(_refuse_two_servers, calls))
+        self.attempt(partial(refuse_two_servers, calls))
         self.problems.report()
 
         flow = find_loops(list(steps), self.success_edges(success), {s for s, c in calls.items() if c.kind == "safe"})
@@ -228,6 +228,13 @@ class _Builder:
                 code="AZM-P010",
                 place=action.place,
                 next="name a step of the same workflow",
+            )
+        if action.type == "retry" and action.kind == "success":
+            raise DocumentError(
+                f"action {action.name!r} retries on success, which this release does not compile",
+                code="AZM-P018",
+                place=action.place,
+                next=f"write a goto to {step.step_id} with the same criteria",
             )
         if action.type == "retry" and action.step_id not in ("", step.step_id):
             raise DocumentError(
@@ -315,7 +322,7 @@ class _Builder:
             self.doubt_rules(here, self.doubt[call.step], call)
         certain = self.success_rules(here, call, success, flow)
         for edge in failure or ():
-            self.failure_rule(here, call.step, edge, flow)
+            self.failure_rule(here, call, edge, flow)
         if call.poll is not None:
             if call.poll.wait:
                 self.table.edge(here, here, _ANSWER, "wait", "wait", criteria=call.poll.wait, pace="poll")
@@ -369,8 +376,8 @@ class _Builder:
                 self.table.edge(here, target, _ANSWER, action.name, "action", "held", criteria=edge.criteria, pace=pace)
         return success[-1].certain
 
-    def failure_rule(self, here: str, step: str, edge: _Edge, flow: Flow) -> None:
-        action = edge.action
+    def failure_rule(self, here: str, call: CallPlan, edge: _Edge, flow: Flow) -> None:
+        action, step = edge.action, call.step
         if action.type == "end":
             target = self.table.end(action.name, "failed")
             self.table.edge(
@@ -399,6 +406,8 @@ class _Builder:
                 "action",
                 "!held",
                 "retries",
+                # A create that was applied is never made again, whatever else the step asks of its answer.
+                *(("unapplied",) if call.unsafe else ()),
                 criteria=edge.criteria,
                 pace="retry",
                 retry_after=after,
@@ -472,21 +481,6 @@ def _refuse_dependencies(workflow: Workflow) -> None:
         seen=", ".join(workflow.depends_on),
         next="run those workflows first",
     )
-
-
-def _refuse_two_servers(calls: Mapping[str, CallPlan]) -> None:
-    """A server is chosen, shown and allowed per source; a second one would be sent to the address of the first."""
-    first: dict[str, str] = {}
-    for call, operation in ((one, operation) for one in calls.values() for operation in one.operations):
-        known = first.setdefault(operation.source, operation.server)
-        if operation.server != known:
-            raise DocumentError(
-                f"step {call.step!r} calls another server of its source, which this release does not compile",
-                code="AZM-P016",
-                place=call.place,
-                seen=f"{operation.server} beside {known}",
-                next="describe the other server as a source of its own",
-            )
 
 
 def _wording(criterion: Criterion) -> tuple[str, str, str | None]:

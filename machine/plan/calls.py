@@ -10,16 +10,16 @@ from ..document.findings import Finding
 from ..document.model import Criterion, Parameter, Step, Workflow
 from ..errors import DocumentError, Place
 from ..expressions.criteria import CompiledCriterion, compile_criterion
-from ..expressions.grammar import TOLERANCES
+from ..expressions.grammar import TOLERANCES, is_expression
 from ..expressions.template import Declared, Template, compile_template, references, tolerances
-from ..sources.model import Operation, Source
+from ..sources.model import Operation, Source, is_json_type
 from ..sources.openapi import find_operation, find_operation_path
 from .effect import EffectPolicy, ProbePlan
 from .extension import EffectExtension, PollExtension, StepExtension
 from .model import CallPlan, EffectKind, Notice, PollPolicy
 from .problems import Problems
 
-__all__ = ["compile_criteria", "compile_outputs", "compile_step", "declared_names"]
+__all__ = ["compile_criteria", "compile_outputs", "compile_step", "declared_names", "refuse_two_servers"]
 
 _KIND_OF_METHOD: Mapping[str, EffectKind] = {
     "GET": "safe",
@@ -99,6 +99,7 @@ def _refuse_what_is_not_compiled(step: Step) -> None:
         ("timeout", step.timeout_ms is not None, "use --call-timeout"),
         ("dependsOn", bool(step.depends_on), "put the steps in the order they need"),
         ("requestBody.replacements", body is not None and bool(body.replacements), "write the values in the payload"),
+        ("a JSON payload written as text", _is_json_text(step), "write the payload as an object"),
     ):
         if present:
             problems.keep(
@@ -110,6 +111,14 @@ def _refuse_what_is_not_compiled(step: Step) -> None:
                 )
             )
     problems.report()
+
+
+def _is_json_text(step: Step) -> bool:
+    """A JSON body given as one text with values to fill in would be sent as a JSON string."""
+    body = step.request_body
+    if body is None or not isinstance(body.payload, str) or is_expression(body.payload.strip()):
+        return False
+    return is_json_type(body.content_type) and body.payload.lstrip()[:1] in ("{", "[")
 
 
 def _operation(step: Step, sources: Mapping[str, Source]) -> Operation:
@@ -256,3 +265,18 @@ def _poll(extension: PollExtension | None, minor: str, notices: list[Notice], *,
         if getattr(extension, name) is not None
     }
     return PollPolicy(**given, wait=compile_criteria(extension.wait, minor, notices, strict=strict))
+
+
+def refuse_two_servers(calls: Mapping[str, CallPlan]) -> None:
+    """A server is chosen, shown and allowed per source; a second one would be sent to the address of the first."""
+    first: dict[str, str] = {}
+    for call, operation in ((one, operation) for one in calls.values() for operation in one.operations):
+        known = first.setdefault(operation.source, operation.server)
+        if operation.server != known:
+            raise DocumentError(
+                f"step {call.step!r} calls another server of its source, which this release does not compile",
+                code="AZM-P016",
+                place=call.place,
+                seen=f"{operation.server} beside {known}",
+                next="describe the other server as a source of its own",
+            )

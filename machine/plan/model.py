@@ -181,6 +181,7 @@ FACTS: Mapping[str, str] = {
     "refused": "the credential was refused (401 or 403)",
     "retries": "retries are left",
     "applied": "the call was or may have been applied",
+    "unapplied": "it was not answered as applied",
     "not_sent": "it is known not to have been sent",
     "adopted": "somebody vouched for its result",
     "reissue": "somebody asked to send it again",

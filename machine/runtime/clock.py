@@ -21,8 +21,11 @@ GLANCE = 0.5
 """Seconds between two looks at whether somebody asked the run to stop."""
 
 
-class Interrupted(Exception):
-    """A signal asked the driver to stop. The run is resumable."""
+class Interrupted(BaseException):
+    """A signal asked the driver to stop. The run is resumable.
+
+    Not an Exception: libraries swallow those where they probe for something, and the signal would be lost.
+    """
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"interrupted by {signal.Signals(signum).name}")

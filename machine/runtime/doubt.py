@@ -17,7 +17,7 @@ from ..chart.judge import context_of
 from ..chart.look import Look
 from ..chart.snapshot import LedgerEntry, Record, Snapshot
 from ..errors import UsageError
-from ..plan.model import CallPlan
+from ..plan.model import CallPlan, State
 from ..values import redact
 from .run import Run
 
@@ -54,15 +54,15 @@ class Evidence:
 
 
 def doubtful_call(run: Run, store_flag: str = "") -> tuple[CallPlan, LedgerEntry]:
-    """The unsafe call whose fate is open where a run stopped, with its line of the ledger.
+    """The unsafe call whose fate is open where a run stopped or is being looked for, with its line of the ledger.
 
     Raises UsageError AZM-U050 when there is none.
     """
-    snapshot, stop = run.snapshot, run.snapshot.stopped
-    call = run.plan.calls.get(run.plan.state(stop.source).step) if stop else None
-    entries = [one for one in snapshot.ledger if call is not None and one.step == call.step]
+    snapshot, stop, state = run.snapshot, run.snapshot.stopped, _open_state(run)
+    call = run.plan.calls.get(state.step) if state else None
+    entries = [one for one in snapshot.ledger if call is not None and one.step == call.step and one.open]
     ready = stop is not None and stop.reason in ("ended", "completed")
-    if call is None or not call.unsafe or ready or not any(one.outcome != "not_applied" for one in entries):
+    if call is None or not call.unsafe or ready or not entries:
         raise UsageError(
             f"nothing is in doubt in run {run.id}",
             code="AZM-U050",
@@ -125,7 +125,13 @@ def resolution(
     Raises UsageError when nothing is in doubt, when there is no stored answer to accept, or when ``outputs`` names an
     output the step does not have.
     """
-    call, _ = doubtful_call(run, store_flag)
+    call, entry = doubtful_call(run, store_flag)
+    if choice == "not_sent" and entry.outcome == "applied":
+        raise UsageError(
+            f"{call.step} was answered {entry.status}: it is known to have been applied",
+            code="AZM-U054",
+            next=f"arazzo-machine resolve {run.id}{store_flag} --accept, or --reissue --yes to make a second one",
+        )
     unknown = sorted(set(outputs) - set(call.outputs))
     if unknown:
         raise UsageError(
@@ -144,10 +150,17 @@ def resolution(
     return Resolved(at=at, chance=chance, choice=choice, outputs=outputs, reply=reply, by=by)
 
 
+def _open_state(run: Run) -> State | None:
+    """Where a run stopped; or where it looks by itself, which somebody who knows more need not wait for."""
+    stop, pending = run.snapshot.stopped, run.snapshot.pending
+    if stop is not None:
+        return run.plan.state(stop.source)
+    return run.chart.state(run.snapshot) if pending is not None and pending.purpose == "probe" else None
+
+
 def _last_success(run: Run, history: Sequence[Record]) -> Reply | None:
     """The answer of the call in doubt, where it was a success that can be read."""
-    stop = run.snapshot.stopped
-    state = run.plan.state(stop.source) if stop else run.plan.initial
+    state = _open_state(run) or run.plan.initial
     looks = {one.id for one in run.plan.transitions if one.rule == "look"}
     for record in reversed(history):
         if record.source == (state.of or state.id) and record.kind == Replied.kind and record.transition not in looks:

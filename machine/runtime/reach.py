@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from ..chart.effects import Call
 from ..chart.events import CallFailed, Replied
+from ..errors import CredentialError
 from ..expressions.template import references
 from ..plan.model import CallPlan, Plan
 from .clock import Clock
@@ -55,6 +56,15 @@ class Reach:
             for name, text in options.get("secrets", {}).items()
         }
         return SecretBook(texts)
+
+    def secrets_again(self, options: Mapping[str, Any]) -> SecretBook:
+        """As ``secrets``, for a run that has begun: one that cannot be had any more has exit code 14, because the run
+        goes on once it is renewed."""
+        try:
+            return self.secrets(options)
+        except CredentialError as error:
+            error.exit_code = 14  # type: ignore[misc]
+            raise
 
     def base(self, plan: Plan, options: Mapping[str, Any], source: str) -> str:
         """The base URL a source is called at. Raises HostError for one that is not allowed."""

@@ -13,7 +13,7 @@ from typing import Any
 from ..chart.chart import Chart
 from ..chart.snapshot import Snapshot
 from ..expressions.template import references
-from ..plan.model import Plan
+from ..plan.model import Plan, PollPolicy
 from ..stores.base import RunHead
 from ..values import redact
 
@@ -21,13 +21,15 @@ __all__ = ["Effect", "Next", "Result", "is_resumable", "timestamp"]
 
 _ENDED = frozenset({"ended", "completed", "broke", "failure_action", "unmatched"})
 _READY = frozenset({"ended", "completed"})
-_RAISES = {"deadline": " --deadline 30m", "visits": " --visits 2000", "calls": " --calls 20000"}
-"""What to add to ``resume`` where a budget is used up; without it the run is looked at once."""
+_YEAR_10000 = 253_402_300_800.0
+"""The first moment RFC 3339 cannot write."""
 
 
 def timestamp(at: float | None) -> str | None:
-    """Seconds since the epoch as RFC 3339 in UTC."""
+    """Seconds since the epoch as RFC 3339 in UTC; None for no moment, or one beyond the year 9999."""
     if at is None:
+        return None
+    if not 0 <= at < _YEAR_10000:
         return None
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -194,16 +196,29 @@ def _next(run: str, plan: Plan, snapshot: Snapshot, ready: bool, resumable: bool
     if stop is not None:
         step = plan.state(stop.source).step
         call = plan.calls.get(step)
-        entry = next((one for one in reversed(snapshot.ledger) if one.step == step), None)
-        if call is not None and call.unsafe and entry is not None and entry.outcome != "not_applied":
+        entry = next((one for one in reversed(snapshot.ledger) if one.step == step and one.open), None)
+        if call is not None and call.unsafe and entry is not None:
             if call.effect.probe is not None and entry.outcome != "applied":
                 return Next(action="resolve", command=f"arazzo-machine resolve {run}{store_flag}")
             needed = _needed(plan, step)
             adopt = " ".join(f"--adopt {name}=VALUE" for name in needed) or "--adopt"
             if entry.outcome != "applied":
-                adopt = f"--not-sent  # or: {adopt}"
+                adopt = f"{adopt}  # or, where you know it was never applied: --not-sent"
             elif entry.identity or not needed:
                 adopt = "--accept"
             return Next(action="resolve", command=f"arazzo-machine resolve {run}{store_flag} {adopt}")
-    raises = _RAISES.get(stop.reason, "") if stop is not None else ""
+    raises = _raised(stop.reason, plan, snapshot) if stop is not None else ""
     return Next(action="resume", command=f"arazzo-machine resume {run}{store_flag}{raises}")
+
+
+def _raised(reason: str, plan: Plan, snapshot: Snapshot) -> str:
+    """What to add to ``resume`` where a budget is used up: twice of what there was. Without it one look is made."""
+    settings = snapshot.settings
+    limits = {
+        "visits": settings.visits or PollPolicy().visits,
+        "calls": settings.calls or plan.call_limit,
+        "transitions": settings.transitions or plan.transition_limit,
+    }
+    if reason == "deadline":
+        return " --deadline 30m"
+    return f" --{reason} {2 * limits[reason]}" if reason in limits else ""

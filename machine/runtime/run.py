@@ -52,6 +52,11 @@ class Run:
         guard.push(lambda kind, error, trace: self.close() if kind is not None else None)
         return guard
 
+    @property
+    def where(self) -> str:
+        """Where the run is kept, as a person would name it."""
+        return str(getattr(self._store, "path", "memory"))
+
     def take(self, stored: StoredRun, plan: Plan, chart: Chart | None = None) -> None:
         self.head, self.snapshot = stored.head, stored.snapshot
         self.plan = plan

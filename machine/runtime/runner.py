@@ -30,10 +30,10 @@ from ..chart.effects import Call
 from ..chart.events import CallFailed, Cancelled, Event, Reopened, Replied, Reply, Started, event_from_json
 from ..chart.settings import Settings
 from ..chart.snapshot import Record, Snapshot
-from ..errors import BusyError, CredentialError, HostError, IdentityError, RequestError, UsageError
+from ..errors import BusyError, HostError, IdentityError, RequestError, UsageError
 from ..plan.model import UNSAFE, Plan
 from ..stores.base import RunHead, Store, StoredRun
-from .clock import GLANCE, Clock, Interrupted, Interrupts, SystemClock
+from .clock import GLANCE, Clock, Interrupts, SystemClock
 from .doubt import Choice, Evidence, doubtful_call, probe_call, read_evidence, resolution
 from .http import Transport
 from .prepare import Prepared, prepare
@@ -41,7 +41,7 @@ from .reach import MakesTransport, PerformsCalls, Reach
 from .result import Result
 from .run import Observer, Run
 from .secrets import Reference, SecretBook
-from .standing import given_anew, leaves_at_once, sha256, starts_over, who
+from .standing import given_anew, leaves_at_once, merged_options, sha256, starts_over, who
 from .token import Token
 
 __all__ = ["Runner"]
@@ -101,8 +101,7 @@ class Runner:
     ) -> Run:
         """Begin a run, or go on with the one ``run_id`` names: the same id never creates twice.
 
-        An unfinished run is resumed, a ready one gives its stored result, one that ended otherwise is observed again
-        where something was or may have been applied and starts over where nothing was. ``options`` are stored and
+        A run that is not ready is gone on with; it starts over only where nothing was or may have been applied. ``options`` are stored and
         apply on resume: ``servers``, ``allow_hosts``, ``simulate``. ``settings`` other than those of a run that is
         gone on with change it, and are journalled. ``texts`` are the documents to keep.
 
@@ -170,7 +169,7 @@ class Runner:
         """
         run = Run(self.store, self.new_id(), self.store_flag)
         with run.opening():
-            book = self.reach.secrets(token.options)
+            book = self.reach.secrets_again(token.options)
             self.reach.check(token.plan, token.options)
             event = Reopened(
                 at=self.clock.now(), chance=self.chance(), changes=dict(changes or {}), by=f"{who()} by token"
@@ -207,8 +206,7 @@ class Runner:
         with run.opening():
             stored = self.store.load(run_id)
             run.take(stored, self.plan_of(stored))
-            for _ in self._admit_doubt(run):
-                pass
+            self._settle_first(run)
             history = self.store.history(run.id)
             self._apply(
                 run,
@@ -235,12 +233,11 @@ class Runner:
         with run.opening():
             stored = self.store.load(run_id)
             run.take(stored, self.plan_of(stored))
-            for _ in self._admit_doubt(run):
-                pass
+            self._settle_first(run)
             call, entry = doubtful_call(run, self.store_flag)
             probe = probe_call(run.chart, run.snapshot, call, self.clock.now())
             self.reach.check(run.plan, run.head.options)
-            book = self.reach.secrets(run.head.options)
+            book = self.reach.secrets_again(run.head.options)
             transport = self.reach.open(run.plan, run.head.options, book, self.clock, self.chance)
             try:
                 event = self._perform(transport, probe, run.snapshot.settings.call_timeout)
@@ -260,8 +257,7 @@ class Runner:
             with run.opening():
                 stored = self.store.load(run_id)
                 run.take(stored, self.plan_of(stored))
-                for _ in self._admit_doubt(run):
-                    pass
+                self._settle_first(run)
                 self._apply(run, Cancelled(at=self.clock.now(), chance=self.chance(), by=who()))
                 return run.result()
         except BusyError:
@@ -270,9 +266,9 @@ class Runner:
 
     def result(self, run_id: str) -> Result:
         """What a run has come to, without touching it."""
+        held = self.store.held(run_id) is not None
         stored = self.store.load(run_id)
         chart = Chart(self.plan_of(stored))
-        held = self.store.held(run_id) is not None
         return Result.of(stored.head, chart, stored.snapshot, held=held, store_flag=self.store_flag)
 
     # -- beginning and going on ------------------------------------------------------------------------------------
@@ -344,19 +340,17 @@ class Runner:
         if not Result.of(run.head, run.chart, run.snapshot, held=True).resumable:
             return
         self._keep_options(run, given)
-        try:
-            book = self.reach.secrets(run.head.options)
-        except CredentialError as error:
-            error.exit_code = 14  # type: ignore[misc]
-            raise
+        book = self.reach.secrets_again(run.head.options)
         self.reach.check(run.plan, run.head.options)
         run.drive(self._go_on(run, book, changes))
 
     def _go_on(self, run: Run, book: SecretBook, changes: dict[str, Any]) -> Iterator[Record]:
         """Take a stored run up again, then drive it."""
         if run.snapshot.pending is not None and (kept := self.store.kept(run.id)) is not None:
+            # What it leads to was not there before, so it cannot have been sent by anybody.
             yield self._apply(run, event_from_json(kept))
-        yield from self._admit_doubt(run)
+        else:
+            yield from self._admit_doubt(run)
         snapshot = run.snapshot
         stop = snapshot.stopped
         if stop is None and snapshot.pending is not None:
@@ -367,6 +361,17 @@ class Runner:
                 return
             yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), changes=changes, by=who()))
         yield from self._drive(run, book, fresh=False)
+
+    def _settle_first(self, run: Run) -> None:
+        """Before a person decides: a crash is recorded as doubt; an answer that waits to be used comes first."""
+        if run.snapshot.pending is not None and self.store.kept(run.id) is not None:
+            raise UsageError(
+                f"run {run.id} holds an answer that was not used yet",
+                code="AZM-U055",
+                next=f"arazzo-machine resume {run.id}{self.store_flag}",
+            )
+        for _ in self._admit_doubt(run):
+            pass
 
     def _admit_doubt(self, run: Run) -> Iterator[Record]:
         """An unsafe call that is stored and intended may have been sent by a process that died: say so."""
@@ -410,7 +415,7 @@ class Runner:
                         yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), by=who()))
                         continue
                     self.store.mark_intent(run.lease, call.number, self.clock.now())
-                yield self._apply(run, self._perform(transport, call, run.snapshot.settings.call_timeout))
+                yield self._apply(run, self._perform(transport, call, self._time_for(run, call)))
         finally:
             self.interrupts.watch = None
             transport.close()
@@ -440,6 +445,12 @@ class Runner:
             return ""
         self._glanced = now
         return self.store.cancel_requested(run.id)
+
+    def _time_for(self, run: Run, call: Call) -> float:
+        """How long a call may take: a safe one no longer than the deadline leaves, once that is still ahead."""
+        longest = run.snapshot.settings.call_timeout
+        left = (run.snapshot.deadline or 0.0) - self.clock.now()
+        return min(longest, left) if call.kind not in UNSAFE and left > 0 else longest
 
     def _late(self, run: Run) -> bool:
         return run.snapshot.deadline is not None and self.clock.now() >= run.snapshot.deadline
@@ -474,20 +485,12 @@ class Runner:
         for observer in self.observers:
             try:
                 observer(run, record)
-            except Interrupted:
-                raise
             except Exception as error:
                 run.trouble(observer, error)
 
     def _keep_options(self, run: Run, given: Mapping[str, Any]) -> None:
-        """Store what was given anew; maps are merged, so that one new server does not forget another."""
-        before = dict(run.head.options)
-        after = dict(before)
-        for name, value in given.items():
-            if isinstance(value, Mapping) and isinstance(before.get(name), Mapping):
-                after[name] = {**before[name], **value}
-            elif value not in (None, [], {}):
-                after[name] = value
-        if after != before:
+        """Store what was given anew."""
+        after = merged_options(run.head.options, given)
+        if after != run.head.options:
             self.store.set_options(run.lease, after)
             run.reload()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import socket
+from collections.abc import Mapping
 from typing import Any
 
 from ..chart.effects import Call
@@ -18,7 +19,7 @@ from ..plan.model import UNSAFE
 from ..stores.base import Store
 from .result import is_resumable
 
-__all__ = ["given_anew", "leaves_at_once", "prune", "ready", "sha256", "starts_over", "who"]
+__all__ = ["given_anew", "leaves_at_once", "merged_options", "prune", "ready", "sha256", "starts_over", "who"]
 
 
 def given_anew(given: Settings | None, stored: Settings) -> dict[str, Any]:
@@ -32,6 +33,17 @@ def given_anew(given: Settings | None, stored: Settings) -> dict[str, Any]:
 def leaves_at_once(call: Call | None) -> bool:
     """Whether storing this call was the intent to send it, so that a process that stops before it does is in doubt."""
     return call is not None and call.kind in UNSAFE and call.intended
+
+
+def merged_options(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a run with what was given anew. Maps are merged: one new server does not forget another."""
+    after = dict(before)
+    for name, value in given.items():
+        if isinstance(value, Mapping) and isinstance(before.get(name), Mapping):
+            after[name] = {**before[name], **value}
+        elif value not in (None, [], {}):
+            after[name] = value
+    return after
 
 
 def ready(snapshot: Snapshot) -> bool:

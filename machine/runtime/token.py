@@ -48,7 +48,7 @@ class Token:
                 raise ValueError("too large")
             data = json.loads(text)
             body, sha256 = data["token"], data["sha256"]
-            version = body["v"]
+            version, seen = body["v"], hashlib.sha256(_compact(body).encode()).hexdigest()
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise _damaged("it is not the text `show --token` prints") from error
         if version != TOKEN_VERSION:
@@ -57,7 +57,7 @@ class Token:
                 code="AZM-T090",
                 next="use the release of arazzo-machine that made it, or a newer one",
             )
-        if hashlib.sha256(_compact(body).encode()).hexdigest() != sha256:
+        if seen != sha256:
             raise _damaged("it was changed on its way")
         try:
             token = cls(
@@ -65,7 +65,7 @@ class Token:
                 plan=Plan.from_json(body["plan"]),
                 snapshot=Snapshot.from_json(body["snapshot"]),
                 texts={str(name): base64.b64decode(data) for name, data in body["documents"].items()},
-                options=dict(body["options"]),
+                options=_read_options(body["options"]),
                 inputs_sha256=str(body["inputs_sha256"]),
                 sha256=sha256,
             )
@@ -98,6 +98,14 @@ def export_token(store: Store, stored: StoredRun, plan: Plan) -> str:
         "inputs_sha256": head.inputs_sha256,
     }
     return json.dumps({"sha256": hashlib.sha256(_compact(body).encode()).hexdigest(), "token": body})
+
+
+def _read_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that come along, and only those. Raises TypeError or AttributeError where one is of another kind."""
+    texts = [*given.get("allow_hosts", []), *given.get("servers", {}).values(), *given.get("secrets", {}).values()]
+    if not all(isinstance(one, str) for one in texts):
+        raise TypeError("an option is no text")
+    return {name: given[name] for name in _CARRIED if name in given}
 
 
 def _refuse_unsafe(plan: Plan, snapshot: Snapshot, run: str) -> None:

@@ -79,13 +79,13 @@ def describe(
 
 
 def _granted(document: Document, tree: Tree, overlay: str) -> frozenset[tuple[str, str]]:
-    """The inputs whose ``x-machine`` stands in the overlay, not in the document."""
+    """The inputs whose origin stands in the overlay, not in the document it was laid over."""
     found = set()
     for workflow in document.workflows:
         properties = workflow.inputs.get("properties")
         for name in properties if isinstance(properties, Mapping) else ():
             escaped = str(name).replace("~", "~0").replace("/", "~1")
-            pointer = f"{workflow.place.pointer}/inputs/properties/{escaped}/x-machine"
+            pointer = f"{workflow.place.pointer}/inputs/properties/{escaped}/x-machine/from"
             if tree.place(pointer).document == overlay:
                 found.add((workflow.workflow_id, str(name)))
     return frozenset(found)

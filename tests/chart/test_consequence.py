@@ -266,7 +266,9 @@ def key(run: Any) -> str:
     return str(dict(run.pending.request.headers)["X-Key"])
 
 
-def test_a_call_is_sent_again_under_the_same_key_until_its_fate_is_known(drive: Any, built: Callable[..., Plan]) -> None:
+def test_a_call_is_sent_again_under_the_same_key_until_its_fate_is_known(
+    drive: Any, built: Callable[..., Plan]
+) -> None:
     run = drive(built([KEYED]))
     first = key(run)
     run.fail()

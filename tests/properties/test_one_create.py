@@ -1,4 +1,4 @@
-"""Whatever the network does, a service with unique names never holds two things of one run, and a held doubt is never sent.
+"""Whatever the network does, a service never holds two things of one run, and a held doubt is never sent again.
 
 The other side is a small truthful model: it applies what reaches it, perhaps late but within the settle time, refuses
 a name that is taken, and answers probes from what it holds at that moment.
@@ -85,7 +85,9 @@ def live(chart: Chart, inputs: dict[str, Any], service: Service, policy: str | N
             at += SETTLE
             seen = service.look(at)
             event = (
-                Resolved(at=at, choice="adopt", reply=seen) if seen.status == 200 else Resolved(at=at, choice="not_sent")
+                Resolved(at=at, choice="adopt", reply=seen)
+                if seen.status == 200
+                else Resolved(at=at, choice="not_sent")
             )
         elif snapshot.applied or (snapshot.stopped and snapshot.stopped.reason == "in_doubt"):
             at += 1.0

@@ -48,9 +48,9 @@ def polled(state: str) -> Any:
         pytest.param([("not_sent", "refused")], 10, "failed", "broke", "not_applied", "fix", "show r --why", id="down"),
         pytest.param(
             [204],
-            10,
-            "failed",
-            "broke",
+            13,
+            "created",
+            "in_doubt",
             "applied",
             "resolve",
             "resolve r --adopt endpointName=VALUE",
