@@ -101,9 +101,9 @@ class Runner:
     ) -> Run:
         """Begin a run, or go on with the one ``run_id`` names: the same id never creates twice.
 
-        A run that is not ready is gone on with; it starts over only where nothing was or may have been applied. ``options`` are stored and
-        apply on resume: ``servers``, ``allow_hosts``, ``simulate``. ``settings`` other than those of a run that is
-        gone on with change it, and are journalled. ``texts`` are the documents to keep.
+        A run that is not ready is gone on with; it starts over only where nothing was or may have been applied.
+        ``options`` are stored and apply on resume: ``servers``, ``allow_hosts``, ``simulate``. ``settings`` other than
+        those of a run that is gone on with change it, and are journalled. ``texts`` are the documents to keep.
 
         Raises InputError, CredentialError, HostError before anything is stored; IdentityError when the id belongs to
         another document or other inputs; BusyError when another runner holds it.

@@ -63,7 +63,7 @@ def polled(state: str) -> Any:
             "broke",
             "unknown",
             "resolve",
-            "resolve r --not-sent  # or: --adopt endpointName=VALUE",
+            "resolve r --adopt endpointName=VALUE  # or, where you know it was never applied: --not-sent",
             id="perhaps",
         ),
         pytest.param(
@@ -73,7 +73,7 @@ def polled(state: str) -> Any:
             "in_doubt",
             "unknown",
             "resolve",
-            "resolve r --not-sent  # or: --adopt endpointName=VALUE",
+            "resolve r --adopt endpointName=VALUE  # or, where you know it was never applied: --not-sent",
             id="in-doubt",
         ),
         pytest.param(
