@@ -7,8 +7,10 @@ PYTEST_ARGS ?=
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
+MINUTES ?= 15
+
 .DEFAULT_GOAL := help
-.PHONY: help setup test check lint format types demo diagrams diagrams-check bench build clean
+.PHONY: help setup test chaos chaos-full check lint format types demo diagrams diagrams-check bench build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +49,12 @@ diagrams-check: setup ## fail when a drawing differs from what its workflow says
 
 bench: setup ## measure the speed of the machine
 	$(PY) -m machine.testing.bench
+
+chaos: setup ## break things for MINUTES=15: kills, power loss, full disks, signals
+	$(PY) tests/chaos/campaign.py --minutes $(MINUTES)
+
+chaos-full: setup ## every sweep of the fault campaign whole
+	$(PY) tests/chaos/campaign.py --full
 
 build: setup ## build the sdist and the wheel into dist/
 	$(PY) -m build

@@ -30,16 +30,19 @@ def shipped() -> dict[str, Path]:
     return {path.name.removesuffix(_SUFFIX): path for path in sorted(_folder().glob(f"*{_SUFFIX}"))}
 
 
-def load(target: str | Path, *, sources: Mapping[str, str] | None = None) -> Description:
+def load(
+    target: str | Path, *, sources: Mapping[str, str] | None = None, overlay: str | Path | None = None
+) -> Description:
     """Read a document and its sources.
 
     ``target`` is a path when it contains ``/`` or ends in .yaml, .yml or .json, else the name of a shipped workflow.
-    ``sources`` maps source names to paths read instead of the document's own URLs. Raises SourceError for a file that
+    ``sources`` maps source names to paths read instead of the document's own URLs. ``overlay`` is the path of an
+    OpenAPI Overlay that annotates the document. Raises SourceError for a file that
     cannot be read, UsageError for a name that is not shipped, DocumentError for a document with errors.
     """
     text = str(target)
     if isinstance(target, Path) or "/" in text or text.endswith(_ENDINGS):
-        return _described(text, sources=sources, trusted=False)
+        return _described(text, sources=sources, overlay=overlay, trusted=False)
     names = shipped()
     if text not in names:
         raise UsageError(
@@ -47,15 +50,21 @@ def load(target: str | Path, *, sources: Mapping[str, str] | None = None) -> Des
             code="AZM-U032",
             next=f"shipped: {', '.join(names)}; a file is given as a path, such as ./{text}",
         )
-    return _described(str(names[text]), sources=sources, trusted=True)
+    return _described(str(names[text]), sources=sources, overlay=overlay, trusted=True)
 
 
-def _described(path: str, *, sources: Mapping[str, str] | None, trusted: bool) -> Description:
+def _described(
+    path: str, *, sources: Mapping[str, str] | None, overlay: str | Path | None, trusted: bool
+) -> Description:
     try:
-        return describe(path, read=_read, sources=sources, trusted=trusted)
+        return describe(path, read=_read, sources=sources, overlay=str(overlay or ""), trusted=trusted)
     except FileNotFoundError as error:
+        missing = str(error.args[0]) if error.args else path
         raise SourceError(
-            "there is no such document", code="AZM-S020", seen=path, next="give the path of an Arazzo document"
+            "there is no such document",
+            code="AZM-S020",
+            seen=missing,
+            next="give the path of an Arazzo document" if missing == path else "give the path of an overlay",
         ) from error
     except OSError as error:
         raise SourceError(

@@ -248,7 +248,7 @@ class Drive:
 
     def resolve(
         self,
-        choice: Literal["not_sent", "adopt", "accept"],
+        choice: Literal["not_sent", "adopt", "accept", "reissue"],
         *,
         reply: Reply | None = None,
         took: float = 1.0,

@@ -18,6 +18,7 @@ BLOCKS = BLOCK.findall(README)
 
 CHANGING = (
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"), "TIME"),
+    (re.compile(r"store \S+runs\.db"), "store PATH"),
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:PORT"),
     (re.compile(r"next look in [\d.]+ s"), "next look in N s"),
     (re.compile(r"[ \t]+"), " "),

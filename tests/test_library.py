@@ -125,3 +125,22 @@ def test_a_document_with_errors_says_them_all(tmp_path: Path) -> None:
         load(path)
 
     assert len(caught.value.findings) > 1
+
+
+def test_an_overlay_annotates_a_shipped_workflow_or_a_document(tmp_path: Path) -> None:
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text(
+        "overlay: 1.0.0\ninfo: {title: mine, version: '1'}\nactions:\n"
+        "- target: $.workflows[0]\n  update: {x-machine: {deadline: 5m}}\n"
+    )
+
+    assert build_plan(load(NAME, overlay=overlay)).deadline == 300.0
+    assert build_plan(load(shipped()[NAME], overlay=str(overlay))).deadline == 300.0
+
+
+def test_an_overlay_that_is_not_there_is_told_from_a_document_that_is_not(tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as caught:
+        load(NAME, overlay=tmp_path / "no.yaml")
+
+    assert caught.value.seen == str(tmp_path / "no.yaml")
+    assert "overlay" in caught.value.next

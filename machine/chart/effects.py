@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from ..plan.model import EffectKind
 from ..sources.model import Request
@@ -27,6 +27,8 @@ class Call:
     delay: float = 0.0
     number: int = 1
     """The ``seq`` of the snapshot that asks for it: no two calls of a run share one."""
+    purpose: Literal["call", "look", "probe"] = "call"
+    """The step's own call, or a safe look at what it makes: before its first send, or because its fate is unknown."""
     intended: bool = True
     """Whether storing this call is the intent to send it, because it leaves at once. Where it is not (it waits first,
     or whoever settled a doubt left the sending to somebody else) an unsafe call needs an intent of its own."""
@@ -40,6 +42,7 @@ class Call:
             "not_before": self.not_before,
             "delay": self.delay,
             "number": self.number,
+            "purpose": self.purpose,
             "intended": self.intended,
         }
 
@@ -67,5 +70,6 @@ def effect_from_json(data: Mapping[str, Any]) -> Effect:
         not_before=data["not_before"],
         delay=data["delay"],
         number=data["number"],
+        purpose=data["purpose"],
         intended=data["intended"],
     )

@@ -88,6 +88,8 @@ class Started(_Happening):
     kind: ClassVar[str] = "run.started"
     inputs: Mapping[str, Any] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
+    nonce: str = ""
+    """128 random bits as hex, drawn by the driver: what idempotency keys of this run are made from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,12 +122,13 @@ class Resolved(_Happening):
     """Somebody settled a doubt.
 
     ``not_sent``: it never reached the other side. ``adopt``: it did, and these are the step's ``outputs``.
-    ``accept``: it did, and the stored ``reply`` counts as the success it was not taken for.
+    ``accept``: it did, and ``reply`` (the stored one, or one given) counts as the success it was not taken for.
+    ``reissue``: send it again, whatever became of it.
     """
 
     name: ClassVar[EventName] = "resolved"
     kind: ClassVar[str] = "doubt.resolved"
-    choice: Literal["not_sent", "adopt", "accept"]
+    choice: Literal["not_sent", "adopt", "accept", "reissue"]
     outputs: Mapping[str, Any] = field(default_factory=dict)
     reply: Reply | None = None
     by: str = ""

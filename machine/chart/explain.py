@@ -64,6 +64,10 @@ def _answer(judgement: Judgement) -> str:
         return judgement.no_answer()
     words = said(judgement.reply.body)
     quoted = f": {words}" if words else ""
+    entry = judgement.last_entry()
+    if judgement.look is not None and entry is not None and entry.status is not None:
+        there = judgement.look.matches[1] if judgement.look.found[0] else judgement.look.absent[1]
+        return f"answered {entry.status}, and it is not ours: {there}"
     held, why = judgement.held
     return f"answered {judgement.reply.status}{quoted}" + ("" if held else f" ({why})")
 
@@ -79,7 +83,10 @@ def _doubt(step: str, judgement: Judgement) -> str:
     """What is known of a call that is in doubt: now, or from the ledger where nothing was answered now."""
     if isinstance(judgement.event, CallFailed):
         return f"nobody knows whether {step} was applied: {judgement.no_answer()}"
-    reply, entry = judgement.reply, judgement.last_entry()
+    if judgement.look is not None and judgement.look.found[0] and not judgement.look.matches[0]:
+        return f"something is there, and it is not what {step} sent: {judgement.look.matches[1]}"
+    opened = judgement.open_entries()
+    reply, entry = judgement.reply, opened[-1] if opened else judgement.last_entry()
     status = reply.status if isinstance(judgement.event, Replied) and reply else entry.status if entry else None
     if status is not None and 200 <= status < 300:
         lost = reply is not None and reply.form == "undecodable"

@@ -12,10 +12,12 @@ from typing import Any
 
 from ..errors import BugError, RequestError
 from ..expressions.evaluate import Context, RequestView, ResponseView
-from ..expressions.template import Template, render
-from ..plan.model import CallPlan, Plan, Transition
+from ..expressions.template import Template, references, render
+from ..plan.effect import EffectPolicy
+from ..plan.model import CallPlan, Plan, PollPolicy, Transition
 from ..values import MISSING, contains_secret
-from .events import CallFailed, Event, Replied, Reply, Resolved
+from .events import CallFailed, Event, Reopened, Replied, Reply, Resolved
+from .look import Look, body_of, outcome_of
 from .snapshot import GuardVerdict, LedgerEntry, Snapshot
 
 __all__ = ["TROUBLED", "Judgement", "context_of", "read_value"]
@@ -61,6 +63,8 @@ class Judgement:
     """The step's outputs as this answer makes them; empty where nothing was answered."""
     verdicts: list[GuardVerdict] = field(default_factory=list)
     fired: Transition | None = None
+    look: Look | None = None
+    """What a probe's answer says, where one was answered."""
     _held: tuple[bool, str] | None = None
 
     @classmethod
@@ -72,11 +76,24 @@ class Judgement:
         judgement.context = context_of(plan, snapshot)
         if call is None:
             return judgement
+        purpose = snapshot.pending.purpose if snapshot.pending else "call"
         if isinstance(event, Replied):
-            judgement._read(event.reply, None)
-        elif isinstance(event, Resolved) and event.choice != "not_sent":
-            judgement._adopt(event)
+            if purpose == "call":
+                judgement._read(event.reply, None)
+            else:
+                judgement._look(event.reply)
+                if purpose == "probe" and judgement.look is not None and judgement.look.found[0]:
+                    judgement._adopt(event.reply, {})
+        elif isinstance(event, Resolved) and event.choice in ("adopt", "accept"):
+            judgement._adopt(event.reply, event.outputs)
         return judgement
+
+    def _look(self, reply: Reply) -> None:
+        """Read a look's answer for what it is; it is no answer of the step."""
+        assert self.call is not None
+        self.reply = reply
+        if self.call.effect.probe is not None:
+            self.look = Look.at(self.call.effect.probe, context_of(self.plan, self.snapshot), reply)
 
     def _read(self, reply: Reply | None, given: Mapping[str, Any] | None) -> None:
         assert self.call is not None
@@ -84,7 +101,7 @@ class Judgement:
         self.context = replace(
             context_of(self.plan, self.snapshot),
             request=self._request_view() if self.sees_request else None,
-            response=ResponseView(headers=reply.headers, body=_body(reply)) if reply else None,
+            response=ResponseView(headers=reply.headers, body=body_of(reply)) if reply else None,
             status=reply.status if reply else None,
             url=reply.url if reply else None,
             method=self.call.operation.method,
@@ -96,15 +113,15 @@ class Judgement:
         steps = {**self.snapshot.frame.steps, self.call.step: self.outputs}
         self.context = replace(self.context, steps=steps)
 
-    def _adopt(self, event: Resolved) -> None:
+    def _adopt(self, answer: Reply | None, given: Mapping[str, Any]) -> None:
         """Judge a settled doubt as if it had been answered with the lowest 2xx the description declares for which
         the step's criteria hold; where none does, nothing is adopted."""
         assert self.call is not None
-        seen = event.reply or Reply(status=0)
+        seen = answer or Reply(status=0)
         statuses = self.call.operation.success_statuses() or _FALLBACK_SUCCESS
         for status in statuses:
             self._held = None
-            self._read(replace(seen, status=status), event.outputs)
+            self._read(replace(seen, status=status), given)
             if self.held[0]:
                 return
 
@@ -154,7 +171,7 @@ class Judgement:
             case "troubled" | "spent":
                 trouble, why = self.trouble()
                 used = self.snapshot.frame.troubles
-                limit = self.call.poll.tolerate if self.call and self.call.poll else 0
+                limit = ((self.call.poll if self.call else None) or PollPolicy()).tolerate
                 return trouble and (used < limit) == (name == "troubled"), f"{why}, {used} of {limit} tolerated so far"
             case "refused":
                 return self._refused()
@@ -163,13 +180,93 @@ class Judgement:
                 return used < transition.retry_limit, f"{used} of {transition.retry_limit} retries used"
             case "applied":
                 return self._applied()
+            case "unapplied":
+                applied = self.reply is not None and outcome_of(self.reply) == "applied"
+                return not applied, "it was answered as applied" if applied else ""
             case "not_sent":
                 sent = not (isinstance(self.event, Resolved) and self.event.choice == "not_sent")
                 return not sent, "settled as sent" if sent else "settled as not sent"
             case "adopted":
-                adopted = isinstance(self.event, Resolved) and self.event.choice != "not_sent"
+                adopted = isinstance(self.event, Resolved) and self.event.choice in ("adopt", "accept")
                 return adopted, "settled as applied" if adopted else "not settled as applied"
+            case "reissue":
+                again = isinstance(self.event, Resolved) and self.event.choice == "reissue"
+                return again, "asked to send it again" if again else "not asked to send it again"
+            case "found" | "matches" | "absent":
+                if self.look is None:
+                    return False, self.no_answer()
+                verdict: tuple[bool, str] = getattr(self.look, name)
+                return verdict
+            case _:
+                return self._policy_fact(name)
+
+    def _policy_fact(self, name: str) -> tuple[bool, str]:
+        """The facts that depend on what is done about doubt."""
+        policy = self.policy
+        match name:
+            case "looking":
+                looking = self.snapshot.pending is not None and self.snapshot.pending.purpose == "look"
+                return looking, "a look before the first send" if looking else ""
+            case "probes" | "fails" | "reissues":
+                word = {"probes": "probe", "fails": "fail", "reissues": "reissue"}[name]
+                if name == "reissues" and policy == word:
+                    return self._key_is_valid()
+                return policy == word, f"the policy is {policy}"
+            case "conflict":
+                status = self.reply.status if self.reply else 0
+                mine = self._may_adopt() or self._doubted()
+                return status == 409 and mine, f"answered {status}" if status else ""
+            case "ours":
+                absent = self.snapshot.frame.absent.get(self.call.step if self.call else "")
+                if absent:
+                    return True, "it was not there before the first send"
+                why = "nobody knows whether it was there before" if absent is None else "it was there before"
+                return self._may_adopt(), f"{why} the first send"
+            case "theirs":
+                entry = self.last_entry()
+                conflicted = entry is not None and entry.status == 409 and not self._doubted()
+                return conflicted, "it conflicted and nothing of ours was in doubt" if conflicted else ""
+            case "settled":
+                entry = self.last_entry()
+                if entry is not None and entry.status == 409:
+                    return False, "it was answered that it exists"
+                due = (entry.at if entry else 0.0) + self.settle
+                left = round(due - self.event.at, 3)
+                return left <= 0, "late application is ruled out" if left <= 0 else f"it may be applied for {left:g} s"
         raise BugError(f"no fact is called {name!r}", code="AZM-B002")
+
+    @property
+    def policy(self) -> str:
+        """What is done about doubt now: the run's word, else the plan's; what is not declared holds."""
+        effect = self.call.effect if self.call else EffectPolicy()
+        policy = self.snapshot.settings.on_doubt or effect.on_doubt
+        if isinstance(self.event, Reopened):
+            policy = self.event.changes.get("on_doubt") or policy
+        possible = {"probe": effect.probe is not None, "reissue": effect.key is not None}
+        return policy if possible.get(policy, True) else "hold"
+
+    @property
+    def settle(self) -> float:
+        """Seconds after the intent from which absence counts."""
+        given = self.snapshot.settings.settle
+        return given if given is not None else self.call.effect.settle if self.call else 0.0
+
+    def _may_adopt(self) -> bool:
+        adopts = self.call is not None and self.call.effect.on_conflict == "adopt"
+        return adopts or self.snapshot.settings.adopt_existing
+
+    def _doubted(self) -> bool:
+        """Whether an earlier call of this step may have been applied."""
+        step = self.call.step if self.call else ""
+        entries = [one for one in self.snapshot.ledger if one.step == step]
+        return any(one.outcome == "unknown" and one is not entries[-1] for one in entries)
+
+    def _key_is_valid(self) -> tuple[bool, str]:
+        entry = self.last_entry()
+        key = self.call.effect.key if self.call else None
+        age = round(self.event.at - entry.at, 3) if entry else 0.0
+        valid = key is not None and age < key.window
+        return valid, f"the idempotency key is {age:g} s old" + ("" if valid else ", too old to be honoured")
 
     @property
     def held(self) -> tuple[bool, str]:
@@ -203,11 +300,32 @@ class Judgement:
         if isinstance(self.event, CallFailed):
             return self.event.fate == "unknown", self.no_answer()
         reply = self.reply
+        probe = self.call.effect.probe if self.call else None
+        if reply is not None and probe is not None and outcome_of(reply) == "unknown":
+            # A gateway may have given up on a request that went through; somebody can look, so nobody guesses.
+            return True, f"answered {reply.status}"
         if reply is not None and 200 <= reply.status < 300 and reply.form == "undecodable":
             # The thing exists and its name is lost: going on would orphan it, calling again would double it.
             outputs = bool(self.call and self.call.outputs)
             return outputs, f"answered {reply.status} with a body that cannot be read"
+        if reply is not None and 200 <= reply.status < 300:
+            nameless = [name for name in self._names_it() if self.outputs.get(name) is None]
+            if nameless:
+                return True, f"answered {reply.status} without {', '.join(nameless)}, which later calls name it by"
         return False, f"answered {reply.status}" if reply else self.no_answer()
+
+    def _names_it(self) -> list[str]:
+        """The step's outputs that stand in the path of another call: without them what was made cannot be found."""
+        step = self.call.step if self.call else ""
+        read = {
+            expression.name
+            for call in self.plan.calls.values()
+            for _, location, template in call.parameters
+            if location == "path"
+            for expression in references(template)
+            if expression.root == "steps" and expression.owner == step
+        }
+        return [name for name in (self.call.outputs if self.call else ()) if name in read]
 
     def trouble(self) -> tuple[bool, str]:
         """Whether the answer is none: nothing arrived, the server said "not now", or its words cannot be read."""
@@ -232,18 +350,20 @@ class Judgement:
         if self.snapshot.pending is not None:
             # Only a run whose pending call is known not to have left is taken up while it pends.
             return False, "the call has not left yet"
-        entry = self.last_entry()
-        if entry is None:
-            return False, "the call was never made"
-        return entry.outcome != "not_applied", f"the call's outcome is {entry.outcome}"
+        opened = self.open_entries()
+        if not opened:
+            return False, "no call of it is open"
+        return True, f"the call's outcome is {opened[-1].outcome}"
 
     # -- the other side --------------------------------------------------------------------------------------------
+
+    def open_entries(self) -> list[LedgerEntry]:
+        """The step's unsafe calls that were or may have been applied and were not gone on with, oldest first. A later
+        call that was answered definitely says nothing about them."""
+        step = self.call.step if self.call else ""
+        return [entry for entry in self.snapshot.ledger if entry.step == step and entry.open]
 
     def last_entry(self) -> LedgerEntry | None:
         """What the ledger says of the step's latest unsafe call."""
         step = self.call.step if self.call else ""
         return next((entry for entry in reversed(self.snapshot.ledger) if entry.step == step), None)
-
-
-def _body(reply: Reply) -> Any:
-    return MISSING if reply.form in ("empty", "undecodable") else reply.body

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ..errors import UsageError
+from ..plan.effect import DoubtPolicy
 
 __all__ = ["Settings"]
 
@@ -24,6 +25,13 @@ class Settings:
     transitions: int | None = None
     call_timeout: float = 60.0
     """From the first byte sent to the last byte read."""
+
+    on_doubt: DoubtPolicy | None = None
+    """What is done about doubt, for every unsafe call of the run."""
+    settle: float | None = None
+    """How long after the intent absence begins to count."""
+    adopt_existing: bool = False
+    """Whether a thing that was there before the first send may be adopted when it matches."""
 
     def changed(self, changes: Mapping[str, Any]) -> Settings:
         """These settings with some replaced. Raises UsageError for a name that is none."""

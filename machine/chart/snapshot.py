@@ -73,6 +73,12 @@ class LedgerEntry:
     """Method and path, secrets shown by name."""
     at: float = 0.0
     status: int | None = None
+    taken: bool = False
+    """Whether the run went on with it as the step's result. What was applied and not taken is still open."""
+
+    @property
+    def open(self) -> bool:
+        return self.outcome != "not_applied" and not self.taken
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -83,6 +89,7 @@ class LedgerEntry:
             "request": self.request,
             "at": self.at,
             "status": self.status,
+            "taken": self.taken,
         }
 
 
@@ -104,6 +111,8 @@ class Frame:
     """Paced calls in a row, for the growth of the delay."""
     troubles: int = 0
     """Unusable answers in a row, for the tolerance."""
+    absent: Mapping[str, bool | None] = field(default_factory=dict)
+    """By step, whether the look before its first send found nothing; None when it could not tell."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -116,6 +125,7 @@ class Frame:
             "retries": dict(self.retries),
             "waited": self.waited,
             "troubles": self.troubles,
+            "absent": dict(self.absent),
         }
 
     @classmethod
@@ -131,6 +141,7 @@ class Snapshot:
     seq: int = 0
     """How many events were applied."""
     settings: Settings = field(default_factory=Settings)
+    nonce: str = ""
     started: float | None = None
     deadline: float | None = None
     """Absolute, seconds since the epoch."""
@@ -161,6 +172,7 @@ class Snapshot:
             "plan_sha256": self.plan_sha256,
             "seq": self.seq,
             "settings": self.settings.to_json(),
+            "nonce": self.nonce,
             "started": self.started,
             "deadline": self.deadline,
             "frames": [frame.to_json() for frame in self.frames],
@@ -192,6 +204,7 @@ class Snapshot:
                 plan_sha256=data["plan_sha256"],
                 seq=data["seq"],
                 settings=Settings(**data["settings"]),
+                nonce=data["nonce"],
                 started=data["started"],
                 deadline=data["deadline"],
                 frames=tuple(Frame.from_json(one) for one in data["frames"]),

@@ -24,7 +24,8 @@ __all__ = ["app", "deaf", "exit_with", "hush", "main"]
 _VERBS = {
     "run": "executing",
     "resume": "executing",
-    "resolve": "executing",
+    "resolve": "settling",
+    "cancel": "settling",
     "runs": "looking",
     "show": "looking",
     "plan": "planning",
@@ -77,8 +78,8 @@ def app() -> None:
     arazzo-machine diagram deploy-inference-endpoint -o machine.svg
 
     Exit codes: 0 ready, 10 failed, 11 unmatched, 12 out of budget, 13 in doubt, 14 a secret is missing or was refused,
-    64 usage, 65 bad document or data, 70 our bug, 74 a file cannot be read or written, 75 another runner has the run,
-    78 a source, host or credential is missing, 130 and 143 interrupted.
+    15 cancelled, 16 it goes on later, 64 usage, 65 bad document or data, 70 our bug, 74 a file cannot be read or
+    written, 75 another runner has the run, 78 a source, host or credential is missing, 130 and 143 interrupted.
     """
 
 

@@ -1,4 +1,4 @@
-"""``run``, ``resume``, ``resolve``: the verbs that move a run."""
+"""``run`` and ``resume``: the verbs that drive a run, and what every verb that moves one shares."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from ..runtime.run import Run
     from ..runtime.runner import Runner
     from ..runtime.secrets import Reference
+    from ..runtime.token import Token
     from ..stores.sqlite import SqliteStore
     from .progress import Progress
 
-__all__ = ["resolve", "resume", "run"]
+__all__ = ["opened_runner", "resume", "run", "simulated", "simulator_file"]
 
 _LISTED = 10
 _SIMULATED_PACE = 0.45
@@ -42,6 +43,8 @@ _quiet = click.option("-q", "--quiet", is_flag=True, help="Say only what money d
 @click.option("--id", "run_id", default=None, help="The run's id; the same one never creates twice.")
 @flags.reach
 @flags.bounds
+@flags.doubt
+@flags.patience
 @click.option("--simulate", is_flag=False, flag_value="happy", metavar="[SCENARIO]", help="Call the simulator.")
 @click.option("--profile", help="The simulator's API: published, live or legacy.")
 @flags.store_option
@@ -55,7 +58,8 @@ def run(target: str, **given: Any) -> None:
     @prompt; @@ begins a text with @. A secret is never given as a text.
 
     The exit code says how it ended: 0 ready, 10 failed, 11 unmatched, 12 out of budget, 13 in doubt, 14 a secret is
-    missing or was refused, 130 or 143 interrupted. After any other than 0 the last line is the command that goes on.
+    missing or was refused, 15 cancelled, 16 left for later (--once, --no-wait), 130 or 143 interrupted. After any other
+    than 0 the last line is the command that goes on.
 
     \b
     arazzo-machine run deploy-inference-endpoint --simulate \\
@@ -73,13 +77,14 @@ def run(target: str, **given: Any) -> None:
             code="AZM-U074",
             next="add --simulate, or leave --profile out",
         )
-    description = flags.describe_target(target, given["sources"])
+    description = flags.describe_target(target, given)
     plan = build_plan(description, workflow=given["workflow"], unmatched=given["unmatched"], strict=given["strict"])
     prepared = prepare(plan, _inputs(plan, given, simulated=bool(simulate)), prompt=_ask)
     if given["run_id"] is not None:
         # An empty one is refused too: a variable that was not set must not become an id of its own every time.
         check_run_id(given["run_id"])
     changes = flags.changes_of(given)
+    _check_policy(plan, changes.get("on_doubt"))
     options: dict[str, Any] = {
         "servers": flags.read_servers(given["servers"], plan.servers),
         "allow_hosts": flags.read_hosts(given["allow_hosts"]),
@@ -96,10 +101,10 @@ def run(target: str, **given: Any) -> None:
             progress.line(f"note: {notice}")
     for warning in prepared.warnings:
         progress.line(f"warning: {warning}")
-    with flags.open_store(given["store"]) as store, _runner(store, given, progress) as runner:
+    with flags.open_store(given["store"]) as store, opened_runner(store, given, progress) as runner:
         run_id = given["run_id"] or runner.new_id()
         _same_side(runner, run_id, options["simulate"])
-        with _simulated(store, runner, run_id, options["simulate"], plan):
+        with simulated(store, runner, run_id, options["simulate"], plan):
             if not given["quiet"] and not simulate:
                 _announce_secrets(progress, runner, plan, prepared.references, options)
             started = runner.start(
@@ -118,13 +123,16 @@ def run(target: str, **given: Any) -> None:
 @click.command()
 @click.argument("run_id", metavar="[RUN]", required=False, default=None)
 @click.option("-i", "--input", "inputs", multiple=True, metavar="NAME=@REF", help="Another reference to a secret.")
+@click.option("--token", "token_file", help="Go on with the run of a token: a file, or - for standard input.")
 @flags.reach
 @flags.bounds
+@flags.doubt
+@flags.patience
 @flags.store_option
 @_log
 @_quiet
 @flags.as_json
-def resume(run_id: str | None, **given: Any) -> None:
+def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
     """Go on with a run that was interrupted or stopped.
 
     RUN is an id or the beginning of one; without it, the only resumable run of the store is taken. Inputs cannot
@@ -133,69 +141,52 @@ def resume(run_id: str | None, **given: Any) -> None:
     \b
     arazzo-machine resume
     arazzo-machine resume 1ng9 --deadline 30m
+    arazzo-machine show 1ng9 --token | ssh other arazzo-machine resume --token -
     """
+    from ..runtime.secrets import Reference
     from .progress import Progress
 
     with flags.open_store(given["store"]) as store:
         flag = flags.store_flag(given["store"])
         progress = Progress(quiet=given["quiet"], store=flag)
-        with _runner(store, given, progress) as runner:
+        with opened_runner(store, given, progress) as runner:
+            if token_file is not None:
+                if run_id is not None:
+                    raise UsageError(
+                        "name a run or a token, not both",
+                        code="AZM-U093",
+                        next="a token says itself which run it goes on with",
+                    )
+                token = _fitted(_token(token_file), given)
+                _check_policy(token.plan, given["on_doubt"])
+                if not given["quiet"]:
+                    kept = token.options.get("secrets", {})
+                    references = {name: Reference(kept[name]) for name in token.plan.secrets if name in kept}
+                    _announce_secrets(progress, runner, token.plan, references, token.options)
+                begun = runner.adopt_token(token, changes=flags.changes_of(given))
+                progress.taken_up(begun)
+                _finish(begun, progress, given["as_json"])
             chosen = store.find(run_id) if run_id is not None else _only_resumable(store, runner)
             stored = store.load(chosen)
             plan = runner.plan_of(stored)
+            _check_policy(plan, given["on_doubt"])
             references = _references(plan, flags.pairs(given["inputs"], "-i"))
             options = {
                 "servers": flags.read_servers(given["servers"], plan.servers),
                 "allow_hosts": flags.read_hosts(given["allow_hosts"]),
             }
             simulate = stored.head.options.get("simulate")
-            with _simulated(store, runner, chosen, simulate, plan, renewed=True):
+            with simulated(store, runner, chosen, simulate, plan, renewed=True):
                 resumed = runner.resume(chosen, changes=flags.changes_of(given), options=options, references=references)
                 progress.taken_up(resumed)
                 _finish(resumed, progress, given["as_json"])
-
-
-@click.command()
-@click.argument("run_id", metavar="RUN")
-@click.option("--not-sent", "not_sent", is_flag=True, help="It was not applied: send it again.")
-@click.option("--adopt", "adopted", multiple=True, metavar="OUTPUT=VALUE", help="It was applied: an output.")
-@click.option("--accept", is_flag=True, help="The stored answer was a success.")
-@flags.store_option
-@flags.as_json
-def resolve(run_id: str, not_sent: bool, adopted: tuple[str, ...], accept: bool, **given: Any) -> None:
-    """Say what became of a call nobody knows about.
-
-    Look at the other side first, then choose one: the call was never applied and is sent again (--not-sent), it was
-    applied and these are its outputs (--adopt), or the stored answer was a success after all (--accept). Sends nothing
-    itself; prints the command that goes on.
-
-    \b
-    arazzo-machine resolve 1ng9 --adopt endpointName=demo
-    """
-    if sum([not_sent, bool(adopted), accept]) != 1:
-        raise UsageError(
-            "choose one of --not-sent, --adopt and --accept",
-            code="AZM-U063",
-            next=f"what is known of the run: arazzo-machine show {run_id}{flags.store_flag(given['store'])}",
-        )
-    from .printing import echo_json, print_result
-
-    outputs = {name: _plain(value) for name, value in flags.pairs(adopted, "--adopt").items()}
-    with flags.open_store(given["store"]) as store, _runner(store, given, None) as runner:
-        choice = "not_sent" if not_sent else "adopt" if adopted else "accept"
-        result = runner.resolve(store.find(run_id), choice, outputs=outputs)  # type: ignore[arg-type]
-    if given["as_json"]:
-        echo_json(result.to_json())
-    else:
-        print_result(result)
-    exit_with(result.exit_code if result.reason == "in_doubt" else 0)
 
 
 # -- shared ------------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def _runner(store: SqliteStore, given: Mapping[str, Any], progress: Progress | None) -> Iterator[Runner]:
+def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progress | None) -> Iterator[Runner]:
     """A runner whose observers are the progress lines and, where asked for, a log."""
     from ..runtime.clock import Interrupts
     from ..runtime.runner import Runner
@@ -230,7 +221,24 @@ def _runner(store: SqliteStore, given: Mapping[str, Any], progress: Progress | N
             interrupts=interrupts,
             observers=observers,
             prompt=ask,
+            patience="call" if given.get("once") else "wait" if given.get("no_wait") else "end",
             store_flag=flags.store_flag(given.get("store")),
+        )
+
+
+def _check_policy(plan: Plan, policy: str | None) -> None:
+    """Refuse a policy no unsafe call of the workflow could follow, rather than holding in silence."""
+    effects = [call.effect for call in plan.calls.values() if call.unsafe]
+    lacking = {
+        "probe": ("a probe", all(one.probe is None for one in effects)),
+        "reissue": ("an idempotency key", all(one.key is None for one in effects)),
+    }
+    what, missing = lacking.get(policy or "", ("", False))
+    if missing:
+        raise UsageError(
+            f"no call of {plan.workflow} declares {what}",
+            code="AZM-U077",
+            next="declare it under x-machine.effect, in the document or with --overlay",
         )
 
 
@@ -271,7 +279,7 @@ def _same_side(runner: Runner, run_id: str, simulate: Mapping[str, str] | None) 
 
 
 @contextmanager
-def _simulated(
+def simulated(
     store: SqliteStore,
     runner: Runner,
     run_id: str,
@@ -291,7 +299,8 @@ def _simulated(
     if other is not None:
         # Its simulator is running too, and a second one would write to the same file.
         raise busy(run_id, other)
-    folder = store.path.with_name(store.path.name + ".simulator")
+    state_file = simulator_file(store, run_id)
+    folder = state_file.parent
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
@@ -301,12 +310,15 @@ def _simulated(
             seen=f"{folder}: {error.strerror}",
             next="name another store with --store",
         ) from error
-    with Simulator(
-        simulate["scenario"], simulate["profile"], state_file=folder / f"{run_id}.json", renewed=renewed
-    ) as simulator:
-        runner.servers = dict.fromkeys(plan.servers, simulator.url)
-        runner.secret_texts = {name: f"simulated-{name}" for name in plan.secrets}
+    with Simulator(simulate["scenario"], simulate["profile"], state_file=state_file, renewed=renewed) as simulator:
+        runner.reach.servers = dict.fromkeys(plan.servers, simulator.url)
+        runner.reach.secret_texts = {name: f"simulated-{name}" for name in plan.secrets}
         yield
+
+
+def simulator_file(store: SqliteStore, run_id: str) -> Path:
+    """Where the simulator of a run keeps what it knows."""
+    return store.path.with_name(store.path.name + ".simulator") / f"{run_id}.json"
 
 
 def _inputs(plan: Plan, given: Mapping[str, Any], *, simulated: bool) -> dict[str, Any]:
@@ -324,6 +336,49 @@ def _inputs(plan: Plan, given: Mapping[str, Any], *, simulated: bool) -> dict[st
         if simulated and name not in values:
             values[name] = Reference(f"@env:SIMULATED_{name.upper()}")
     return values
+
+
+def _token(source: str) -> Token:
+    from ..runtime.token import Token
+
+    try:
+        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            "the token cannot be read",
+            code="AZM-U094",
+            seen=f"{source}: {type(error).__name__}",
+            next="name a file that `show RUN --token` wrote, or - for standard input",
+        ) from error
+    return Token.read(text)
+
+
+def _fitted(token: Token, given: Mapping[str, Any]) -> Token:
+    """The token with what was given for this place over what came along.
+
+    Raises UsageError AZM-U095 where a secret would come from a command line of the token's: a text from elsewhere
+    chooses no program that runs here.
+    """
+    from dataclasses import replace
+
+    came, plan = token.options, token.plan
+    references = _references(plan, flags.pairs(given["inputs"], "-i"))
+    secrets = {**came.get("secrets", {}), **{name: one.text for name, one in references.items()}}
+    for name, text in secrets.items():
+        if name not in references and not (isinstance(text, str) and text.startswith(("@env:", "@prompt"))):
+            raise UsageError(
+                f"the token takes {name!r} from a command or a file, which may be another one here",
+                code="AZM-U095",
+                seen=str(text)[:200],
+                next=f"say where it comes from here: -i {name}=@env:VARIABLE",
+            )
+    options = {
+        **came,
+        "servers": {**came.get("servers", {}), **flags.read_servers(given["servers"], plan.servers)},
+        "allow_hosts": flags.read_hosts(given["allow_hosts"]) or came.get("allow_hosts", []),
+        "secrets": secrets,
+    }
+    return replace(token, options=options)
 
 
 def _references(plan: Plan, texts: Mapping[str, str]) -> dict[str, Reference]:
@@ -373,16 +428,6 @@ def _inputs_of_file(path: Path) -> dict[str, Any]:
     return {name: flags.read_value(name, one) if isinstance(one, str) else one for name, one in value.items()}
 
 
-def _plain(text: str) -> Any:
-    """An adopted output: JSON where it is, else the text itself."""
-    import json
-
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
 def _ask(name: str) -> str:
     """What the person at the terminal types; it is not shown."""
     from .printing import safe_line
@@ -402,7 +447,7 @@ def _announce_secrets(
     """Which secret goes to which host: said before anything is sent."""
     from urllib.parse import urlsplit
 
-    hosts = sorted({urlsplit(runner.base(plan, options, source)).netloc for source in plan.servers})
+    hosts = sorted({urlsplit(runner.reach.base(plan, options, source)).netloc for source in plan.servers})
     for name, reference in references.items():
         progress.line(f"secret {name} ({reference.text}) goes to {', '.join(hosts)}")
 

@@ -13,18 +13,33 @@ __all__ = ["runs", "show"]
 
 
 @click.command()
+@click.option("--prune", type=flags.duration, metavar="AGE", help="Forget runs that ended longer ago, e.g. 30d.")
 @flags.store_option
 @flags.as_json
-def runs(store: Any, as_json: bool) -> None:
-    """List the runs of the store, newest first."""
+def runs(prune: float | None, store: Any, as_json: bool) -> None:
+    """List the runs of the store, newest first.
+
+    With --prune, runs that have ended, cannot be resumed and are older than AGE are forgotten first.
+
+    \b
+    arazzo-machine runs --prune 30d
+    """
     from ..runtime.runner import Runner
+    from ..runtime.standing import prune as forget
+    from .executing import simulator_file
     from .printing import echo_json, say, table
 
-    with flags.open_store(store, read_only=True) as opened:
+    with flags.open_store(store, read_only=prune is None) as opened:
         runner = Runner(opened, store_flag=flags.store_flag(store))
+        forgotten = forget(opened, runner.clock.now() - prune) if prune is not None else []
+        for run_id in forgotten:
+            # A run of the same id begins with a service that knows nothing of this one.
+            simulator_file(opened, run_id).unlink(missing_ok=True)
+            say(f"forgotten: {run_id}")
         results = [runner.result(one.head.id) for one in opened.runs()]
     if as_json:
-        echo_json({"runs": [one.to_json() for one in results]})
+        gone = {"forgotten": forgotten} if prune is not None else {}
+        echo_json({"runs": [one.to_json() for one in results], **gone})
         return
     if not results:
         say("no runs yet")
@@ -38,10 +53,11 @@ def runs(store: Any, as_json: bool) -> None:
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
+@click.option("--token", "as_token", is_flag=True, help="Print the run as one text any machine can resume.")
 @click.option("--why", is_flag=True, help="Tell, condition by condition, why it moved.")
 @flags.store_option
 @flags.as_json
-def show(run_id: str, why: bool, store: Any, as_json: bool) -> None:
+def show(run_id: str, as_token: bool, why: bool, store: Any, as_json: bool) -> None:
     """Show one run and what to do about it.
 
     Its state, its outputs, what it may have left on the other side, and the command that goes on. RUN is an id or the
@@ -49,6 +65,7 @@ def show(run_id: str, why: bool, store: Any, as_json: bool) -> None:
 
     \b
     arazzo-machine show 1ng9 --why
+    arazzo-machine show 1ng9 --token > run.token
     """
     from ..runtime.runner import Runner
     from .printing import echo_json, other_side, plain, say, why_lines
@@ -56,6 +73,12 @@ def show(run_id: str, why: bool, store: Any, as_json: bool) -> None:
     with flags.open_store(store, read_only=True) as opened:
         runner = Runner(opened, store_flag=flags.store_flag(store))
         found = opened.find(run_id)
+        if as_token:
+            from ..runtime.token import export_token
+
+            stored = opened.load(found)
+            click.echo(export_token(opened, stored, runner.plan_of(stored)))
+            return
         result = runner.result(found)
         plan = runner.plan_of(opened.load(found))
         records = opened.history(found) if why else []

@@ -21,9 +21,11 @@ __all__ = [
     "changes_of",
     "describe_target",
     "document",
+    "doubt",
     "duration",
     "open_store",
     "pairs",
+    "patience",
     "reach",
     "read_hosts",
     "read_servers",
@@ -64,6 +66,9 @@ def document(function: F) -> F:
         [
             click.option("-w", "--workflow", default="", help="Which workflow of the document."),
             click.option("--source", "sources", multiple=True, metavar="NAME=PATH", help="Read source NAME from PATH."),
+            click.option(
+                "--overlay", type=click.Path(path_type=Path), help="An OpenAPI Overlay that annotates the document."
+            ),
             click.option("--strict", is_flag=True, help="The specification to the letter."),
             click.option(
                 "--unmatched",
@@ -108,12 +113,46 @@ def bounds(function: F) -> F:
     return function
 
 
+def doubt(function: F) -> F:
+    """What is done when nobody knows whether a call was applied."""
+    for option in reversed(
+        [
+            click.option(
+                "--on-doubt",
+                type=click.Choice(["hold", "probe", "reissue", "fail"]),
+                help="What to do about a call nobody knows about.",
+            ),
+            click.option("--settle", type=duration, help="How long absence does not count after a send [2m]."),
+            click.option(
+                "--adopt-existing", is_flag=True, default=None, help="Adopt what was there before, where it matches."
+            ),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+def patience(function: F) -> F:
+    """How long the command stays with the run."""
+    for option in reversed(
+        [
+            click.option(
+                "--once", is_flag=True, help="Make one call, a create with the look before it, then leave it."
+            ),
+            click.option("--no-wait", is_flag=True, help="Go up to the first wait, then leave it."),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
 _BOUNDS = ("poll_interval", "deadline", "visits", "calls", "transitions", "call_timeout")
+_DOUBT = ("on_doubt", "settle", "adopt_existing")
 
 
 def changes_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """The settings among a verb's values that were given."""
-    return {name: values[name] for name in _BOUNDS if values.get(name) is not None}
+    return {name: values[name] for name in (*_BOUNDS, *_DOUBT) if values.get(name) is not None}
 
 
 def pairs(texts: Iterable[str], flag: str) -> dict[str, str]:
@@ -187,11 +226,11 @@ def read_hosts(texts: Iterable[str]) -> list[str]:
     return found
 
 
-def describe_target(target: str, sources: Iterable[str]) -> Description:
-    """The document a verb was given, and its sources."""
+def describe_target(target: str, given: Mapping[str, Any]) -> Description:
+    """The document a verb was given, with its sources and its overlay."""
     from ..library import load
 
-    return load(target, sources=pairs(sources, "--source"))
+    return load(target, sources=pairs(given["sources"], "--source"), overlay=given["overlay"])
 
 
 def open_store(path: Path | None, *, read_only: bool = False) -> SqliteStore:

@@ -12,7 +12,7 @@ from ..errors import StoreError, UsageError
 from . import options as flags
 
 if TYPE_CHECKING:
-    from ..plan.model import Plan
+    from ..plan.model import CallPlan, Plan
 
 __all__ = ["diagram", "plan"]
 
@@ -23,16 +23,19 @@ _FORMS = {"": "dot", ".dot": "dot", ".gv": "dot", ".svg": "svg", ".mmd": "mermai
 @click.argument("target", metavar="DOCUMENT")
 @flags.document
 @flags.as_json
-def plan(target: str, workflow: str, sources: tuple[str, ...], as_json: bool, **given: Any) -> None:
+def plan(target: str, workflow: str, as_json: bool, **given: Any) -> None:
     """Print the machine a workflow compiles to.
 
     Its states, its guarded transitions in the order they are tried, the calls that may cost money, and what it needs to
     run. Sends nothing and needs no inputs. Without -w every workflow of the document is printed.
+
+    \b
+    arazzo-machine plan deploy-inference-endpoint
     """
     from ..plan.build import build_plan
     from .printing import echo_json, say
 
-    description = flags.describe_target(target, sources)
+    description = flags.describe_target(target, given)
     names = [workflow] if workflow else [one.workflow_id for one in description.document.workflows]
     plans = [
         build_plan(description, workflow=name, unmatched=given["unmatched"], strict=given["strict"]) for name in names
@@ -83,11 +86,21 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         yield f"calls {source}: {server or 'no server described, give --server'}"
     for step, call in plan.calls.items():
         if call.unsafe:
-            yield f"effect {step}: {call.kind}, in doubt it holds"
+            yield f"effect {step}: {call.kind}, in doubt it {_policy(call)}"
     yield f"deadline {plan.deadline:g} s, at most {plan.call_limit} calls and {plan.transition_limit} transitions"
     for notice in plan.notices:
         yield f"note: {notice}"
     yield ""
+
+
+def _policy(call: CallPlan) -> str:
+    """What is done when nobody knows whether a call was applied, in words."""
+    effect = call.effect
+    if effect.on_doubt == "probe" and effect.probe is not None:
+        return f"looks: {effect.probe.operation.method} {effect.probe.operation.path}"
+    if effect.on_doubt == "reissue":
+        return "is sent again with its idempotency key"
+    return "holds" if effect.on_doubt != "fail" else "counts as failed"
 
 
 @click.command()
@@ -97,14 +110,15 @@ def plan_lines(plan: Plan) -> Iterator[str]:
 @click.option("--format", "form", type=click.Choice(["dot", "svg", "mermaid"]), help="[by the file's ending, else dot]")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to a file.")
 @flags.store_option
+@flags.as_json
 def diagram(
     target: str,
     workflow: str,
-    sources: tuple[str, ...],
     run_id: str,
     form: str | None,
     output: Path | None,
     store: Path | None,
+    as_json: bool,
     **given: Any,
 ) -> None:
     """Draw a workflow's machine, or a run on it.
@@ -116,13 +130,10 @@ def diagram(
     arazzo-machine diagram --run 1ng9 -o run.svg
     """
     from ..diagram import render
+    from .printing import echo_json
 
     form = form or _form_of(output)
     records: list[Any] = []
-    if run_id and target:
-        raise UsageError(
-            "name a document or a run, not both", code="AZM-U072", next="a run is drawn from the document it has stored"
-        )
     if run_id:
         from ..runtime.runner import Runner
 
@@ -130,10 +141,20 @@ def diagram(
             found = opened.find(run_id)
             drawn = Runner(opened).plan_of(opened.load(found))
             records = opened.history(found)
+        if target:
+            # The run is drawn on the machine it has; a document named beside it only has to be the one it came from.
+            named = flags.describe_target(target, given).document
+            if drawn.document_sha256 != named.sha256 and named.workflow(drawn.workflow) is None:
+                raise UsageError(
+                    f"run {found} is not of this document",
+                    code="AZM-U072",
+                    seen=f"{drawn.workflow} of {drawn.document}",
+                    next="leave the document out: a run is drawn on the machine it has stored",
+                )
     elif target:
         from ..plan.build import build_plan
 
-        description = flags.describe_target(target, sources)
+        description = flags.describe_target(target, given)
         drawn = build_plan(description, workflow=workflow, unmatched=given["unmatched"], strict=given["strict"])
     else:
         raise UsageError(
@@ -144,6 +165,9 @@ def diagram(
         from ..runtime.layout import render_svg
 
         text = render_svg(text)
+    if output is None and as_json:
+        echo_json({"format": form, "diagram": text})
+        return
     if output is None:
         click.echo(text, nl=not text.endswith("\n"))
         return
@@ -156,6 +180,8 @@ def diagram(
             seen=f"{output}: {error.strerror}",
             next="choose another -o",
         ) from error
+    if as_json:
+        echo_json({"format": form, "output": str(output)})
 
 
 def _form_of(output: Path | None) -> str:

@@ -45,12 +45,15 @@ class Progress:
     def __call__(self, run: Run, record: Record) -> None:
         call = next((effect for effect in record.effects if isinstance(effect, Call)), None)
         if record.kind == "run.started":
-            self.line(f"run {run.id}, {run.plan.workflow}, deadline {_moment(run.snapshot.deadline)}")
+            self.line(
+                f"run {run.id}, {run.plan.workflow}, deadline {_moment(run.snapshot.deadline)}, store {run.where}"
+            )
         if not self._quiet and record.kind in ("call.replied", "call.failed", "run.reopened"):
             self._tell(run, record, call)
         if call is not None and call.kind in UNSAFE:
             # Said before the request leaves: whatever happens next, the reader knows how to find the run again.
-            self.line(f"{call.step} sends {call.request.method} {redact(call.request.target)}")
+            sends = f"will send in {call.delay:g} s:" if call.delay else "sends"
+            self.line(f"{call.step} {sends} {call.request.method} {redact(call.request.target)}")
             self.line(f"  if anything goes wrong: arazzo-machine resume {run.id}{self._store}")
 
     def taken_up(self, run: Run) -> None:
@@ -68,6 +71,9 @@ class Progress:
         answer = str(reply["status"]) if isinstance(reply, dict) else str(record.event.get("cause", "again"))
         outputs = {key: redact(value) for key, value in record.outputs.items() if value is not None}
         seen = ", ".join(f"{name} {value}" for name, value in outputs.items())
+        if record.transition in self._looks(run):
+            # Most often a 404, which would be taken for a failure.
+            seen = "looked whether it is there already, before it is sent"
         wait = f"next look in {call.delay:g} s" if call is not None and call.delay else ""
         text = f"{printable(state.name):<{_NAME}} {printable(answer):<5} {printable(seen):<44}".rstrip()
         same = (state.id, answer) == self._last
@@ -80,6 +86,9 @@ class Progress:
         self._colour = COLOURS[state.phase]
         self._open = (text, wait)
         self._draw()
+
+    def _looks(self, run: Run) -> set[str]:
+        return {one.id for one in run.plan.transitions if one.rule == "look"}
 
     def line(self, text: str) -> None:
         """A line of its own."""
@@ -145,5 +154,7 @@ class LiveClock(SystemClock):
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 1:
             super().wait(left % 1 or 1, interrupts)
+            if interrupts.woken:
+                return
             self._progress.tick(end - time.monotonic())
         super().wait(max(left, 0), interrupts)

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from ..errors import StoreError, UsageError
+from . import options as flags
 from .app import exit_with
 
 __all__ = ["simulate"]
@@ -23,8 +24,16 @@ __all__ = ["simulate"]
 @click.option("--state", type=click.Path(path_type=Path), help="Keep its state in this file and continue from it.")
 @click.option("--log", type=click.Path(path_type=Path), help="Append one JSON line per request.")
 @click.option("--list", "listing", is_flag=True, help="List the scenarios and exit.")
+@flags.as_json
 def simulate(
-    service: str, port: int, scenario: str, profile: str, state: Path | None, log: Path | None, listing: bool
+    service: str,
+    port: int,
+    scenario: str,
+    profile: str,
+    state: Path | None,
+    log: Path | None,
+    listing: bool,
+    as_json: bool,
 ) -> None:
     """Serve a simulated API on loopback.
 
@@ -37,8 +46,11 @@ def simulate(
     if service != "hugging-face":
         raise UsageError(f"there is no simulator of {service!r}", code="AZM-U071", next="there is: hugging-face")
     from ..testing.scenarios import SCENARIOS
-    from .printing import say, table
+    from .printing import echo_json, say, table
 
+    if listing and as_json:
+        echo_json({"scenarios": {name: one.summary for name, one in SCENARIOS.items()}})
+        return
     if listing:
         for line in table([[name, one.summary] for name, one in SCENARIOS.items()]):
             say(line, err=False)
@@ -50,7 +62,10 @@ def simulate(
         try:
             _check_writable(state, log)
             with Simulator(scenario, profile, port=port, state_file=state, log_file=log) as simulator:
-                say(simulator.url, err=False)
+                if as_json:
+                    echo_json({"url": simulator.url, "scenario": scenario, "profile": profile})
+                else:
+                    say(simulator.url, err=False)
                 sys.stdout.flush()
                 interrupts.waiting = True
                 interrupts.check()

@@ -4,11 +4,11 @@ Made from a Plan and its Records by :func:`diagram_of`; written down as text by 
 here knows a picture format or does I/O. All text in a Diagram is one printable line per line: every name is the
 document's and hostile until :func:`printable` has seen it.
 
-What is drawn: every state; every action of the document as an edge of its own; what the machine's own rules add between
-two states as one edge with stacked labels. What is not: the machine's housekeeping, which every state has in the same
-form (starting, re-opening and cancelling, settling a doubt anywhere but in the state of doubt), bad answers tolerated,
-and stops in place (tolerance used up, credential refused). All but the loops of housekeeping are drawn once a run has
-taken them, so a traced picture has every move the run made.
+What is drawn: every state; every action of the document as an edge of its own, once for all events that take it; what
+the machine's own rules add between two states as one edge with stacked labels. What is not: the machine's
+housekeeping, which every state has in the same form (starting, re-opening and cancelling, settling a doubt anywhere
+but in the state of doubt), bad answers tolerated, and stops in place (tolerance used up, credential refused). All but
+the loops of housekeeping are drawn once a run has taken them, so a traced picture has every move the run made.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Node:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
     """One transition, or several of the machine's own between two nodes: then ``label`` and ``guard`` have as many
-    lines as there are different ones, in the plan's order."""
+    lines as there are different labels, in the plan's order. A label with several guards stands alone."""
 
     id: str
     """The (first) transition's id."""
@@ -97,7 +97,7 @@ class Edge:
     def caption(self, *, traced: bool) -> list[str]:
         """The lines that stand beside the edge, not yet wrapped; the last says how often a run took it (``x3``)."""
         pairs = list(zip(self.label.split("\n"), self.guard.split("\n"), strict=True))
-        lines = [f"{label}: {guard}" for label, guard in pairs] if len(pairs) > 1 else list(pairs[0])
+        lines = [": ".join(filter(None, pair)) for pair in pairs] if len(pairs) > 1 else [*filter(None, pairs[0])]
         return [*lines, f"x{self.visits}"] if traced and self.visits else lines
 
 
@@ -194,19 +194,24 @@ def _edges(
 ) -> tuple[Edge, ...]:
     groups: dict[tuple[str, ...], list[Transition]] = {}
     for one in drawn:
-        key = (one.id,) if one.rule == "action" else (one.source, one.target)
+        own = (one.label, one.guard.text) if one.rule == "action" else ()
+        key = (one.source, one.target, *own)
         groups.setdefault(key, []).append(one)
     edges: list[Edge] = []
     for group in groups.values():
         first = group[0]
-        captions = dict.fromkeys((printable(one.label), printable(one.guard.text)) for one in group)
+        captions: dict[str, str] = {}
+        for one in group:
+            label, guard = printable(one.label), printable(one.guard.text)
+            # Reached in several ways it is named once: the plan has the ways, the picture has the name.
+            captions[label] = guard if captions.get(label, guard) == guard else ""
         edges.append(
             Edge(
                 id=first.id,
                 source=first.source,
                 target=_node_id(first.target, first.source if first.target in copies else ""),
-                label="\n".join(label for label, _ in captions),
-                guard="\n".join(guard for _, guard in captions),
+                label="\n".join(captions),
+                guard="\n".join(captions.values()),
                 rule=first.rule,
                 visits=sum(fired[one.id] for one in group),
                 loop=first.source == first.target,

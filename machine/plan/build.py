@@ -33,11 +33,11 @@ from ..document.model import Action, Criterion, Document, Step, Workflow
 from ..errors import DocumentError, UsageError
 from ..expressions.criteria import CompiledCriterion
 from ..sources.description import Description
-from .calls import compile_criteria, compile_outputs, compile_step, declared_names
+from .calls import compile_criteria, compile_outputs, compile_step, declared_names, refuse_two_servers
 from .extension import StepExtension, WorkflowExtension
 from .flow import Flow, find_loops
 from .inputs import read_inputs
-from .model import CallPlan, EventName, Notice, Pace, Plan, Policy, State
+from .model import CallPlan, EventName, Notice, Pace, Plan, Policy, State, Transition
 from .names import assign_names
 from .problems import Problems
 from .table import Table
@@ -150,8 +150,15 @@ class _Builder:
             for edge in [*(success[step.step_id] or ()), *(failure[step.step_id] or ())]
             for one in edge.criteria
         ]
-        inputs = self.attempt(lambda: read_inputs(workflow, calls, criteria, trusted=self.description.trusted))
-        self.attempt(partial(_refuse_two_servers, calls))
+        inputs = self.attempt(
+            lambda: read_inputs(
+                workflow,
+                calls,
+                criteria,
+                may_name_origin=partial(self.description.may_name_origin, workflow.workflow_id),
+            )
+        )
+        self.attempt(partial(refuse_two_servers, calls))
         self.problems.report()
 
         flow = find_loops(list(steps), self.success_edges(success), {s for s, c in calls.items() if c.kind == "safe"})
@@ -182,7 +189,7 @@ class _Builder:
             inputs=inputs or (),
             input_schema=dict(workflow.inputs),
             outputs=outputs or {},
-            servers={call.operation.source: call.operation.server for call in calls.values()},
+            servers={one.source: one.server for call in calls.values() for one in call.operations},
             source_urls={source.name: source.url for source in self.document.sources},
             deadline=extension.deadline if extension.deadline is not None else 3600.0,
             call_limit=extension.calls or 10_000,
@@ -221,6 +228,13 @@ class _Builder:
                 code="AZM-P010",
                 place=action.place,
                 next="name a step of the same workflow",
+            )
+        if action.type == "retry" and action.kind == "success":
+            raise DocumentError(
+                f"action {action.name!r} retries on success, which this release does not compile",
+                code="AZM-P018",
+                place=action.place,
+                next=f"write a goto to {step.step_id} with the same criteria",
             )
         if action.type == "retry" and action.step_id not in ("", step.step_id):
             raise DocumentError(
@@ -305,10 +319,10 @@ class _Builder:
         """The ordered list of the module's theory, for one state that makes a call."""
         here = state.id
         if call.unsafe:
-            self.table.edge(here, self.doubt[call.step], _ANSWER, "in doubt", "doubt", "doubtful", stop="in_doubt")
+            self.doubt_rules(here, self.doubt[call.step], call)
         certain = self.success_rules(here, call, success, flow)
         for edge in failure or ():
-            self.failure_rule(here, call.step, edge, flow)
+            self.failure_rule(here, call, edge, flow)
         if call.poll is not None:
             if call.poll.wait:
                 self.table.edge(here, here, _ANSWER, "wait", "wait", criteria=call.poll.wait, pace="poll")
@@ -319,6 +333,33 @@ class _Builder:
         if not certain:
             self.unmatched_rule(here, call, flow)
         self.table.edge(here, self.table.end("failed", "failed"), _ANSWER, "broke", "broke", stop="broke")
+
+    def doubt_rules(self, here: str, doubt: str, call: CallPlan) -> None:
+        """How doubt about an unsafe call is entered, by the policy that is in force when it arises."""
+        effect = call.effect
+        if effect.probe is not None:
+            self.table.edge(here, here, _ANSWER, "looked before", "look", "looking", pace="now")
+            self.table.edge(here, doubt, _ANSWER, "conflict", "doubt", "conflict", pace="probe")
+        if effect.key is not None:
+            self.table.edge(here, here, _ANSWER, "send again", "reissue", "doubtful", "reissues", pace="poll")
+        if effect.probe is not None:
+            self.table.edge(here, doubt, _ANSWER, "in doubt", "doubt", "doubtful", "probes", pace="probe")
+        self.table.edge(here, doubt, _ANSWER, "in doubt", "doubt", "doubtful", "!fails", stop="in_doubt")
+
+    def probe_rules(self, doubt: str, here: str, mirrored: list[Transition]) -> None:
+        """What the answer of a probe does: adopt what is ours, send again what is not there, hold everything else."""
+        for one in mirrored:
+            self.table.copy(one, source=doubt, on=_ANSWER, facts=("found", "matches", "ours"))
+        failed = self.table.end("failed", "failed")
+        self.table.edge(doubt, failed, _ANSWER, "broke", "probe", "found", "theirs", stop="broke")
+        self.table.edge(doubt, failed, _ANSWER, "broke", "probe", "absent", "theirs", stop="broke")
+        self.table.edge(doubt, here, _ANSWER, "not there", "absent", "absent", "settled", pace="now")
+        self.table.edge(doubt, doubt, _ANSWER, "not there yet", "probe", "absent", pace="probe")
+        if not self.strict:
+            self.table.edge(doubt, doubt, _ANSWER, "tolerated", "tolerance", "troubled", pace="probe")
+            self.table.edge(doubt, doubt, _ANSWER, "tolerance used up", "tolerance", "spent", stop="in_doubt")
+        self.table.edge(doubt, doubt, _ANSWER, "credential refused", "credential", "refused", stop="credential")
+        self.table.edge(doubt, doubt, _ANSWER, "still in doubt", "probe", stop="in_doubt")
 
     def success_rules(self, here: str, call: CallPlan, success: list[_Edge] | None, flow: Flow) -> bool:
         """The success half of the list. True when one of it always applies, so that nothing can stay unmatched."""
@@ -335,8 +376,8 @@ class _Builder:
                 self.table.edge(here, target, _ANSWER, action.name, "action", "held", criteria=edge.criteria, pace=pace)
         return success[-1].certain
 
-    def failure_rule(self, here: str, step: str, edge: _Edge, flow: Flow) -> None:
-        action = edge.action
+    def failure_rule(self, here: str, call: CallPlan, edge: _Edge, flow: Flow) -> None:
+        action, step = edge.action, call.step
         if action.type == "end":
             target = self.table.end(action.name, "failed")
             self.table.edge(
@@ -365,6 +406,8 @@ class _Builder:
                 "action",
                 "!held",
                 "retries",
+                # A create that was applied is never made again, whatever else the step asks of its answer.
+                *(("unapplied",) if call.unsafe else ()),
                 criteria=edge.criteria,
                 pace="retry",
                 retry_after=after,
@@ -402,11 +445,18 @@ class _Builder:
                 for one in self.table.transitions
                 if one.source == here and one.on == _ANSWER and "held" in one.guard.facts
             ]
+            probes = calls[step].effect.probe is not None
+            if probes:
+                self.probe_rules(doubt, here, mirrored)
             for source in (here, doubt):
                 self.table.edge(source, here, ("resolved",), "not sent", "settle", "not_sent", pace="now")
+                self.table.edge(source, here, ("resolved",), "send again", "settle", "reissue", pace="now")
                 for one in mirrored:
                     self.table.copy(one, source=source, on=("resolved",), facts=("adopted",))
                 self.table.edge(source, doubt, ("resolved",), "still in doubt", "settle", stop="in_doubt")
+            if probes:
+                self.table.edge(here, doubt, ("reopened",), "in doubt", "reopen", "applied", "probes", pace="probe")
+                self.table.edge(doubt, doubt, ("reopened",), "look again", "reopen", "probes", pace="probe")
             self.table.edge(here, doubt, ("reopened",), "in doubt", "reopen", "applied", stop="in_doubt")
             self.table.edge(doubt, doubt, ("reopened",), "still in doubt", "reopen", stop="in_doubt")
         for state in self.table.states:
@@ -431,21 +481,6 @@ def _refuse_dependencies(workflow: Workflow) -> None:
         seen=", ".join(workflow.depends_on),
         next="run those workflows first",
     )
-
-
-def _refuse_two_servers(calls: Mapping[str, CallPlan]) -> None:
-    """A server is chosen, shown and allowed per source; a second one would be sent to the address of the first."""
-    first: dict[str, CallPlan] = {}
-    for call in calls.values():
-        known = first.setdefault(call.operation.source, call).operation.server
-        if call.operation.server != known:
-            raise DocumentError(
-                f"step {call.step!r} calls another server of its source, which this release does not compile",
-                code="AZM-P016",
-                place=call.place,
-                seen=f"{call.operation.server} beside {known}",
-                next="describe the other server as a source of its own",
-            )
 
 
 def _wording(criterion: Criterion) -> tuple[str, str, str | None]:

@@ -10,15 +10,16 @@ from ..document.findings import Finding
 from ..document.model import Criterion, Parameter, Step, Workflow
 from ..errors import DocumentError, Place
 from ..expressions.criteria import CompiledCriterion, compile_criterion
-from ..expressions.grammar import TOLERANCES
+from ..expressions.grammar import TOLERANCES, is_expression
 from ..expressions.template import Declared, Template, compile_template, references, tolerances
-from ..sources.model import Operation, Source
+from ..sources.model import Operation, Source, is_json_type
 from ..sources.openapi import find_operation, find_operation_path
-from .extension import PollExtension, StepExtension
+from .effect import EffectPolicy, ProbePlan
+from .extension import EffectExtension, PollExtension, StepExtension
 from .model import CallPlan, EffectKind, Notice, PollPolicy
 from .problems import Problems
 
-__all__ = ["compile_criteria", "compile_outputs", "compile_step", "declared_names"]
+__all__ = ["compile_criteria", "compile_outputs", "compile_step", "declared_names", "refuse_two_servers"]
 
 _KIND_OF_METHOD: Mapping[str, EffectKind] = {
     "GET": "safe",
@@ -67,19 +68,21 @@ def compile_step(
     )
     success = problems.attempt(lambda: compile_criteria(step.success_criteria, minor, notices, strict=strict))
     outputs = problems.attempt(lambda: compile_outputs(step.outputs, step.place, declared, notices, strict=strict))
+    effect = problems.attempt(lambda: _effect(extension.effect, step, sources, declared, minor, notices, strict=strict))
     poll = problems.attempt(lambda: _poll(extension.poll, minor, notices, strict=strict))
     problems.report()
     assert operation is not None
     return CallPlan(
         step=step.step_id,
         operation=operation,
-        kind=extension.kind or _KIND_OF_METHOD.get(operation.method, "unknown"),
+        kind=extension.effect.kind or _KIND_OF_METHOD.get(operation.method, "unknown"),
         parameters=parameters,
         body=payload,
         content_type=body.content_type if body is not None else "",
         success=success or (),
         outputs=outputs or {},
         poll=poll,
+        effect=effect or EffectPolicy(),
         place=step.place,
     )
 
@@ -96,6 +99,7 @@ def _refuse_what_is_not_compiled(step: Step) -> None:
         ("timeout", step.timeout_ms is not None, "use --call-timeout"),
         ("dependsOn", bool(step.depends_on), "put the steps in the order they need"),
         ("requestBody.replacements", body is not None and bool(body.replacements), "write the values in the payload"),
+        ("a JSON payload written as text", _is_json_text(step), "write the payload as an object"),
     ):
         if present:
             problems.keep(
@@ -107,6 +111,14 @@ def _refuse_what_is_not_compiled(step: Step) -> None:
                 )
             )
     problems.report()
+
+
+def _is_json_text(step: Step) -> bool:
+    """A JSON body given as one text with values to fill in would be sent as a JSON string."""
+    body = step.request_body
+    if body is None or not isinstance(body.payload, str) or is_expression(body.payload.strip()):
+        return False
+    return is_json_type(body.content_type) and body.payload.lstrip()[:1] in ("{", "[")
 
 
 def _operation(step: Step, sources: Mapping[str, Source]) -> Operation:
@@ -196,6 +208,54 @@ def _add(notices: list[Notice], notice: Notice) -> None:
         notices.append(notice)
 
 
+def _effect(
+    extension: EffectExtension,
+    step: Step,
+    sources: Mapping[str, Source],
+    declared: Declared,
+    minor: str,
+    notices: list[Notice],
+    *,
+    strict: bool,
+) -> EffectPolicy:
+    probe = extension.probe
+    if probe is None:
+        return EffectPolicy(
+            on_doubt=extension.on_doubt or "hold",
+            settle=120.0 if extension.settle is None else extension.settle,
+            key=extension.key,
+        )
+    operation = (
+        find_operation(sources, probe.operation_id, place=step.place)
+        if probe.operation_id
+        else find_operation_path(sources, probe.operation_path, place=step.place)
+    )
+    if _KIND_OF_METHOD.get(operation.method) != "safe":
+        raise DocumentError(
+            f"the probe of step {step.step_id!r} would change something: {operation.title}",
+            code="AZM-P017",
+            place=step.place,
+            next="probe with a safe operation such as a GET",
+        )
+    compiled = ProbePlan(
+        operation=operation,
+        parameters=tuple(_parameter(one, declared, notices, strict=strict) for one in probe.parameters),
+        found=compile_criteria(probe.found, minor, notices, strict=strict),
+        absent=compile_criteria(probe.absent, minor, notices, strict=strict),
+        match={
+            pointer: _template(value, step.place, declared, notices, strict=strict)
+            for pointer, value in probe.match.items()
+        },
+    )
+    return EffectPolicy(
+        on_doubt=extension.on_doubt or "hold",
+        probe=compiled,
+        settle=120.0 if extension.settle is None else extension.settle,
+        key=extension.key,
+        on_conflict=extension.on_conflict,
+    )
+
+
 def _poll(extension: PollExtension | None, minor: str, notices: list[Notice], *, strict: bool) -> PollPolicy:
     if extension is None:
         return PollPolicy()
@@ -205,3 +265,18 @@ def _poll(extension: PollExtension | None, minor: str, notices: list[Notice], *,
         if getattr(extension, name) is not None
     }
     return PollPolicy(**given, wait=compile_criteria(extension.wait, minor, notices, strict=strict))
+
+
+def refuse_two_servers(calls: Mapping[str, CallPlan]) -> None:
+    """A server is chosen, shown and allowed per source; a second one would be sent to the address of the first."""
+    first: dict[str, str] = {}
+    for call, operation in ((one, operation) for one in calls.values() for operation in one.operations):
+        known = first.setdefault(operation.source, operation.server)
+        if operation.server != known:
+            raise DocumentError(
+                f"step {call.step!r} calls another server of its source, which this release does not compile",
+                code="AZM-P016",
+                place=call.place,
+                seen=f"{operation.server} beside {known}",
+                next="describe the other server as a source of its own",
+            )

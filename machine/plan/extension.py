@@ -9,15 +9,24 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar, cast
 
-from ..document.model import Criterion
+from ..document.model import Criterion, Parameter
 from ..errors import DocumentError, Place
+from .effect import DoubtPolicy, KeyPolicy
 from .model import EffectKind, Policy
 from .problems import Problems
 
-__all__ = ["InputExtension", "PollExtension", "StepExtension", "WorkflowExtension", "parse_duration"]
+__all__ = [
+    "EffectExtension",
+    "InputExtension",
+    "PollExtension",
+    "ProbeExtension",
+    "StepExtension",
+    "WorkflowExtension",
+    "parse_duration",
+]
 
 T = TypeVar("T")
 
@@ -144,25 +153,49 @@ class PollExtension:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeExtension:
+    """``x-machine.effect.probe``: the safe call that tells whether the unsafe one was applied."""
+
+    operation_id: str = ""
+    operation_path: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    found: tuple[Criterion, ...] = ()
+    absent: tuple[Criterion, ...] = ()
+    match: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectExtension:
+    """``x-machine.effect`` of a step; None leaves the default."""
+
+    kind: EffectKind | None = None
+    on_doubt: DoubtPolicy | None = None
+    probe: ProbeExtension | None = None
+    settle: float | None = None
+    key: KeyPolicy | None = None
+    on_conflict: Literal["fail", "adopt"] = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepExtension:
     """``x-machine`` of a step."""
 
     state: str = ""
     poll: PollExtension | None = None
     unmatched: Policy | None = None
-    kind: EffectKind | None = None
+    effect: EffectExtension = EffectExtension()
 
     @classmethod
     def read(cls, data: Any, place: Place) -> StepExtension:
         """Raises DocumentError AZM-P001 for a field that is unknown or has a value of the wrong form."""
         fields = _Fields(data, place, "x-machine")
         poll = fields.take("poll", lambda value: _read_poll(value, place), None)
-        effect = fields.take("effect", lambda value: _read_effect(value, place), None)
+        effect = fields.take("effect", lambda value: _read_effect(value, place), EffectExtension())
         result = cls(
             state=fields.take("state", _text, ""),
             poll=poll,
             unmatched=cast("Policy | None", fields.take("unmatched", _one_of("next", "end", "fail"), None)),
-            kind=effect,
+            effect=effect,
         )
         fields.done()
         return result
@@ -230,13 +263,77 @@ def _read_poll(data: Any, place: Place) -> PollExtension:
     return result
 
 
-def _read_effect(data: Any, place: Place) -> EffectKind | None:
-    """The kind of effect; None leaves it to the method."""
+def _read_effect(data: Any, place: Place) -> EffectExtension:
     fields = _Fields(data, place, "x-machine.effect")
-    kind = fields.take("kind", _one_of("safe", "idempotent", "create", "unknown"), None)
-    fields.take("onDoubt", _one_of("hold"), "hold")
+    policy = fields.take("onDoubt", _one_of("hold", "probe", "reissue", "fail"), None)
+    conflict = fields.take("onConflict", _one_of("fail", "adopt"), "fail")
+    result = EffectExtension(
+        kind=cast("EffectKind | None", fields.take("kind", _one_of("safe", "idempotent", "create", "unknown"), None)),
+        on_doubt=cast("DoubtPolicy | None", policy),
+        probe=fields.take("probe", lambda value: _read_probe(value, place), None),
+        settle=fields.take("settle", parse_duration, None),
+        key=fields.take("idempotencyKey", lambda value: _read_key(value, place), None),
+        on_conflict=cast("Literal['fail', 'adopt']", conflict),
+    )
     fields.done()
-    return cast("EffectKind | None", kind)
+    if policy == "probe" and result.probe is None:
+        raise fields.error("onDoubt: probe needs a probe", policy)
+    if policy == "reissue" and result.key is None:
+        raise fields.error("onDoubt: reissue needs an idempotencyKey the server honours", policy)
+    if conflict == "adopt" and result.probe is None:
+        raise fields.error("onConflict: adopt needs a probe", conflict)
+    return result
+
+
+def _read_probe(data: Any, place: Place) -> ProbeExtension:
+    fields = _Fields(data, place, "x-machine.effect.probe")
+    result = ProbeExtension(
+        operation_id=fields.take("operationId", _text, ""),
+        operation_path=fields.take("operationPath", _text, ""),
+        parameters=fields.take("parameters", lambda value: _read_parameters(value, place), ()),
+        found=fields.take("found", lambda value: _read_criteria(value, place), ()),
+        absent=fields.take("absent", lambda value: _read_criteria(value, place), ()),
+        match=fields.take("match", _pointers, {}),
+    )
+    fields.done()
+    if bool(result.operation_id) == bool(result.operation_path):
+        raise fields.error("exactly one of operationId and operationPath is expected", data)
+    if not result.match:
+        # Without it anything of that name would be taken for ours.
+        raise fields.error("match is expected: which fields of the reply must equal what was sent", data)
+    return result
+
+
+def _read_key(data: Any, place: Place) -> KeyPolicy:
+    fields = _Fields(data, place, "x-machine.effect.idempotencyKey")
+    fields.take("in", _one_of("header"), "header")
+    result = KeyPolicy(
+        name=fields.take("name", _text, "Idempotency-Key"), window=fields.take("window", parse_duration, 86_400.0)
+    )
+    fields.done()
+    return result
+
+
+def _read_parameters(data: Any, place: Place) -> tuple[Parameter, ...]:
+    if not isinstance(data, list):
+        raise ValueError("a list of parameters is expected")
+    found = []
+    for one in data:
+        fields = _Fields(one, place, "x-machine.effect.probe.parameters")
+        name = fields.take("name", _text, "")
+        location = fields.take("in", _one_of("path", "query", "header", "cookie"), "")
+        value = fields.take("value", lambda value: value, None)
+        fields.done()
+        if not name or not location or value is None:
+            raise ValueError("every parameter needs name, in and value")
+        found.append(Parameter(name=name, location=location, value=value, place=place))
+    return tuple(found)
+
+
+def _pointers(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) and key.startswith("/") for key in value):
+        raise ValueError("an object of JSON Pointers to values is expected")
+    return dict(value)
 
 
 def _read_criteria(data: Any, place: Place) -> tuple[Criterion, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -40,7 +40,7 @@ def read_inputs(
     calls: Mapping[str, CallPlan],
     criteria: Iterable[tuple[Place, CompiledCriterion]],
     *,
-    trusted: bool,
+    may_name_origin: Callable[[str], bool],
 ) -> tuple[InputPlan, ...]:
     """The declared inputs, and which of them are secrets. ``criteria`` are those of the workflow's actions.
 
@@ -72,7 +72,7 @@ def read_inputs(
                 why_secret=why,
                 # Only a document we or the operator stand behind may name a variable of this machine: any other
                 # could name one and its own server.
-                origin=extension.origin if trusted else "",
+                origin=extension.origin if may_name_origin(name) else "",
             )
         )
     own = [

@@ -24,6 +24,7 @@ from ..expressions import template as templates
 from ..expressions.criteria import CompiledCriterion
 from ..expressions.template import Template
 from ..sources.model import Operation
+from .effect import EffectPolicy
 
 __all__ = [
     "UNSAFE",
@@ -45,7 +46,7 @@ PLAN_VERSION = 1
 Phase = Literal["starting", "created", "polling", "ready", "failed"]
 EffectKind = Literal["safe", "idempotent", "create", "unknown"]
 EventName = Literal["started", "replied", "call_failed", "resolved", "reopened", "cancelled"]
-Pace = Literal["none", "now", "poll", "retry"]
+Pace = Literal["none", "now", "poll", "retry", "probe"]
 Policy = Literal["next", "end", "fail"]
 
 UNSAFE: frozenset[str] = frozenset({"create", "unknown"})
@@ -100,11 +101,19 @@ class CallPlan:
     poll: PollPolicy | None = None
     """Set when the step lies on a loop of safe calls."""
     unmatched: Policy = "fail"
+    effect: EffectPolicy = field(default_factory=EffectPolicy)
+    """What is done when the fate of an unsafe call is unknown."""
     place: Place = field(default_factory=Place)
 
     @property
     def unsafe(self) -> bool:
         return self.kind in UNSAFE
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """What it may call: its operation, and its probe's."""
+        probe = self.effect.probe
+        return (self.operation, probe.operation) if probe else (self.operation,)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -118,6 +127,7 @@ class CallPlan:
             "outputs": {name: templates.to_json(value) for name, value in self.outputs.items()},
             "poll": self.poll.to_json() if self.poll else None,
             "unmatched": self.unmatched,
+            "effect": self.effect.to_json(),
             "place": self.place.to_json(),
         }
 
@@ -134,6 +144,7 @@ class CallPlan:
             outputs={name: templates.from_json(value) for name, value in data["outputs"].items()},
             poll=PollPolicy.from_json(data["poll"]) if data["poll"] else None,
             unmatched=data["unmatched"],
+            effect=EffectPolicy.from_json(data["effect"]),
             place=Place(**data["place"]),
         )
 
@@ -170,8 +181,21 @@ FACTS: Mapping[str, str] = {
     "refused": "the credential was refused (401 or 403)",
     "retries": "retries are left",
     "applied": "the call was or may have been applied",
+    "unapplied": "it was not answered as applied",
     "not_sent": "it is known not to have been sent",
     "adopted": "somebody vouched for its result",
+    "reissue": "somebody asked to send it again",
+    "looking": "this was the look before the first send",
+    "probes": "the policy is to probe",
+    "reissues": "the policy is to send it again under the same key",
+    "!fails": "the policy is not to take doubt for failure",
+    "conflict": "it conflicts with something that may be ours",
+    "found": "the probe found it",
+    "matches": "what it found is what was sent",
+    "ours": "nothing of that name was there before, or it may be adopted",
+    "theirs": "it is somebody else's",
+    "absent": "the probe did not find it",
+    "settled": "late application can be ruled out",
 }
 """Every fact a guard may name, in words. ``chart/judge.py`` decides each; a test ties the two."""
 

@@ -9,18 +9,23 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol
 
-__all__ = ["Clock", "Interrupted", "Interrupts", "SystemClock", "held_back"]
+__all__ = ["GLANCE", "Clock", "Interrupted", "Interrupts", "SystemClock", "held_back"]
 
 _LONGEST_SLEEP = 3600.0
+GLANCE = 0.5
+"""Seconds between two looks at whether somebody asked the run to stop."""
 
 
-class Interrupted(Exception):
-    """A signal asked the driver to stop. The run is resumable."""
+class Interrupted(BaseException):
+    """A signal asked the driver to stop. The run is resumable.
+
+    Not an Exception: libraries swallow those where they probe for something, and the signal would be lost.
+    """
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"interrupted by {signal.Signals(signum).name}")
@@ -38,6 +43,10 @@ class Interrupts:
     def __init__(self) -> None:
         self.signum = 0
         self.waiting = False
+        self.watch: Callable[[], bool] | None = None
+        """Asked twice a second during a wait; true ends the wait early."""
+        self.woken = False
+        """Whether the last wait was ended early."""
 
     @contextmanager
     def caught(self) -> Iterator[Interrupts]:
@@ -97,10 +106,15 @@ class SystemClock:
 
     def wait(self, seconds: float, interrupts: Interrupts) -> None:
         end = time.monotonic() + seconds
+        longest = _LONGEST_SLEEP if interrupts.watch is None else GLANCE
+        interrupts.woken = False
         interrupts.waiting = True
         try:
             interrupts.check()
             while (left := end - time.monotonic()) > 0:
-                time.sleep(min(left, _LONGEST_SLEEP))
+                if interrupts.watch is not None and interrupts.watch():
+                    interrupts.woken = True
+                    return
+                time.sleep(min(left, longest))
         finally:
             interrupts.waiting = False

@@ -125,6 +125,15 @@ class _Head:
 
 
 class _Answer(http.client.HTTPResponse):
+    def _read_status(self) -> tuple[str, int, str]:
+        """The final status line. Interim answers (RFC 9110 section 15.2) may come before it; http.client knows only
+        one of them, and would take 103 Early Hints for the word on a create."""
+        while True:
+            found: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
+            if not 101 < found[1] < 200:
+                return found
+            http.client.parse_headers(cast("Any", self.fp))
+
     def begin(self) -> None:
         file = self.fp
         self.fp = cast("Any", _Head(file))

@@ -32,7 +32,7 @@ class Prepared:
     def sha256(self) -> str:
         """A digest of what is not secret: other inputs are another run, another reference to a secret is not."""
         plain = {name: encode(value) for name, value in self.values.items() if not isinstance(value, SecretRef)}
-        return hashlib.sha256(json.dumps(plain, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def prepare(plan: Plan, given: Mapping[str, Any], *, prompt: Callable[[str], str] | None = None) -> Prepared:
@@ -43,6 +43,7 @@ def prepare(plan: Plan, given: Mapping[str, Any], *, prompt: Callable[[str], str
     ordinary input cannot be read.
     """
     secrets = set(plan.secrets)
+    declared = {one.name for one in plan.inputs}
     values: dict[str, Any] = {}
     references: dict[str, Reference] = {}
     for one in plan.inputs:
@@ -56,6 +57,12 @@ def prepare(plan: Plan, given: Mapping[str, Any], *, prompt: Callable[[str], str
             )
         if not isinstance(value, Reference):
             values[name] = value
+        elif name not in declared:
+            raise InputError(
+                f"input {name!r} is not declared, so nothing says whether its value is a secret",
+                code="AZM-I007",
+                next=f"the workflow declares: {', '.join(sorted(declared)) or 'no inputs'}",
+            )
         elif name in secrets:
             references[name] = value
             values[name] = SecretRef(name)

@@ -13,21 +13,23 @@ from typing import Any
 from ..chart.chart import Chart
 from ..chart.snapshot import Snapshot
 from ..expressions.template import references
-from ..plan.model import Plan
+from ..plan.model import Plan, PollPolicy
 from ..stores.base import RunHead
 from ..values import redact
 
-__all__ = ["Effect", "Next", "Result", "timestamp"]
+__all__ = ["Effect", "Next", "Result", "is_resumable", "timestamp"]
 
 _ENDED = frozenset({"ended", "completed", "broke", "failure_action", "unmatched"})
 _READY = frozenset({"ended", "completed"})
-_RAISES = {"deadline": " --deadline 30m", "visits": " --visits 2000", "calls": " --calls 20000"}
-"""What to add to ``resume`` where a budget is used up; without it the run is looked at once."""
+_YEAR_10000 = 253_402_300_800.0
+"""The first moment RFC 3339 cannot write."""
 
 
 def timestamp(at: float | None) -> str | None:
-    """Seconds since the epoch as RFC 3339 in UTC."""
+    """Seconds since the epoch as RFC 3339 in UTC; None for no moment, or one beyond the year 9999."""
     if at is None:
+        return None
+    if not 0 <= at < _YEAR_10000:
         return None
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -107,21 +109,33 @@ class Result:
 
     @classmethod
     def of(
-        cls, head: RunHead, chart: Chart, snapshot: Snapshot, *, held: bool, signum: int = 0, store_flag: str = ""
+        cls,
+        head: RunHead,
+        chart: Chart,
+        snapshot: Snapshot,
+        *,
+        held: bool,
+        signum: int = 0,
+        waiting: bool = False,
+        store_flag: str = "",
     ) -> Result:
-        """``held`` says whether a runner has the run now; ``signum`` which signal ended this one. ``store_flag`` is
+        """``held`` says whether a runner has the run now; ``signum`` which signal ended this one;
+        ``waiting`` that its runner was told not to wait. ``store_flag`` is
         added to commands where the store is not the default one."""
         stop = snapshot.stopped
         ready = stop is not None and stop.reason in _READY
         if stop is not None:
             reason, message, code = stop.reason, stop.message, stop.exit_code
+        elif waiting:
+            due = timestamp(snapshot.pending.not_before) if snapshot.pending else None
+            reason, message, code = "waiting", f"the next call is due at {due}", 16
         elif held:
             reason, message, code = "running", "a runner has it now", 0
         else:
             reason, code = "interrupted", 128 + signum if signum else 16
             message = "nobody runs it; it can go on where it was"
         values, unresolved = chart.outputs(snapshot)
-        resumable = _resumable(snapshot)
+        resumable = is_resumable(snapshot)
         return cls(
             run=head.id,
             workflow=head.workflow,
@@ -152,7 +166,7 @@ class Result:
         )
 
 
-def _resumable(snapshot: Snapshot) -> bool:
+def is_resumable(snapshot: Snapshot) -> bool:
     """Whether ``resume`` or ``resolve`` can go on: nothing paid for is a dead end."""
     stop = snapshot.stopped
     if stop is None:
@@ -182,14 +196,29 @@ def _next(run: str, plan: Plan, snapshot: Snapshot, ready: bool, resumable: bool
     if stop is not None:
         step = plan.state(stop.source).step
         call = plan.calls.get(step)
-        entry = next((one for one in reversed(snapshot.ledger) if one.step == step), None)
-        if call is not None and call.unsafe and entry is not None and entry.outcome != "not_applied":
+        entry = next((one for one in reversed(snapshot.ledger) if one.step == step and one.open), None)
+        if call is not None and call.unsafe and entry is not None:
+            if call.effect.probe is not None and entry.outcome != "applied":
+                return Next(action="resolve", command=f"arazzo-machine resolve {run}{store_flag}")
             needed = _needed(plan, step)
             adopt = " ".join(f"--adopt {name}=VALUE" for name in needed) or "--adopt"
             if entry.outcome != "applied":
-                adopt = f"--not-sent  # or: {adopt}"
+                adopt = f"{adopt}  # or, where you know it was never applied: --not-sent"
             elif entry.identity or not needed:
                 adopt = "--accept"
             return Next(action="resolve", command=f"arazzo-machine resolve {run}{store_flag} {adopt}")
-    raises = _RAISES.get(stop.reason, "") if stop is not None else ""
+    raises = _raised(stop.reason, plan, snapshot) if stop is not None else ""
     return Next(action="resume", command=f"arazzo-machine resume {run}{store_flag}{raises}")
+
+
+def _raised(reason: str, plan: Plan, snapshot: Snapshot) -> str:
+    """What to add to ``resume`` where a budget is used up: twice of what there was. Without it one look is made."""
+    settings = snapshot.settings
+    limits = {
+        "visits": settings.visits or PollPolicy().visits,
+        "calls": settings.calls or plan.call_limit,
+        "transitions": settings.transitions or plan.transition_limit,
+    }
+    if reason == "deadline":
+        return " --deadline 30m"
+    return f" --{reason} {2 * limits[reason]}" if reason in limits else ""

@@ -37,6 +37,8 @@ class Run:
         self.id = run_id
         self.first: Record | None = None
         self.signum = 0
+        self.waiting = False
+        """Whether the runner left the next call to another process."""
         self.troubles: list[str] = []
         self._store = store
         self._store_flag = store_flag
@@ -49,6 +51,11 @@ class Run:
         guard = ExitStack()
         guard.push(lambda kind, error, trace: self.close() if kind is not None else None)
         return guard
+
+    @property
+    def where(self) -> str:
+        """Where the run is kept, as a person would name it."""
+        return str(getattr(self._store, "path", "memory"))
 
     def take(self, stored: StoredRun, plan: Plan, chart: Chart | None = None) -> None:
         self.head, self.snapshot = stored.head, stored.snapshot
@@ -83,6 +90,7 @@ class Run:
             self.snapshot,
             held=False,
             signum=self.signum,
+            waiting=self.waiting,
             store_flag=self._store_flag,
         )
 

@@ -18,51 +18,44 @@ lease it was taken under. This file decides nothing about where a run goes; ``Ch
 
 from __future__ import annotations
 
-import getpass
-import hashlib
 import json
 import random
 import secrets as tokens
-import socket
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Literal
 
 from ..chart.chart import Chart
 from ..chart.effects import Call
-from ..chart.events import CallFailed, Event, Reopened, Replied, Reply, Resolved, Started, event_from_json
+from ..chart.events import CallFailed, Cancelled, Event, Reopened, Replied, Reply, Started, event_from_json
 from ..chart.settings import Settings
 from ..chart.snapshot import Record, Snapshot
-from ..errors import CredentialError, HostError, IdentityError, RequestError, UsageError
-from ..expressions.template import references
-from ..plan.model import UNSAFE, CallPlan, Plan
+from ..errors import BusyError, HostError, IdentityError, RequestError, UsageError
+from ..plan.model import UNSAFE, Plan
 from ..stores.base import RunHead, Store, StoredRun
-from .clock import Clock, Interrupted, Interrupts, SystemClock
-from .hosts import base_url, check_secrecy
+from .clock import GLANCE, Clock, Interrupts, SystemClock
+from .doubt import Choice, Evidence, doubtful_call, probe_call, read_evidence, resolution
 from .http import Transport
 from .prepare import Prepared, prepare
+from .reach import MakesTransport, PerformsCalls, Reach
 from .result import Result
 from .run import Observer, Run
 from .secrets import Reference, SecretBook
+from .standing import given_anew, leaves_at_once, merged_options, sha256, starts_over, who
+from .token import Token
 
 __all__ = ["Runner"]
 
 
-class PerformsCalls(Protocol):
-    """What a runner needs of a transport."""
-
-    def perform(self, call: Call, timeout: float) -> Replied | CallFailed: ...
-
-    def close(self) -> None: ...
-
-
-MakesTransport = Callable[[Callable[[str], str], SecretBook, Clock, Callable[[], float]], PerformsCalls]
+Patience = Literal["end", "wait", "call"]
 
 
 class Runner:
     """Starts, resumes and settles the runs of one store, from one thread.
 
     ``servers`` and ``secret_texts`` hold for this process only and win over what a run has stored; a program that
-    serves an API itself, or has its secrets at hand, passes them here.
+    serves an API itself, or has its secrets at hand, passes them here. ``patience``: drive a run to its ``end``, up to
+    its first ``wait``, or for one ``call``; a run that has not ended then can be resumed.
     """
 
     def __init__(
@@ -77,6 +70,7 @@ class Runner:
         secret_texts: Mapping[str, str] | None = None,
         prompt: Callable[[str], str] | None = None,
         transport: MakesTransport = Transport,
+        patience: Patience = "end",
         store_flag: str = "",
     ) -> None:
         self.store = store
@@ -84,10 +78,9 @@ class Runner:
         self._draw = chance
         self.interrupts = interrupts or Interrupts()
         self.observers = tuple(observers)
-        self.servers = dict(servers or {})
-        self.secret_texts = dict(secret_texts or {})
-        self.prompt = prompt
-        self.transport = transport
+        self.reach = Reach(servers=servers or {}, secret_texts=secret_texts or {}, prompt=prompt, transport=transport)
+        self.patience = patience
+        self._glanced = 0.0
         self.store_flag = store_flag
 
     def chance(self) -> float:
@@ -108,15 +101,14 @@ class Runner:
     ) -> Run:
         """Begin a run, or go on with the one ``run_id`` names: the same id never creates twice.
 
-        An unfinished run is resumed, a ready one gives its stored result, one that ended otherwise is observed again
-        where something was or may have been applied and starts over where nothing was. ``options`` are stored and
-        apply on resume: ``servers``, ``allow_hosts``, ``simulate``. ``settings`` other than those of a run that is
-        gone on with change it, and are journalled. ``texts`` are the documents to keep.
+        A run that is not ready is gone on with; it starts over only where nothing was or may have been applied.
+        ``options`` are stored and apply on resume: ``servers``, ``allow_hosts``, ``simulate``. ``settings`` other than
+        those of a run that is gone on with change it, and are journalled. ``texts`` are the documents to keep.
 
         Raises InputError, CredentialError, HostError before anything is stored; IdentityError when the id belongs to
         another document or other inputs; BusyError when another runner holds it.
         """
-        prepared = inputs if isinstance(inputs, Prepared) else prepare(plan, inputs, prompt=self.prompt)
+        prepared = inputs if isinstance(inputs, Prepared) else prepare(plan, inputs, prompt=self.reach.prompt)
         kept = {**(options or {}), "secrets": {name: one.text for name, one in prepared.references.items()}}
         run_id = run_id or self.new_id()
         run = Run(self.store, run_id, self.store_flag)
@@ -124,14 +116,31 @@ class Runner:
             stored = self._stored(run_id)
             if stored is not None:
                 self._same_run(stored, plan, prepared)
-            if stored is None or _starts_over(stored.snapshot):
+            if stored is None or starts_over(stored.snapshot):
                 self.interrupts.check()
-                book = self._open_secrets(kept["secrets"])
-                self._check_hosts(plan, kept)
-                self._begin(run, plan, prepared, settings or Settings(), kept, texts or {}, again=stored is not None)
+                book = self.reach.secrets(kept)
+                self.reach.check(plan, kept)
+                chart = Chart(plan)
+                event = Started(
+                    at=self.clock.now(),
+                    chance=self.chance(),
+                    inputs=prepared.values,
+                    settings=settings or Settings(),
+                    nonce=tokens.token_hex(16),
+                )
+                self._begin(
+                    run,
+                    chart,
+                    chart.begin(),
+                    event,
+                    inputs_sha256=prepared.sha256,
+                    options=kept,
+                    texts=texts or {},
+                    again=stored is not None,
+                )
                 run.drive(self._drive(run, book, fresh=True))
             else:
-                self._take_up(run, stored, kept, _given_anew(settings, stored.snapshot.settings))
+                self._take_up(run, stored, kept, given_anew(settings, stored.snapshot.settings))
         return run
 
     def resume(
@@ -153,14 +162,42 @@ class Runner:
             self._take_up(run, self.store.load(run_id), {**(options or {}), "secrets": given}, dict(changes or {}))
         return run
 
+    def adopt_token(self, token: Token, *, changes: Mapping[str, Any] | None = None) -> Run:
+        """Begin a run of its own from a token and go on with it: only safe calls lie ahead.
+
+        Raises CredentialError with exit code 14 when a secret cannot be had here, HostError as ``start`` does.
+        """
+        run = Run(self.store, self.new_id(), self.store_flag)
+        with run.opening():
+            book = self.reach.secrets_again(token.options)
+            self.reach.check(token.plan, token.options)
+            event = Reopened(
+                at=self.clock.now(), chance=self.chance(), changes=dict(changes or {}), by=f"{who()} by token"
+            )
+            self._begin(
+                run,
+                Chart(token.plan),
+                replace(token.snapshot, seq=0),
+                event,
+                inputs_sha256=token.inputs_sha256,
+                options={**token.options, "origin": {"run": token.run, "token": token.sha256}},
+                texts=token.texts,
+            )
+            run.drive(self._drive(run, book, fresh=True))
+        return run
+
     def resolve(
         self,
         run_id: str,
-        choice: Literal["not_sent", "adopt", "accept"],
+        choice: Choice,
         *,
         outputs: Mapping[str, Any] | None = None,
+        reply: Reply | None = None,
     ) -> Result:
         """Settle a doubt. Sends nothing: ``resume`` goes on afterwards.
+
+        ``reply`` is an answer somebody got hold of: what the probe said for ``adopt``, the service's own for
+        ``accept``.
 
         Raises UsageError when nothing is in doubt, when there is no stored answer to accept, or when ``outputs``
         names an output the step does not have.
@@ -169,17 +206,69 @@ class Runner:
         with run.opening():
             stored = self.store.load(run_id)
             run.take(stored, self.plan_of(stored))
-            for _ in self._admit_doubt(run):
-                pass
-            event = self._resolution(run, choice, dict(outputs or {}))
-            self._apply(run, event)
+            self._settle_first(run)
+            history = self.store.history(run.id)
+            self._apply(
+                run,
+                resolution(
+                    run,
+                    history,
+                    choice,
+                    dict(outputs or {}),
+                    reply,
+                    at=self.clock.now(),
+                    chance=self.chance(),
+                    by=who(),
+                    store_flag=self.store_flag,
+                ),
+            )
             return run.result()
+
+    def look(self, run_id: str) -> Evidence:
+        """Make the safe look a doubtful call declares, and say what it saw. Changes nothing.
+
+        Raises UsageError when nothing is in doubt or no probe is declared, CredentialError as ``resume`` does.
+        """
+        run = Run(self.store, run_id, self.store_flag)
+        with run.opening():
+            stored = self.store.load(run_id)
+            run.take(stored, self.plan_of(stored))
+            self._settle_first(run)
+            call, entry = doubtful_call(run, self.store_flag)
+            probe = probe_call(run.chart, run.snapshot, call, self.clock.now())
+            self.reach.check(run.plan, run.head.options)
+            book = self.reach.secrets_again(run.head.options)
+            transport = self.reach.open(run.plan, run.head.options, book, self.clock, self.chance)
+            try:
+                event = self._perform(transport, probe, run.snapshot.settings.call_timeout)
+            finally:
+                transport.close()
+            run.close()
+        return read_evidence(run.chart, run.snapshot, call, entry, probe, event)
+
+    def cancel(self, run_id: str) -> Result:
+        """Stop a run where it is: its state stays, and it can be resumed. A run somebody holds is asked to stop, and
+        does so once a request in flight has ended; the result then says what there is at this moment.
+
+        Raises UsageError for a run that has ended.
+        """
+        run = Run(self.store, run_id, self.store_flag)
+        try:
+            with run.opening():
+                stored = self.store.load(run_id)
+                run.take(stored, self.plan_of(stored))
+                self._settle_first(run)
+                self._apply(run, Cancelled(at=self.clock.now(), chance=self.chance(), by=who()))
+                return run.result()
+        except BusyError:
+            self.store.request_cancel(run_id, who(), self.clock.now())
+            return self.result(run_id)
 
     def result(self, run_id: str) -> Result:
         """What a run has come to, without touching it."""
+        held = self.store.held(run_id) is not None
         stored = self.store.load(run_id)
         chart = Chart(self.plan_of(stored))
-        held = self.store.held(run_id) is not None
         return Result.of(stored.head, chart, stored.snapshot, held=held, store_flag=self.store_flag)
 
     # -- beginning and going on ------------------------------------------------------------------------------------
@@ -217,30 +306,30 @@ class Runner:
     def _begin(
         self,
         run: Run,
-        plan: Plan,
-        prepared: Prepared,
-        settings: Settings,
+        chart: Chart,
+        before: Snapshot,
+        event: Event,
+        *,
+        inputs_sha256: str,
         options: Mapping[str, Any],
         texts: Mapping[str, bytes],
-        *,
-        again: bool,
+        again: bool = False,
     ) -> None:
-        chart = Chart(plan)
-        at = self.clock.now()
+        """Write the first transaction of a run: what it is, what it was read from, and its first transition."""
+        plan = chart.plan
         plan_text = plan.text().encode()
-        blobs = {_sha256(data): data for data in [plan_text, *texts.values()]}
+        blobs = {sha256(data): data for data in [plan_text, *texts.values()]}
         head = RunHead(
             id=run.id,
             workflow=plan.workflow,
             document=plan.document,
-            created=at,
-            plan_sha256=_sha256(plan_text),
-            inputs_sha256=prepared.sha256,
-            documents={name: _sha256(data) for name, data in texts.items()},
+            created=event.at,
+            plan_sha256=sha256(plan_text),
+            inputs_sha256=inputs_sha256,
+            documents={name: sha256(data) for name, data in texts.items()},
             options=options,
         )
-        event = Started(at=at, chance=self.chance(), inputs=prepared.values, settings=settings)
-        snapshot, _, record = chart.advance(chart.begin(), event)
+        snapshot, _, record = chart.advance(before, event)
         (self.store.restart if again else self.store.create)(run.lease, head, blobs, snapshot, record)
         run.take(StoredRun(head=head, snapshot=snapshot), plan, chart)
         run.first = record
@@ -251,29 +340,38 @@ class Runner:
         if not Result.of(run.head, run.chart, run.snapshot, held=True).resumable:
             return
         self._keep_options(run, given)
-        try:
-            book = self._open_secrets(run.head.options.get("secrets", {}))
-        except CredentialError as error:
-            error.exit_code = 14  # type: ignore[misc]
-            raise
-        self._check_hosts(run.plan, run.head.options)
+        book = self.reach.secrets_again(run.head.options)
+        self.reach.check(run.plan, run.head.options)
         run.drive(self._go_on(run, book, changes))
 
     def _go_on(self, run: Run, book: SecretBook, changes: dict[str, Any]) -> Iterator[Record]:
         """Take a stored run up again, then drive it."""
         if run.snapshot.pending is not None and (kept := self.store.kept(run.id)) is not None:
+            # What it leads to was not there before, so it cannot have been sent by anybody.
             yield self._apply(run, event_from_json(kept))
-        yield from self._admit_doubt(run)
+        else:
+            yield from self._admit_doubt(run)
         snapshot = run.snapshot
         stop = snapshot.stopped
         if stop is None and snapshot.pending is not None:
             if changes or (self._late(run) and snapshot.pending.kind in UNSAFE):
-                yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), changes=changes, by=_who()))
+                yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), changes=changes, by=who()))
         elif stop is not None and Result.of(run.head, run.chart, snapshot, held=True).resumable:
-            if stop.reason == "in_doubt" and not changes:
+            if stop.reason == "in_doubt" and not changes and not run.chart.probes(snapshot):
                 return
-            yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), changes=changes, by=_who()))
+            yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), changes=changes, by=who()))
         yield from self._drive(run, book, fresh=False)
+
+    def _settle_first(self, run: Run) -> None:
+        """Before a person decides: a crash is recorded as doubt; an answer that waits to be used comes first."""
+        if run.snapshot.pending is not None and self.store.kept(run.id) is not None:
+            raise UsageError(
+                f"run {run.id} holds an answer that was not used yet",
+                code="AZM-U055",
+                next=f"arazzo-machine resume {run.id}{self.store_flag}",
+            )
+        for _ in self._admit_doubt(run):
+            pass
 
     def _admit_doubt(self, run: Run) -> Iterator[Record]:
         """An unsafe call that is stored and intended may have been sent by a process that died: say so."""
@@ -298,19 +396,28 @@ class Runner:
             yield run.first
         if run.snapshot.pending is None:
             return
-        options = run.head.options
-        transport = self.transport(lambda source: self.base(run.plan, options, source), book, self.clock, self.chance)
+        transport = self.reach.open(run.plan, run.head.options, book, self.clock, self.chance)
+        performed = 0
+        self.interrupts.watch = lambda: bool(self.store.cancel_requested(run.id))
         try:
             while (call := run.snapshot.pending) is not None:
+                if self._enough(call, performed):
+                    run.waiting = True
+                    return
+                performed += 1
                 self._wait(call)
+                if by := self._asked_to_stop(run, call):
+                    yield self._apply(run, Cancelled(at=self.clock.now(), chance=self.chance(), by=by))
+                    return
                 if call.kind in UNSAFE and not call.intended:
                     if self._late(run):
                         # The wait was longer than planned, as on a machine that slept: no longer the time to create.
-                        yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), by=_who()))
+                        yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), by=who()))
                         continue
                     self.store.mark_intent(run.lease, call.number, self.clock.now())
-                yield self._apply(run, self._perform(transport, call, run.snapshot.settings.call_timeout))
+                yield self._apply(run, self._perform(transport, call, self._time_for(run, call)))
         finally:
+            self.interrupts.watch = None
             transport.close()
 
     def _perform(self, transport: PerformsCalls, call: Call, timeout: float) -> Replied | CallFailed:
@@ -323,12 +430,34 @@ class Runner:
                 at=self.clock.now(), chance=self.chance(), fate="not_sent", cause="unsendable", message=error.message
             )
 
+    def _enough(self, call: Call, performed: int) -> bool:
+        """Whether to leave the next call to another process. One whose intent is stored is never left."""
+        if leaves_at_once(call):
+            return False
+        if self.patience == "call":
+            return performed > 0
+        return self.patience == "wait" and call.delay > 0 and call.not_before > self.clock.now()
+
+    def _asked_to_stop(self, run: Run, call: Call) -> str:
+        """Who asked the run to stop, looked up twice a second at most. A call whose intent is stored leaves first."""
+        now = self.clock.now()
+        if leaves_at_once(call) or (now - self._glanced < GLANCE and not self.interrupts.woken):
+            return ""
+        self._glanced = now
+        return self.store.cancel_requested(run.id)
+
+    def _time_for(self, run: Run, call: Call) -> float:
+        """How long a call may take: a safe one no longer than the deadline leaves, once that is still ahead."""
+        longest = run.snapshot.settings.call_timeout
+        left = (run.snapshot.deadline or 0.0) - self.clock.now()
+        return min(longest, left) if call.kind not in UNSAFE and left > 0 else longest
+
     def _late(self, run: Run) -> bool:
         return run.snapshot.deadline is not None and self.clock.now() >= run.snapshot.deadline
 
     def _wait(self, call: Call) -> None:
         """Until the call is due, but never longer than was planned: a clock set wrong cannot keep a run waiting."""
-        if not _leaves_at_once(call):
+        if not leaves_at_once(call):
             # Once its intent is stored a call leaves: stopping in between would be doubt about a call never made.
             self.interrupts.check()
         seconds = min(max(call.not_before - self.clock.now(), 0.0), call.delay)
@@ -343,7 +472,7 @@ class Runner:
                 # What came of a call is worth keeping even when a fault of ours cannot make use of it.
                 self.store.keep(run.lease, event.to_json())
             raise
-        if self.interrupts.signum and isinstance(event, (Replied, CallFailed)) and _leaves_at_once(snapshot.pending):
+        if self.interrupts.signum and isinstance(event, (Replied, CallFailed)) and leaves_at_once(snapshot.pending):
             # Stored, the next call would have to be sent. Kept, the answer is used on resume, and nothing is sent now.
             self.store.keep(run.lease, event.to_json())
             self.interrupts.check()
@@ -356,124 +485,12 @@ class Runner:
         for observer in self.observers:
             try:
                 observer(run, record)
-            except Interrupted:
-                raise
             except Exception as error:
                 run.trouble(observer, error)
 
-    # -- settling --------------------------------------------------------------------------------------------------
-
-    def _resolution(
-        self, run: Run, choice: Literal["not_sent", "adopt", "accept"], outputs: dict[str, Any]
-    ) -> Resolved:
-        stop = run.snapshot.stopped
-        state = run.plan.state(stop.source) if stop else None
-        call = run.plan.calls.get(state.step) if state else None
-        settled = next((one for one in reversed(run.snapshot.ledger) if call and one.step == call.step), None)
-        unsettled = settled is not None and settled.outcome != "not_applied"
-        if stop is None or call is None or not call.unsafe or not unsettled or _ready(run.snapshot):
-            raise UsageError(
-                f"nothing is in doubt in run {run.id}",
-                code="AZM-U050",
-                next=f"arazzo-machine show {run.id}{self.store_flag}",
-            )
-        unknown = sorted(set(outputs) - set(call.outputs))
-        if unknown:
-            raise UsageError(
-                f"step {call.step!r} has no output {unknown[0]!r}",
-                code="AZM-U051",
-                next=f"it has: {', '.join(call.outputs) or 'none'}",
-            )
-        reply = self._last_success(run, state.of or state.id) if state and choice == "accept" else None
-        if choice == "accept" and reply is None:
-            raise UsageError(
-                f"run {run.id} holds no successful answer that can be read",
-                code="AZM-U052",
-                next="settle it with --not-sent or --adopt OUTPUT=VALUE",
-            )
-        return Resolved(
-            at=self.clock.now(), chance=self.chance(), choice=choice, outputs=outputs, reply=reply, by=_who()
-        )
-
-    def _last_success(self, run: Run, source: str) -> Reply | None:
-        for record in reversed(self.store.history(run.id)):
-            if record.source == source and record.kind == Replied.kind:
-                reply = Reply.from_json(record.event["reply"])
-                return reply if 200 <= reply.status < 300 and reply.form != "undecodable" else None
-        return None
-
-    # -- what a call needs -----------------------------------------------------------------------------------------
-
-    def _open_secrets(self, references: Mapping[str, str]) -> SecretBook:
-        texts = {
-            name: self.secret_texts[name]
-            if name in self.secret_texts
-            else Reference(text).resolve(name, prompt=self.prompt)
-            for name, text in references.items()
-        }
-        return SecretBook(texts)
-
-    def _check_hosts(self, plan: Plan, options: Mapping[str, Any]) -> None:
-        for call in plan.calls.values():
-            base = self.base(plan, options, call.operation.source)
-            if _carries(call, plan.secrets):
-                check_secrecy(base, call.step)
-
-    def base(self, plan: Plan, options: Mapping[str, Any], source: str) -> str:
-        named = {**options.get("servers", {}), **self.servers}
-        return base_url(source, plan.servers, named, options.get("allow_hosts", ()))
-
     def _keep_options(self, run: Run, given: Mapping[str, Any]) -> None:
-        """Store what was given anew; maps are merged, so that one new server does not forget another."""
-        before = dict(run.head.options)
-        after = dict(before)
-        for name, value in given.items():
-            if isinstance(value, Mapping) and isinstance(before.get(name), Mapping):
-                after[name] = {**before[name], **value}
-            elif value not in (None, [], {}):
-                after[name] = value
-        if after != before:
+        """Store what was given anew."""
+        after = merged_options(run.head.options, given)
+        if after != run.head.options:
             self.store.set_options(run.lease, after)
             run.reload()
-
-
-def _given_anew(given: Settings | None, stored: Settings) -> dict[str, Any]:
-    """The settings that were given and are not those the run has."""
-    if given is None:
-        return {}
-    usual, before = Settings().to_json(), stored.to_json()
-    return {name: value for name, value in given.to_json().items() if value not in (usual[name], before[name])}
-
-
-def _carries(call: CallPlan, secrets: Collection[str]) -> bool:
-    """Whether one of these inputs is sent with the call."""
-    templates = [*(value for _, _, value in call.parameters), *([call.body] if call.body is not None else [])]
-    read = {one.name for template in templates for one in references(template) if one.root == "inputs"}
-    return not read.isdisjoint(secrets)
-
-
-def _leaves_at_once(call: Call | None) -> bool:
-    """Whether storing this call was the intent to send it, so that a process that stops before it does is in doubt."""
-    return call is not None and call.kind in UNSAFE and call.intended
-
-
-def _ready(snapshot: Snapshot) -> bool:
-    return snapshot.stopped is not None and snapshot.stopped.reason in ("ended", "completed")
-
-
-def _starts_over(snapshot: Snapshot) -> bool:
-    """A run that ended badly without anything applied has nothing to be resumed for."""
-    stop = snapshot.stopped
-    return stop is not None and stop.reason in ("broke", "failure_action", "unmatched") and not snapshot.applied
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _who() -> str:
-    try:
-        name = getpass.getuser()
-    except (OSError, KeyError):
-        name = "unknown"
-    return f"{name}@{socket.gethostname()}"

@@ -10,8 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ..document.findings import Finding
+from ..document.load import parse
 from ..document.model import Document
-from ..document.read import load_document
+from ..document.overlay import apply_overlay, merged_bytes, read_overlay
+from ..document.positions import Tree
+from ..document.read import build_document, load_document
 from .model import Source
 from .resolve import load_sources
 
@@ -29,6 +32,12 @@ class Description:
     texts: Mapping[str, bytes] = field(default_factory=dict)
     """Everything that was read, by the name it was read under."""
     trusted: bool = False
+    granted: frozenset[tuple[str, str]] = frozenset()
+    """(workflow, input) pairs about which an overlay of the operator's speaks: as good as trusted."""
+
+    def may_name_origin(self, workflow: str, name: str) -> bool:
+        """Whether what is said about an input may name a variable or file of this machine."""
+        return self.trusted or (workflow, name) in self.granted
 
 
 def describe(
@@ -36,11 +45,13 @@ def describe(
     *,
     read: Callable[[str], bytes],
     sources: Mapping[str, str] | None = None,
+    overlay: str = "",
     trusted: bool = False,
 ) -> Description:
     """Read a document and every source it names.
 
-    ``sources`` maps a source's name to the path it is read from instead. Raises DocumentError with all structural
+    ``sources`` maps a source's name to the path it is read from instead. ``overlay`` names an OpenAPI Overlay that
+    annotates the document; the merged document is what is hashed and kept. Raises DocumentError with all structural
     problems at once, SourceError for a source that cannot be read.
     """
     texts: dict[str, bytes] = {}
@@ -49,6 +60,32 @@ def describe(
         texts[name] = read(name)
         return texts[name]
 
-    document, findings = load_document(remember(uri), uri=uri)
+    if not overlay:
+        document, findings = load_document(remember(uri), uri=uri)
+        found = load_sources(document, read=remember, overrides=sources or {})
+        return Description(document=document, sources=found, findings=findings, texts=texts, trusted=trusted)
+    tree, notes = apply_overlay(parse(read(uri), uri=uri), read_overlay(read(overlay), uri=overlay))
+    document, findings = build_document(tree)
+    texts[uri] = merged_bytes(tree)
     found = load_sources(document, read=remember, overrides=sources or {})
-    return Description(document=document, sources=found, findings=findings, texts=texts, trusted=trusted)
+    return Description(
+        document=document,
+        sources=found,
+        findings=(*notes, *findings),
+        texts=texts,
+        trusted=trusted,
+        granted=_granted(document, tree, overlay),
+    )
+
+
+def _granted(document: Document, tree: Tree, overlay: str) -> frozenset[tuple[str, str]]:
+    """The inputs whose origin stands in the overlay, not in the document it was laid over."""
+    found = set()
+    for workflow in document.workflows:
+        properties = workflow.inputs.get("properties")
+        for name in properties if isinstance(properties, Mapping) else ():
+            escaped = str(name).replace("~", "~0").replace("/", "~1")
+            pointer = f"{workflow.place.pointer}/inputs/properties/{escaped}/x-machine/from"
+            if tree.place(pointer).document == overlay:
+                found.add((workflow.workflow_id, str(name)))
+    return frozenset(found)

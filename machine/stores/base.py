@@ -21,6 +21,7 @@ from ..chart.snapshot import Record, Snapshot
 from ..errors import BugError, DamageError, IdentityError, StoreError, UsageError
 
 __all__ = [
+    "ANSWERS_CANCEL",
     "Holder",
     "Lease",
     "RunHead",
@@ -185,6 +186,18 @@ class Store(Protocol):
         """The event kept since the last record; None when none was."""
         ...
 
+    def request_cancel(self, run_id: str, by: str, at: float) -> None:
+        """Ask whoever holds the run to stop. Needs no lease; a record that cancels or reopens the run answers it."""
+        ...
+
+    def cancel_requested(self, run_id: str) -> str:
+        """Who asked, since the run was last cancelled or reopened; empty when nobody did."""
+        ...
+
+    def delete(self, lease: Lease) -> None:
+        """Forget the run, all its attempts, and every document no other run needs."""
+        ...
+
     def set_options(self, lease: Lease, options: Mapping[str, Any]) -> None:
         """Replace the options of the head."""
         ...
@@ -216,6 +229,10 @@ class Store(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+ANSWERS_CANCEL = frozenset({"run.cancelled", "run.reopened"})
+"""Kinds of record after which a request to cancel no longer stands."""
 
 
 def check_run_id(text: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from ..chart.snapshot import Record, Snapshot
 from .base import (
+    ANSWERS_CANCEL,
     Holder,
     Lease,
     RunHead,
@@ -58,6 +59,7 @@ class MemoryStore:
         self._runs: dict[str, list[_Attempt]] = {}
         self._blobs: dict[str, bytes] = {}
         self._held: dict[str, Holder] = {}
+        self._requests: dict[str, str] = {}
 
     @contextmanager
     def lock(self, run_id: str) -> Iterator[Lease]:
@@ -100,6 +102,8 @@ class MemoryStore:
         current.records.append(line)
         current.snapshot, current.seq, current.intent, current.kept = after, record.seq, 0, ""
         current.epoch, current.owner = lease.epoch, lease.owner
+        if record.kind in ANSWERS_CANCEL:
+            self._requests.pop(lease.run_id, None)
 
     def mark_intent(self, lease: Lease, call_number: int, at: float) -> None:
         current = self._writable(lease)
@@ -119,6 +123,20 @@ class MemoryStore:
     def kept(self, run_id: str) -> dict[str, Any] | None:
         text = self._current(run_id).kept
         return read_object(text) if text else None
+
+    def request_cancel(self, run_id: str, by: str, at: float) -> None:
+        self._current(run_id)
+        self._requests[run_id] = by
+
+    def cancel_requested(self, run_id: str) -> str:
+        return self._requests.get(run_id, "")
+
+    def delete(self, lease: Lease) -> None:
+        self._writable(lease)
+        del self._runs[lease.run_id]
+        self._requests.pop(lease.run_id, None)
+        needed = {digest for run in self.runs() for digest in (*run.head.documents.values(), run.head.plan_sha256)}
+        self._blobs = {digest: content for digest, content in self._blobs.items() if digest in needed}
 
     def set_options(self, lease: Lease, options: Mapping[str, Any]) -> None:
         current = self._writable(lease)

@@ -20,6 +20,7 @@ from typing import Any, Self
 from ..chart.snapshot import Record, Snapshot
 from ..errors import DamageError
 from .base import (
+    ANSWERS_CANCEL,
     Holder,
     Lease,
     RunHead,
@@ -70,7 +71,22 @@ _PUT_BLOB = (
     "ON CONFLICT (sha256) DO UPDATE SET content = excluded.content WHERE content <> excluded.content"
 )
 
-_KEYS: Mapping[str, int] = {"runs": 2, "snapshots": 2, "records": 3}
+_PUT_REQUEST = (
+    "INSERT INTO requests (run, by, at, checksum) VALUES (?, ?, ?, ?) ON CONFLICT (run) DO UPDATE SET "
+    "by = excluded.by, at = excluded.at, checksum = excluded.checksum"
+)
+_REQUEST = "SELECT run, by, at, checksum FROM requests WHERE run = ?"
+_DROP_REQUEST = "DELETE FROM requests WHERE run = ?"
+_DELETE = (
+    "DELETE FROM records WHERE run = ?",
+    "DELETE FROM snapshots WHERE run = ?",
+    "DELETE FROM runs WHERE id = ?",
+    _DROP_REQUEST,
+)
+_BLOB_KEYS = "SELECT sha256 FROM blobs"
+_DROP_BLOB = "DELETE FROM blobs WHERE sha256 = ?"
+
+_KEYS: Mapping[str, int] = {"runs": 2, "snapshots": 2, "records": 3, "requests": 1}
 """How many of a table's first columns are its key."""
 
 
@@ -178,6 +194,8 @@ class SqliteStore:
             check_sequence(lease, current.seq, record)
             self._put_state(lease, current.attempt, record.seq, after)
             self._add_record(lease.run_id, current.attempt, record.seq, line)
+            if record.kind in ANSWERS_CANCEL:
+                self._connection.execute(_DROP_REQUEST, (lease.run_id,))
 
     def mark_intent(self, lease: Lease, call_number: int, at: float) -> None:
         with self._writing():
@@ -201,6 +219,37 @@ class SqliteStore:
         with self._reading():
             text = self._current(run_id).kept
         return read_object(text) if text else None
+
+    def request_cancel(self, run_id: str, by: str, at: float) -> None:
+        with self._writing():
+            self._current(run_id)
+            row = (run_id, _storable(by), float(at))
+            self._connection.execute(_PUT_REQUEST, (*row, _checksum("requests", *row)))
+
+    def cancel_requested(self, run_id: str) -> str:
+        with self._reading():
+            row = self._connection.execute(_REQUEST, (run_id,)).fetchone()
+        if row is None:
+            return ""
+        _verify("requests", row, run_id)
+        return _text(row[1])
+
+    def delete(self, lease: Lease) -> None:
+        with self._writing():
+            self._current_for(lease)
+            for statement in _DELETE:
+                self._connection.execute(statement, (lease.run_id,))
+            # Every attempt of every other run is asked, because any of them may still be shown or drawn.
+            needed = {digest for head in self._heads() for digest in (*head.documents.values(), head.plan_sha256)}
+            for (key,) in self._connection.execute(_BLOB_KEYS).fetchall():
+                if _text(key) not in needed:
+                    self._connection.execute(_DROP_BLOB, (_text(key),))
+
+    def _heads(self) -> list[RunHead]:
+        rows = self._connection.execute(_HEADS).fetchall()
+        for row in rows:
+            _verify("runs", row, _text(row[0]))
+        return [RunHead.from_text(_text(row[2]), attempt=row[1], epoch=0, seq=0) for row in rows]
 
     def set_options(self, lease: Lease, options: Mapping[str, Any]) -> None:
         with self._writing():

@@ -31,6 +31,8 @@ SCHEMA: Final[Mapping[str, str]] = {
     "kept TEXT NOT NULL, snapshot TEXT NOT NULL, checksum TEXT NOT NULL, PRIMARY KEY (run, attempt))",
     "records": "CREATE TABLE records (run TEXT NOT NULL, attempt INTEGER NOT NULL, seq INTEGER NOT NULL, "
     "record TEXT NOT NULL, checksum TEXT NOT NULL, PRIMARY KEY (run, attempt, seq))",
+    "requests": "CREATE TABLE requests (run TEXT NOT NULL PRIMARY KEY, by TEXT NOT NULL, at REAL NOT NULL, "
+    "checksum TEXT NOT NULL)",
     "blobs": "CREATE TABLE blobs (sha256 TEXT NOT NULL PRIMARY KEY, content BLOB NOT NULL)",
 }
 """Table to the statement that makes it. A blob's checksum is its key."""

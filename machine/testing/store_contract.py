@@ -21,73 +21,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ..chart.effects import Call, Finish
-from ..chart.snapshot import Frame, GuardVerdict, LedgerEntry, Record, Snapshot, Stop
+from ..chart.snapshot import Record, Snapshot
 from ..errors import BugError, BusyError, DamageError, IdentityError, StoreError, UsageError
-from ..sources.model import Request
 from ..stores.base import Lease, RunHead, Store
-from ..values import MISSING, SecretRef, SecretText
+from .store_samples import DOCUMENT, DOCUMENT_SHA256, head_of, record_at, snapshot_at
 
 __all__ = ["StoreContract", "head_of", "record_at", "snapshot_at"]
-
-DOCUMENT = b'{"arazzo": "1.1.0"}'
-DOCUMENT_SHA256 = hashlib.sha256(DOCUMENT).hexdigest()
-
-
-def head_of(run_id: str = "run-1", *, created: float = 1.0, workflow: str = "deploy") -> RunHead:
-    """A head with a value in every field."""
-    return RunHead(
-        id=run_id,
-        workflow=workflow,
-        document="deploy.arazzo.yaml",
-        created=created,
-        plan_sha256="a" * 64,
-        inputs_sha256="b" * 64,
-        documents={"deploy.arazzo.yaml": DOCUMENT_SHA256},
-        options={"servers": {"api": "http://127.0.0.1:1"}, "secrets": {"token": "@env:TOKEN"}},
-    )
-
-
-def snapshot_at(seq: int, *, state: str = "s_0") -> Snapshot:
-    """A snapshot after ``seq`` events, with secrets, absent values and text that is hard to keep."""
-    body: Any = {"name": "a\x00b \u2028 \U0001f600", "left_out": MISSING, "$secret": "not one"}
-    request = Request(
-        source="api",
-        method="POST",
-        target=SecretText(("/things?key=", SecretRef("key", "percent"))),
-        headers=(("Authorization", SecretText(("Bearer ", SecretRef("token")))),),
-        body=body,
-        content_type="application/json",
-    )
-    return Snapshot(
-        plan_sha256="a" * 64,
-        seq=seq,
-        started=1.5,
-        frames=(Frame(workflow="deploy", state=state, inputs={"token": SecretRef("token")}, visits={state: seq}),),
-        ledger=(LedgerEntry(step="create", kind="create", outcome="unknown", identity={"id": 10**20}),),
-        pending=Call(step="create", request=request, kind="create", not_before=2.5, delay=0.1, number=seq),
-        stopped=Stop(reason="in_doubt", message="no answer", at=3.0, source=state) if seq > 100 else None,
-    )
-
-
-def record_at(seq: int) -> Record:
-    """The record of the event that led to ``snapshot_at(seq)``."""
-    return Record(
-        seq=seq,
-        kind="run.started" if seq == 1 else "call.replied",
-        at=float(seq),
-        event={"event": "replied", "reply": {"status": 200, "body": ["\u00e9", None, 1e-7, "'; DROP TABLE runs; --"]}},
-        source="s_0",
-        target="s_0",
-        transition="t_0",
-        guards=(GuardVerdict(transition="t_0", label="ready", truth=False, why="status was 'pending'"),),
-        outputs={"token": SecretRef("token"), "none": None},
-        effects=(Finish(reason="in_doubt"),) if seq > 100 else (),
-    )
 
 
 class StoreContract(ABC):
@@ -421,6 +363,52 @@ class StoreContract(ABC):
         self.started(store)
 
         assert store.kept("run-1") is None
+
+    # Requests to cancel, and forgetting.
+
+    def test_a_request_to_cancel_stands_until_the_run_is_cancelled_or_reopened(self, tmp_path: Path) -> None:
+        store = self.make_store(tmp_path)
+        lease = self.started(store, records=1)
+
+        assert store.cancel_requested("run-1") == ""
+
+        store.request_cancel("run-1", "somebody", 3.0)
+        store.append(lease, snapshot_at(2), record_at(2))
+        with self.reopen(store) as again:
+            assert again.cancel_requested("run-1") == "somebody"
+            again.append(lease, snapshot_at(3), replace(record_at(3), kind="run.cancelled"))
+            assert again.cancel_requested("run-1") == ""
+
+    def test_nobody_can_ask_a_run_that_is_not_there_to_stop(self, store: Store) -> None:
+        with pytest.raises(UsageError):
+            store.request_cancel("ghost", "somebody", 1.0)
+
+    def test_a_run_that_was_forgotten_is_gone_with_what_only_it_needed(self, store: Store) -> None:
+        content = b"only here"
+        digest = hashlib.sha256(content).hexdigest()
+        with store.lock("run-1") as lease:
+            store.create(
+                lease,
+                replace(head_of("run-1"), documents={"d": digest}),
+                {digest: content},
+                snapshot_at(1),
+                record_at(1),
+            )
+        with store.lock("run-2") as other:
+            store.create(
+                other,
+                replace(head_of("run-2"), documents={"d": digest}),
+                {digest: content},
+                snapshot_at(1),
+                record_at(1),
+            )
+        store.delete(lease)
+        kept = store.blob(digest)
+        store.delete(other)
+
+        assert (kept, store.runs()) == (content, [])
+        with pytest.raises(DamageError):
+            store.blob(digest)
 
     # All or nothing, and nothing that does not belong together.
 

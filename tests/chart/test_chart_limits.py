@@ -152,14 +152,28 @@ def test_calls_count_what_left_or_may_have(deploy: Begin) -> None:
     assert counts == [1, 1, 2, 3]
 
 
-def test_a_request_that_cannot_be_built_stops_where_it_would_be_made(drive: Begin, built: Callable[..., Plan]) -> None:
+FIXED = {"name": "id", "in": "path", "value": "one"}
+
+
+def test_what_was_made_and_cannot_be_named_is_in_doubt_and_can_be_adopted(
+    drive: Begin, built: Callable[..., Plan]
+) -> None:
     part = [{"name": "id", "in": "path", "value": "$steps.m.outputs.id"}]
     run = drive(built([step("m", "makeThing", outputs={"id": "$response.body#/id"}), step("g", parameters=part)]))
     run.reply(201, {})
 
+    assert (run.state, run.reason, run.outcomes) == ("in_doubt", "in_doubt", ["applied"])
+    assert run.resolve("adopt", id="seven").pending.request.target == "/things/seven"
+
+
+def test_a_request_that_cannot_be_built_stops_where_it_would_be_made(drive: Begin, built: Callable[..., Plan]) -> None:
+    part = [{"name": "id", "in": "path", "value": "$steps.m.outputs.id"}]
+    id_of = {"id": "$response.body#/id"}
+    run = drive(built([step("m", parameters=[FIXED], outputs=id_of), step("g", parameters=part)]))
+    run.reply(200, {})
+
     assert (run.state, run.reason, run.snapshot.stopped.exit_code) == ("g", "request", 10)
     assert "'id'" in run.message
-    assert run.outcomes == ["applied"]
     assert run.reopen().reason == "request"
     first = drive(built([step("g", parameters=[{"name": "id", "in": "path", "value": "$inputs.x"}])]))
 
@@ -195,8 +209,8 @@ def test_a_given_interval_is_fixed(deploy: Begin) -> None:
 HEADERS = [
     pytest.param({"retry-after": "42"}, 42.0, id="seconds"),
     pytest.param({"retry-after": "Thu, 01 Jan 1970 00:17:22 GMT"}, 40.0, id="date"),
-    pytest.param({"retry-after": "Thu, 01 Jan 1970 00:00:01 GMT"}, 0.0, id="past"),
-    pytest.param({"retry-after": "0"}, 0.0, id="at-once"),
+    pytest.param({"retry-after": "Thu, 01 Jan 1970 00:00:01 GMT"}, 1.0, id="past"),
+    pytest.param({"retry-after": "0"}, 1.0, id="at-once"),
     pytest.param({"retry-after": "soon"}, 5.0, id="unreadable"),
     pytest.param({}, 5.0, id="absent"),
 ]

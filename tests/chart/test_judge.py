@@ -57,7 +57,7 @@ TRUTHS: list[tuple[str, str, Event, bool, str]] = [
     ("doubtful", CREATE, UNSENT, False, "the request was not sent"),
     ("doubtful", CREATE, replied(201, form="undecodable"), True, "a body that cannot be read"),
     ("doubtful", CREATE, replied(500, form="undecodable"), False, "answered 500"),
-    ("doubtful", CREATE, replied(201, {}), False, "answered 201"),
+    ("doubtful", CREATE, replied(201, {}), True, "without endpointName"),
     ("troubled", POLL, FAILED, True, "0 of 5 tolerated"),
     ("troubled", POLL, replied(200, form="undecodable"), True, "cannot be read"),
     ("troubled", POLL, replied(404), False, "answered 404"),

@@ -35,4 +35,7 @@ def test_a_setting_nobody_knows_is_refused_with_those_there_are() -> None:
 
     assert refused.value.code == "AZM-U010"
     assert refused.value.message == "there is no setting 'haste'"
-    assert refused.value.next == ("known settings: call_timeout, calls, deadline, poll_interval, transitions, visits")
+    assert refused.value.next == (
+        "known settings: adopt_existing, call_timeout, calls, deadline, on_doubt, poll_interval, settle, transitions, "
+        "visits"
+    )

@@ -16,7 +16,7 @@ import pytest
 from machine.cli import looking
 from machine.cli.app import app, deaf, exit_with
 
-VERBS = ("run", "resume", "resolve", "runs", "show", "plan", "diagram", "simulate")
+VERBS = ("run", "resume", "resolve", "cancel", "runs", "show", "plan", "diagram", "simulate")
 HEAVY = {"jsonpath_rfc9535", "jsonschema", "requests", "sqlite3", "statemachine", "structlog", "urllib3"}
 
 
@@ -51,7 +51,7 @@ def test_the_help_names_every_exit_code(machine: Any) -> None:
     from machine.chart.snapshot import EXIT_CODES
     from machine.errors import MachineError
 
-    codes = {kind.exit_code for kind in MachineError.__subclasses__()} | set(EXIT_CODES.values()) - {15}
+    codes = {kind.exit_code for kind in MachineError.__subclasses__()} | set(EXIT_CODES.values()) | {16}
     words = set(machine("--help").out.replace(",", " ").replace(":", " ").split())
 
     assert {str(code) for code in codes} - words == set()

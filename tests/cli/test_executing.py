@@ -1,4 +1,4 @@
-"""``run``, ``resume`` and ``resolve``: how inputs, servers, secrets, stores and doubts are given and refused."""
+"""``run`` and ``resume``: how inputs, servers, secrets, stores, policies and tokens are given and refused."""
 
 from __future__ import annotations
 
@@ -276,7 +276,7 @@ def test_a_simulation_needs_no_token_and_does_not_wait(machine: Any, deploy: Any
     pace = deploy.index("--poll-interval") + 1
     for given, used in (("1h", 0.45), ("10ms", 0.01)):
         deploy[pace] = given
-        done = machine(*deploy, "ambiguous-create", "--json")
+        done = machine(*deploy, "ambiguous-create", "--on-doubt", "hold", "--json")
         with SqliteStore(tmp_path / "runs.db", read_only=True) as store:
             stored = store.load(done.json["run"])
 
@@ -321,12 +321,12 @@ def test_an_id_that_is_empty_or_no_file_name_is_refused(machine: Any, deploy: An
 
 
 def test_commands_that_are_printed_name_the_store_they_need(machine: Any, deploy: Any, tmp_path: Path) -> None:
-    done = machine(*deploy, "ambiguous-create", "--id", "one", "--store", "other.db")
+    done = machine(*deploy, "ambiguous-create", "--on-doubt", "hold", "--id", "one", "--store", "other.db")
     shown = machine("show", "one", "--store", "other.db", "--json").json
 
     assert done.code == 13
     assert "arazzo-machine resume one --store other.db" in done.err
-    assert "arazzo-machine resolve one --store other.db --not-sent" in done.err
+    assert "resolve: arazzo-machine resolve one --store other.db\n" in done.err
     assert "--store other.db" in shown["next"]["command"]
     assert not (tmp_path / "runs.db").exists()
 
@@ -336,9 +336,9 @@ def test_a_log_is_one_line_of_json_per_record(machine: Any, deploy: Any, tmp_pat
     to_stderr = machine(*deploy, "happy", "--log", "-", "-q").err
     logged = [json.loads(line) for line in (tmp_path / "run.log").read_text().splitlines()]
 
-    assert [one["event"] for one in logged] == ["run.started", *["call.replied"] * 7]
+    assert [one["event"] for one in logged] == ["run.started", *["call.replied"] * 8]
     assert logged[-1]["stop"] == "ended"
-    assert sum(line.startswith("{") for line in to_stderr.splitlines()) == 8
+    assert sum(line.startswith("{") for line in to_stderr.splitlines()) == 9
 
 
 def test_a_log_that_cannot_be_written_stops_the_command_before_anything_is_sent(machine: Any, deploy: Any) -> None:
@@ -349,12 +349,12 @@ def test_a_log_that_cannot_be_written_stops_the_command_before_anything_is_sent(
     assert machine("runs", "--json").json == {"runs": []}
 
 
-# -- resume and resolve ------------------------------------------------------------------------------------------------
+# -- resume ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_bare_resume_takes_the_only_run_that_can_go_on(machine: Any, deploy: Any) -> None:
     machine(*deploy, "happy", "--id", "ready")
-    machine(*deploy, "ambiguous-create", "--id", "doubtful")
+    machine(*deploy, "ambiguous-create", "--on-doubt", "hold", "--id", "doubtful")
     machine(*deploy, "happy", "--profile", "live", "--id", "later")
 
     assert machine("resume", "--json").json["run"] == "doubtful"
@@ -407,61 +407,131 @@ def test_limits_can_be_raised_when_a_run_is_resumed(machine: Any, deploy: Any) -
     assert resumed.code == 0
 
 
-def test_one_way_of_settling_a_doubt_has_to_be_chosen(machine: Any, deploy: Any) -> None:
-    machine(*deploy, "ambiguous-create", "--id", "one")
-    none = machine("resolve", "one", "--json")
-    two = machine("resolve", "one", "--accept", "--not-sent", "--json")
+# -- policies ----------------------------------------------------------------------------------------------------------
 
-    for done in (none, two):
-        assert done.code == 64
-        assert done.json["error"]["next"].endswith("arazzo-machine show one")
+
+@pytest.mark.parametrize(("policy", "what"), [("probe", "a probe"), ("reissue", "an idempotency key")])
+def test_a_policy_the_document_declares_nothing_for_is_refused_before_anything_is_sent(
+    machine: Any, users_arguments: Any, deploy: Any, policy: str, what: str
+) -> None:
+    sizes = ["-i", "instanceType=intel-spr", "-i", "instanceSize=x2"]
+    command = ["run", *users_arguments, *deploy[2:], "ambiguous-create", *sizes, "--id", "one", "--json"]
+    refused = machine(*command, "--on-doubt", policy)
+    none = machine("runs", "--json").json["runs"]
+    held = machine(*command)
+    resumed = machine("resume", "one", "--on-doubt", policy, "--json")
+
+    assert (refused.code, resumed.code, held.code) == (64, 64, 13)
+    for done in (refused, resumed):
+        assert done.json["error"]["code"] == "AZM-U077"
+        assert f"declares {what}" in done.json["error"]["message"]
+        assert "--overlay" in done.json["error"]["next"]
+    assert none == []
+    assert machine("show", "one", "--json").json == held.json
+
+
+def test_a_held_doubt_is_settled_by_a_resume_that_may_look(machine: Any, deploy: Any) -> None:
+    held = machine(*deploy, "ambiguous-create", "--on-doubt", "hold", "--id", "one", "--json")
+    still = machine("resume", "--json")
+    looked = machine("resume", "--on-doubt", "probe", "--json")
+
+    assert (held.code, still.code, looked.code) == (13, 13, 0)
+    assert still.json["calls"] == held.json["calls"]
+    assert [one["outcome"] for one in looked.json["effects"]] == ["applied"]
+
+
+# -- tokens ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def token(machine: Any, deploy: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """The simulator of a run that polls, and the file with its token."""
+    monkeypatch.setenv("HF_TOKEN", "a token of tests")
+    with Simulator("happy", token="a token of tests") as simulator:
+        command = [*deploy[:-1], "--server", simulator.url, "--once", "--id", "one"]
+        while machine("show", "one", "--json").json.get("phase") != "polling":
+            assert machine(*command).code == 16
+        (tmp_path / "run.token").write_text(machine("show", "one", "--token").out)
+        yield simulator
+
+
+def test_a_token_is_one_json_object_with_references_where_secrets_stand(
+    machine: Any, token: Any, tmp_path: Path
+) -> None:
+    text = (tmp_path / "run.token").read_text()
+
+    assert machine("show", "one", "--token", "--json").json == json.loads(text)
+    assert text.count("\n") == 1
+    assert "a token of tests" not in text
+    assert "@env:HF_TOKEN" in text
+
+
+def test_a_token_says_where_its_secrets_go_and_which_run_it_became(machine: Any, token: Any) -> None:
+    done = machine("resume", "--token", "run.token", "--store", "other.db")
+    (made,) = machine("runs", "--store", "other.db", "--json").json["runs"]
+
+    assert done.code == 0
+    assert "secret hfToken (@env:HF_TOKEN) goes to 127.0.0.1:" in done.err
+    assert f"run {made['run']}, deploy-inference-endpoint, is in polling" in done.err
+    assert made["run"] != "one"
+    assert token.creates == 1
+
+
+def test_what_is_given_with_a_token_is_obeyed(
+    machine: Any, token: Any, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_TOKEN")
+    monkeypatch.setenv("HERE", "a token of tests")
+    resume = ["resume", "--token", "run.token", "--json"]
+    unset = machine(*resume)
+    elsewhere = machine(*resume, "-i", "hfToken=@env:HERE", "--server", f"http://127.0.0.1:{closed_port}", "--once")
+    done = machine(*resume, "-i", "hfToken=@env:HERE")
+
+    assert (unset.code, unset.json["error"]["code"]) == (14, "AZM-C020")
+    assert elsewhere.code == 16
+    assert "refused" in elsewhere.err
+    assert done.code == 0
+
+
+def test_a_token_chooses_no_program_and_no_file_of_this_machine(
+    machine: Any, deploy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = f"@cmd:touch {tmp_path / 'called'}; echo a token of tests"
+    with Simulator("happy", token="a token of tests") as simulator:
+        command = [*deploy[:-1], "--server", simulator.url, "-i", f"hfToken={reference}", "--once", "--id", "one"]
+        while machine("show", "one", "--json").json.get("phase") != "polling":
+            assert machine(*command).code == 16
+        (tmp_path / "run.token").write_text(machine("show", "one", "--token").out)
+        (tmp_path / "called").unlink()
+        refused = machine("resume", "--token", "run.token", "--json")
+        called = (tmp_path / "called").exists()
+        allowed = machine("resume", "--token", "run.token", "-i", f"hfToken={reference}", "--json")
+
+    assert (refused.code, refused.json["error"]["code"]) == (64, "AZM-U095")
+    assert not called
+    assert allowed.code == 0
 
 
 @pytest.mark.parametrize(
-    ("choice", "code"),
+    ("arguments", "exit_code", "code"),
     [
-        pytest.param(["--adopt", "size=1"], "AZM-U051", id="no-such-output"),
-        pytest.param(["--accept"], "AZM-U052", id="no-answer-to-accept"),
-        pytest.param(["--adopt", "endpointName"], "AZM-U060", id="no-value"),
+        pytest.param(["one", "--token", "run.token"], 64, "AZM-U093", id="a-run-too"),
+        pytest.param(["--token", "missing.token"], 64, "AZM-U094", id="no-such-file"),
+        pytest.param(["--token", "binary"], 64, "AZM-U094", id="no-text"),
+        pytest.param(["--token", "empty"], 65, "AZM-T091", id="empty"),
+        pytest.param(["--token", "changed"], 65, "AZM-T091", id="changed"),
     ],
 )
-def test_a_doubt_is_not_settled_by_what_makes_no_sense(machine: Any, deploy: Any, choice: list[str], code: str) -> None:
-    machine(*deploy, "ambiguous-create", "--id", "one")
-    done = machine("resolve", "one", *choice, "--json")
+def test_what_is_no_token_is_refused(
+    machine: Any, token: Any, tmp_path: Path, arguments: list[str], exit_code: int, code: str
+) -> None:
+    text = (tmp_path / "run.token").read_text()
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    (tmp_path / "empty").write_text("")
+    (tmp_path / "changed").write_text(text.replace("127.0.0.1", "127.0.0.2", 1))
+    done = machine("resume", *arguments, "--json")
 
-    assert done.code == 64
+    assert done.code == exit_code
     assert done.json["error"]["code"] == code
-    assert machine("show", "one", "--json").json["reason"] == "in_doubt"
-
-
-def test_a_run_without_a_doubt_has_nothing_to_settle(machine: Any, deploy: Any) -> None:
-    machine(*deploy, "happy", "--id", "one")
-    done = machine("resolve", "one", "--not-sent", "--json")
-
-    assert done.code == 64
-    assert done.json["error"]["code"] == "AZM-U050"
-
-
-def test_an_adopted_value_is_json_where_it_is_json(machine: Any, deploy: Any, tmp_path: Path) -> None:
-    machine(*deploy, "ambiguous-create", "--id", "one")
-    adopted = ["--adopt", "endpointName=demo", "--adopt", 'initialState={"a": 1}']
-    done = machine("resolve", "one", *adopted)
-    shown = machine("show", "one", "--json").json
-
-    assert done.code == 0
-    assert "resume: arazzo-machine resume one" in done.err
-    assert shown["effects"][0]["identity"] == {"endpointName": "demo", "initialState": {"a": 1}}
-
-
-def test_a_call_that_was_not_sent_is_sent_by_the_next_resume_only(machine: Any, deploy: Any, tmp_path: Path) -> None:
-    machine(*deploy, "ambiguous-create", "--id", "one")
-    # The simulator did apply it; a person who says otherwise is believed, and the service's own answer stands.
-    settled = machine("resolve", "one", "--not-sent", "--json")
-    with SqliteStore(tmp_path / "runs.db", read_only=True) as store:
-        kinds = [record.kind for record in store.history("one")]
-    resumed = machine("resume", "one", "--json")
-
-    assert settled.code == 0
-    assert settled.json["calls"] == 1
-    assert kinds[-1] == "doubt.resolved"
-    assert resumed.json["calls"] >= 2
+    assert done.json["error"]["next"]
+    assert len(machine("runs", "--json").json["runs"]) == 1

@@ -43,14 +43,14 @@ def test_a_run_is_shown_with_what_it_left_and_what_to_do(machine: Any, deploy: A
     assert told["state"] == "failed, phase failed"
     assert told["reason"].startswith("broke: pollStatus failed")
     assert "ended" in told["started"]
-    assert told["calls"] == "7"
+    assert told["calls"] == "8"
     assert "output    state: failed" in lines
     assert told["effect"].startswith("createEndpoint was applied")
     assert told["next"] == "resume: arazzo-machine resume one"
 
 
 def test_an_output_that_is_not_known_yet_is_said_to_be(machine: Any, deploy: Any) -> None:
-    machine(*deploy, "ambiguous-create", "--id", "one")
+    machine(*deploy, "ambiguous-create", "--on-doubt", "hold", "--id", "one")
 
     assert "output    endpointName: not known" in machine("show", "one").out.splitlines()
 
@@ -120,3 +120,40 @@ def test_a_damaged_store_is_not_guessed_at(machine: Any, deploy: Any, tmp_path: 
     path.write_bytes(data[:spot] + b"X" + data[spot + 1 :])
 
     assert machine("show", "one", "--json").code == 65
+
+
+# -- pruning -----------------------------------------------------------------------------------------------------------
+
+
+def test_runs_that_ended_for_good_are_forgotten_and_all_others_kept(machine: Any, deploy: Any, tmp_path: Path) -> None:
+    machine(*deploy, "happy", "--id", "ready")
+    machine(*deploy, "duplicate-409", "--id", "refused")
+    machine(*deploy, "failed-image", "--id", "paid")
+    machine(*deploy, "happy", "--once", "--id", "half")
+    young = machine("runs", "--prune", "1h", "--json")
+    pruned = machine("runs", "--prune", "0s", "--json")
+    again = machine("runs", "--prune", "0s")
+
+    assert young.json["forgotten"] == []
+    assert pruned.code == 0
+    assert list(pruned.json) == ["runs", "forgotten"]
+    assert set(pruned.json["forgotten"]) == {"ready", "refused"}
+    assert {one["run"] for one in pruned.json["runs"]} == {"paid", "half"}
+    assert "forgotten" not in again.err
+    assert machine("show", "ready").code == 64
+    assert machine("show", "paid", "--why").code == 0
+    assert {path.name for path in (tmp_path / "runs.db.simulator").iterdir()} == {"paid.json", "half.json"}
+
+
+def test_the_id_of_a_forgotten_run_begins_anew(machine: Any, deploy: Any) -> None:
+    first = machine(*deploy, "happy", "--id", "one", "--json").json
+    machine("runs", "--prune", "0s")
+    second = machine(*deploy, "happy", "--id", "one", "--json")
+
+    assert second.code == 0
+    assert second.json["calls"] == first["calls"]
+    assert second.json["started"] > first["started"]
+
+
+def test_an_age_is_a_duration(machine: Any) -> None:
+    assert machine("runs", "--prune", "soon", "--json").json["error"]["code"] == "AZM-U001"

@@ -43,7 +43,7 @@ def test_a_plan_is_told_state_by_state_and_move_by_move(machine: Any) -> None:
     assert any(line.startswith("input hfToken: ") and "secret" in line and "@env:HF_TOKEN" in line for line in lines)
     assert "input revision: optional, default 'main'" in lines
     assert "calls inferenceEndpointsApi: https://api.endpoints.huggingface.cloud/v2" in lines
-    assert "effect createEndpoint: create, in doubt it holds" in lines
+    assert "effect createEndpoint: create, in doubt it looks: GET /endpoint/{namespace}/{endpoint_name}" in lines
     assert "deadline 3600 s, at most 10000 calls and 10000 transitions" in lines
 
 
@@ -169,3 +169,14 @@ def test_a_plan_given_as_json_is_what_a_run_stores(machine: Any, deploy: Any, tm
         stored = json.loads(store.blob(store.load(run).head.plan_sha256))
 
     assert stored == machine("plan", DEPLOY, "--json").json
+
+
+def test_a_diagram_as_json_is_one_object_with_its_format(machine: Any, tmp_path: Path) -> None:
+    for form in ("dot", "svg", "mermaid"):
+        printed = machine("diagram", DEPLOY, "--format", form, "--json")
+        written = machine("diagram", DEPLOY, "-o", f"machine.{form}", "--format", form, "--json")
+
+        assert printed.json == {"format": form, "diagram": machine("diagram", DEPLOY, "--format", form).out}
+        assert written.json == {"format": form, "output": f"machine.{form}"}
+        assert (tmp_path / f"machine.{form}").read_text() == printed.json["diagram"]
+    assert list(machine("diagram", "--json").json) == ["error"]

@@ -31,7 +31,7 @@ class Broken(io.StringIO):
 
 def watched(progress: Progress, plan: Any, inputs: Any, driven: Any) -> Any:
     """Show every record of a driven run, with the snapshot of its end."""
-    run = SimpleNamespace(id="one", plan=plan, snapshot=driven.snapshot)
+    run = SimpleNamespace(id="one", plan=plan, snapshot=driven.snapshot, where="runs.db")
     for record in driven.records:
         progress(run, record)  # type: ignore[arg-type]
     return run
@@ -50,7 +50,7 @@ def test_a_run_is_told_line_by_line(user_plan: Any, user_inputs: Any, driven: An
     watched(Progress(stream, store=" --store x.db"), user_plan, user_inputs, driven)
     lines = stream.getvalue().splitlines()
 
-    assert lines[0] == "run one, deploy-inference-endpoint, deadline 1970-01-01T01:16:40.000Z"
+    assert lines[0] == "run one, deploy-inference-endpoint, deadline 1970-01-01T01:16:40.000Z, store runs.db"
     assert lines[1] == "createEndpoint sends POST /endpoint/acme"
     assert lines[2] == "  if anything goes wrong: arazzo-machine resume one --store x.db"
     assert lines[3] == "created          201   endpointName my-endpoint, initialState pending"
@@ -71,7 +71,7 @@ def test_a_deadline_beyond_all_calendars_does_not_cost_the_line_that_finds_the_r
     watched(Progress(stream), user_plan, user_inputs, drive(user_plan, user_inputs, settings=Settings(deadline=1e15)))
 
     assert stream.getvalue().splitlines() == [
-        "run one, deploy-inference-endpoint, deadline never",
+        "run one, deploy-inference-endpoint, deadline never, store runs.db",
         "createEndpoint sends POST /endpoint/acme",
         "  if anything goes wrong: arazzo-machine resume one",
     ]

@@ -85,3 +85,16 @@ def test_a_port_that_is_taken_is_refused(machine: Any) -> None:
 
     assert done.code == 64
     assert "AZM-U705" in done.err
+
+
+def test_as_json_its_first_line_is_one_object(machine: Any, closed_port: int) -> None:
+    calls = [("POST", "/_simulator/shutdown")]
+    client = threading.Thread(target=visit, args=(closed_port, calls))
+    client.start()
+    done = machine("simulate", "--scenario", "slow-start", "--profile", "live", "--port", closed_port, "--json")
+    client.join()
+    listed = machine("simulate", "--list", "--json").json["scenarios"]
+
+    assert done.code == 0
+    assert done.json == {"url": f"http://127.0.0.1:{closed_port}/v2", "scenario": "slow-start", "profile": "live"}
+    assert listed["happy"]

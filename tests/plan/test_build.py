@@ -74,6 +74,7 @@ POLL_ROWS = [
 
 DOUBT_ROWS = [
     ("not sent", "createEndpoint", ""),
+    ("send again", "createEndpoint", ""),
     ("created", "created", ""),
     ("still in doubt", "in_doubt", "in_doubt"),
 ]
@@ -128,10 +129,35 @@ def test_the_real_document_compiles_to_the_same_table(shared: Path, described: C
     check_user_plan(build_plan(described(document)))
 
 
-def test_the_shipped_document_compiles_to_the_same_table(shipped_plan: Plan) -> None:
-    check_user_plan(shipped_plan)
-
+def test_the_shipped_document_compiles_to_the_same_states_and_looks_for_what_may_be_its_own(shipped_plan: Plan) -> None:
     assert shipped_plan.notices == ()
+    assert [(one.name, one.phase, one.kind) for one in shipped_plan.states] == USER_STATES
+    assert rows(shipped_plan, "createEndpoint") == [
+        ("looked before", "createEndpoint", ""),
+        ("conflict", "in_doubt", ""),
+        ("in doubt", "in_doubt", ""),
+        ("in doubt", "in_doubt", "in_doubt"),
+        ("created", "created", ""),
+        ("credential refused", "createEndpoint", "credential"),
+        ("broke", "failed", "broke"),
+    ]
+    assert rows(shipped_plan, "in_doubt") == [
+        ("created", "created", ""),
+        ("broke", "failed", "broke"),
+        ("broke", "failed", "broke"),
+        ("not there", "createEndpoint", ""),
+        ("not there yet", "in_doubt", ""),
+        ("tolerated", "in_doubt", ""),
+        ("tolerance used up", "in_doubt", "in_doubt"),
+        ("credential refused", "in_doubt", "credential"),
+        ("still in doubt", "in_doubt", "in_doubt"),
+    ]
+    assert rows(shipped_plan, "in_doubt", "reopened") == [
+        ("look again", "in_doubt", ""),
+        ("still in doubt", "in_doubt", "in_doubt"),
+    ]
+    for here in ("created", "polling"):
+        assert rows(shipped_plan, here) == [(label, to.format(here=here), stop) for label, to, stop in POLL_ROWS]
 
 
 def test_what_was_tolerated_in_the_users_document_is_noted_with_code_and_line(user_plan: Plan) -> None:

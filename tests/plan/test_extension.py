@@ -78,8 +78,8 @@ def test_nothing_said_leaves_every_default() -> None:
     assert WorkflowExtension.read({}, HERE) == WorkflowExtension()
     assert InputExtension.read({}, HERE) == InputExtension()
     assert StepExtension.read({"poll": {}}, HERE).poll == PollExtension()
-    assert StepExtension.read({"effect": {}}, HERE).kind is None
-    assert StepExtension.read({"effect": {"onDoubt": "hold"}}, HERE).kind is None
+    assert StepExtension.read({"effect": {}}, HERE).effect.kind is None
+    assert StepExtension.read({"effect": {"onDoubt": "hold"}}, HERE).effect.kind is None
 
 
 def test_everything_that_can_be_said_is_read() -> None:
@@ -102,7 +102,7 @@ def test_everything_that_can_be_said_is_read() -> None:
         HERE,
     )
 
-    assert (found.state, found.unmatched, found.kind) == ("watching", "end", "create")
+    assert (found.state, found.unmatched, found.effect.kind) == ("watching", "end", "create")
     assert found.poll is not None
     assert (found.poll.interval, found.poll.backoff, found.poll.max, found.poll.jitter) == (5.0, 2.0, 60.0, 0.0)
     assert (found.poll.visits, found.poll.tolerate) == (9, 0)
@@ -145,7 +145,16 @@ def test_everything_that_can_be_said_is_read() -> None:
         ({"poll": {"every": "5s"}}, "'every'"),
         ({"effect": {"kind": "risky"}}, "kind"),
         ({"effect": {"onDoubt": "guess"}}, "onDoubt"),
-        ({"effect": {"probe": {}}}, "'probe'"),
+        ({"effect": {"probe": {}}}, "operationId"),
+        ({"effect": {"probe": {"operationId": "x"}}}, "match"),
+        ({"effect": {"probe": {"operationId": "x", "match": {"name": 1}}}}, "JSON Pointers"),
+        ({"effect": {"probe": {"operationId": "x", "match": {"/n": 1}, "parameters": [{"name": "a"}]}}}, "parameter"),
+        ({"effect": {"onDoubt": "probe"}}, "needs a probe"),
+        ({"effect": {"onDoubt": "reissue"}}, "needs an idempotencyKey"),
+        ({"effect": {"onConflict": "adopt"}}, "needs a probe"),
+        ({"effect": {"settle": "-1s"}}, "settle"),
+        ({"effect": {"idempotencyKey": {"in": "query"}}}, "in"),
+        ({"effect": {"guess": True}}, "'guess'"),
         ({"deadline": "1h"}, "'deadline'"),
     ],
     ids=lambda value: str(value)[:50],

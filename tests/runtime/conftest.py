@@ -14,6 +14,7 @@ import pytest
 
 from machine.chart.effects import Call
 from machine.chart.events import CallFailed, Replied, Reply
+from machine.library import load
 from machine.plan.build import build_plan
 from machine.plan.model import Plan
 from machine.runtime.http import Transport
@@ -122,6 +123,31 @@ class ScriptedServer:
         self._socket.close()
         for thread in self._threads:
             thread.join(5)
+
+
+@pytest.fixture(scope="session")
+def probing_plan() -> Plan:
+    """The shipped workflow whole: what became of a create is found out with a probe."""
+    return build_plan(load("deploy-inference-endpoint"))
+
+
+_NO_PROBE = b"""
+overlay: 1.0.0
+info: {title: Nobody looks, version: 1.0.0}
+actions:
+- {target: "$.workflows[*].steps[*]['x-machine']", remove: true}
+"""
+
+
+@pytest.fixture(scope="session", name="shipped_plan")
+def plan_that_holds() -> Plan:
+    """The shipped workflow as it is where nobody declares a probe: doubt holds."""
+    path = Path(__file__).resolve().parents[2] / "workflows/arazzo/deploy-inference-endpoint.arazzo.yaml"
+
+    def read(name: str) -> bytes:
+        return _NO_PROBE if name == "no-probe.yaml" else Path(name).read_bytes()
+
+    return build_plan(describe(str(path), read=read, overlay="no-probe.yaml", trusted=True))
 
 
 @pytest.fixture

@@ -323,7 +323,7 @@ def test_a_poll_that_may_have_been_sent_is_sent_again(
 # -- what came of a call is not lost over a fault of ours --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verb", ["resume", "start", "resolve"])
+@pytest.mark.parametrize("verb", ["resume", "start"])
 def test_an_answer_that_could_not_be_judged_is_judged_later(
     store: Any,
     make_runner: Any,
@@ -346,12 +346,15 @@ def test_an_answer_that_could_not_be_judged_is_judged_later(
 
     assert kept is not None
     assert (kept["event"], kept["reply"]["status"], store.held("r")) == ("replied", 201, None)
-    if verb == "resolve":
-        # A person may still settle it without the answer.
-        runner.resolve("r", "adopt", outputs={"endpointName": "my-endpoint"})
+    with pytest.raises(UsageError) as early:
+        # Nobody may settle what is already known.
+        runner.resolve("r", "not_sent")
+
+    assert early.value.code == "AZM-U055"
+
     again = runner.start(shipped_plan, deploy_inputs, run_id="r") if verb == "start" else runner.resume("r")
     assert again.result().exit_code == 0
-    assert (store.kept("r"), len(runner.transport.calls)) == (None, 2)
+    assert (store.kept("r"), len(runner.reach.transport.calls)) == (None, 2)
 
 
 # -- signals -----------------------------------------------------------------------------------------------------------

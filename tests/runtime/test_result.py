@@ -48,9 +48,9 @@ def polled(state: str) -> Any:
         pytest.param([("not_sent", "refused")], 10, "failed", "broke", "not_applied", "fix", "show r --why", id="down"),
         pytest.param(
             [204],
-            10,
-            "failed",
-            "broke",
+            13,
+            "created",
+            "in_doubt",
             "applied",
             "resolve",
             "resolve r --adopt endpointName=VALUE",
@@ -63,7 +63,7 @@ def polled(state: str) -> Any:
             "broke",
             "unknown",
             "resolve",
-            "resolve r --not-sent  # or: --adopt endpointName=VALUE",
+            "resolve r --adopt endpointName=VALUE  # or, where you know it was never applied: --not-sent",
             id="perhaps",
         ),
         pytest.param(
@@ -73,7 +73,7 @@ def polled(state: str) -> Any:
             "in_doubt",
             "unknown",
             "resolve",
-            "resolve r --not-sent  # or: --adopt endpointName=VALUE",
+            "resolve r --adopt endpointName=VALUE  # or, where you know it was never applied: --not-sent",
             id="in-doubt",
         ),
         pytest.param(

@@ -19,6 +19,8 @@ from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
+from machine.stores.sqlite import SqliteStore
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "tests" / "documents" / "deploy.arazzo.yaml"
 CANARY = "hf_canary-that-must-never-be-seen"
@@ -122,6 +124,11 @@ class Shell:
     def show(self, run: str) -> Any:
         return self("show", run, "--json").json
 
+    def cancel_requested(self, run: str) -> bool:
+        """Whether somebody has asked the process that holds a run to stop."""
+        with SqliteStore(self.store, read_only=True) as store:
+            return bool(store.cancel_requested(run))
+
     def stop(self) -> None:
         for process in self.running:
             if process.poll() is None:
@@ -174,13 +181,15 @@ def simulate(shell: Shell) -> Callable[..., Service]:
 
 @dataclass(slots=True, kw_only=True)
 class Told:
-    """An API of two calls in this process that does as it is told, and counts."""
+    """An API of two calls in this process that does as it is told, and counts. What was made is there."""
 
     url: str = ""
     posts: int = 0
     gets: int = 0
     state: str = "running"
     address: str = "https://demo.example.com"
+    made: dict[str, Any] = field(default_factory=dict)
+    """The body of the last create."""
     arrived: threading.Event = field(default_factory=threading.Event)
     """Set when a request that is held has arrived."""
     release: threading.Event = field(default_factory=threading.Event)
@@ -202,21 +211,21 @@ def told() -> Iterator[Told]:
             pass
 
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
+            told.made = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             told.posts += 1
             told.upon_post()
             self._answer(201)
 
         def do_GET(self) -> None:
             told.gets += 1
-            self._answer(200)
+            self._answer(200 if told.made else 404)
 
         def _answer(self, status: int) -> None:
             told.tokens.add(self.headers.get("Authorization", ""))
             if self.command == told.hold:
                 told.arrived.set()
                 told.release.wait(PATIENCE)
-            body = json.dumps({"name": "demo", "status": {"state": told.state, "url": told.address}})
+            body = json.dumps({**told.made, "name": "demo", "status": {"state": told.state, "url": told.address}})
             try:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")

@@ -40,7 +40,7 @@ def test_run_stop_and_resume(tmp_path: Path) -> None:
         with runner.start(plan, inputs(machine.Reference("@env:UNUSED")), run_id="demo", settings=settings) as run:
             for record in run:
                 seen.append(plan.state(record.target).name)
-                if len(seen) == 3:
+                if len(seen) == 4:
                     break
         half = runner.result("demo")
         resumed = runner.resume("demo")
@@ -48,7 +48,7 @@ def test_run_stop_and_resume(tmp_path: Path) -> None:
         result = resumed.result()
         again = runner.resume("demo").result()
 
-    assert seen == ["createEndpoint", "created", "polling"]
+    assert seen == ["createEndpoint", "createEndpoint", "created", "polling"]
     assert isinstance(run, machine.Run)
     assert (half.reason, half.resumable, half.exit_code) == ("interrupted", True, 16)
     assert rest[-1] == "ready"
@@ -78,8 +78,11 @@ def test_embed_the_chart_and_drive_it_with_nothing_of_ours() -> None:
     calls = []
     while isinstance(call := effects[0], machine.Call):
         calls.append(f"{call.request.method} {call.request.target}")
-        body = {"name": "demo", "status": {"state": next(states), "url": "https://demo.example.com"}}
-        reply = machine.Reply(status=201 if call.kind == "create" else 200, body=body, form="json")
+        if call.purpose == "look":
+            reply = machine.Reply(status=404)
+        else:
+            body = {"name": "demo", "status": {"state": next(states), "url": "https://demo.example.com"}}
+            reply = machine.Reply(status=201 if call.kind == "create" else 200, body=body, form="json")
         # As a program would between two processes: the snapshot is all there is to keep.
         snapshot = machine.Snapshot.from_json(json.loads(json.dumps(snapshot.to_json())))
         snapshot, effects, record = chart.advance(snapshot, machine.Replied(at=call.not_before, reply=reply))
@@ -88,7 +91,7 @@ def test_embed_the_chart_and_drive_it_with_nothing_of_ours() -> None:
 
     assert isinstance(effects[0], machine.Finish)
     assert isinstance(record, machine.Record)
-    assert calls == ["POST /endpoint/acme", "GET /endpoint/acme/demo", "GET /endpoint/acme/demo"]
+    assert calls == ["GET /endpoint/acme/demo", "POST /endpoint/acme", *["GET /endpoint/acme/demo"] * 2]
     assert [target for _, target in watch.moves][-3:] == ["created", "polling", "ready"]
     assert chart.phase(snapshot) == "ready"
     assert values == {"endpointName": "demo", "state": "running", "inferenceUrl": "https://demo.example.com"}

@@ -21,7 +21,7 @@ ENDS = [
     pytest.param(10, ["failed-image"], "broke", "resume", id="failed"),
     pytest.param(11, ["scaled-to-zero-mid-wait"], "unmatched", "resume", id="unmatched"),
     pytest.param(12, ["stuck-initializing", "--visits", "5"], "visits", "resume", id="out-of-budget"),
-    pytest.param(13, ["ambiguous-create"], "in_doubt", "resolve", id="in-doubt"),
+    pytest.param(13, ["ambiguous-create", "--on-doubt", "hold"], "in_doubt", "resolve", id="in-doubt"),
     pytest.param(14, ["token-expired-401-mid-poll"], "credential", "resume", id="token-refused"),
 ]
 

@@ -1,4 +1,4 @@
-"""A job types the same command three times, and is killed during the first: one endpoint, one result."""
+"""A job types the same command again and again, at once too, and is killed: one endpoint, one result."""
 
 from __future__ import annotations
 
@@ -48,3 +48,26 @@ def test_a_run_in_which_nothing_was_applied_starts_over(shell: Any, told: Any, c
 
     assert (refused.code, again.code) == (10, 0)
     assert told.posts == 1
+
+
+def test_five_at_once_and_five_after_a_kill_make_one_thing(shell: Any, simulate: Any, deploy: Any) -> None:
+    service = simulate("slow-start")
+    command = ["run", *deploy, "--server", service.url, "--id", "nightly", "--json", "--poll-interval"]
+    crowd = [shell.start(*command, "20ms") for _ in range(5)]
+    service.wait_until(lambda summary: summary["polls"] >= 3)
+    for one in crowd:
+        one.process.kill()
+    before = [one.end() for one in crowd]
+    after = [one.end() for one in [shell.start(*command, "5ms") for _ in range(5)]]
+    results = [one.json for one in after if one.code == 0]
+    summary = service.summary()
+
+    assert {one.code for one in before} <= {75, -9}
+    assert [one.code for one in before].count(-9) >= 1
+    assert {one.code for one in after} <= {0, 75}
+    assert len(results) >= 1
+    assert all(one == results[0] for one in results)
+    assert results[0]["phase"] == "ready"
+    for one in after:
+        assert one.code == 0 or one.json["error"]["code"].startswith("AZM-T")
+    assert (summary["creates"], summary["create_requests"]) == (1, 1)

@@ -56,7 +56,7 @@ def test_a_request_in_flight_is_finished_and_its_answer_kept(
     shown = shell.show("one")
 
     assert ended.code == code
-    assert (shown["phase"], shown["calls"], shown["reason"]) == ("created", 1, "interrupted")
+    assert (shown["phase"], shown["calls"], shown["reason"]) == ("created", 2, "interrupted")
     assert shown["effects"][0]["outcome"] == "applied"
     assert "arazzo-machine resume one" in ended.err
 
@@ -72,7 +72,7 @@ def test_a_second_signal_does_not_wait_for_the_answer(shell: Any, told: Any, dep
     ended = runner.end()
     told.release.set()
 
-    resumed = shell("resume", "one", "--json")
+    resumed = shell("resume", "one", "--on-doubt", "hold", "--json")
 
     assert ended.code == 130
     assert resumed.code == 13

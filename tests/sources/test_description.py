@@ -63,3 +63,56 @@ def test_a_document_with_errors_never_has_its_sources_read() -> None:
         describe("broken.yaml", read=reader)
 
     assert read == ["broken.yaml"]
+
+
+# -- overlays ----------------------------------------------------------------------------------------------------------
+
+PLAIN = b"""
+arazzo: 1.0.1
+info: {title: x, version: '1'}
+sourceDescriptions: [{name: api, url: api.yaml, type: openapi}]
+workflows:
+- workflowId: w
+  inputs:
+    type: object
+    properties:
+      a/token: {type: string, x-machine: {secret: true}}
+      other: {type: string, x-machine: {secret: true}}
+  steps: [{stepId: s, operationId: op, successCriteria: [{condition: $statusCode == 200}]}]
+"""
+API = b"""
+openapi: 3.1.0
+info: {title: y, version: '1'}
+servers: [{url: 'https://x.example'}]
+paths: {/y: {get: {operationId: op, responses: {'200': {description: fine}}}}}
+"""
+OVERLAY = b"""
+overlay: 1.0.0
+info: {title: mine, version: '1'}
+actions:
+- target: "$.workflows[0].inputs.properties['a/token']"
+  update: {x-machine: {from: '@env:MINE'}}
+"""
+FILES = {"d.yaml": PLAIN, "api.yaml": API, "o.yaml": OVERLAY}
+
+
+def test_only_the_inputs_an_overlay_speaks_of_may_name_where_their_secret_is() -> None:
+    plain = describe("d.yaml", read=FILES.__getitem__)
+    merged = describe("d.yaml", read=FILES.__getitem__, overlay="o.yaml")
+    trusted = describe("d.yaml", read=FILES.__getitem__, trusted=True)
+
+    assert plain.granted == frozenset()
+    assert [plain.may_name_origin("w", name) for name in ("a/token", "other")] == [False, False]
+    assert [merged.may_name_origin("w", name) for name in ("a/token", "other")] == [True, False]
+    assert not merged.may_name_origin("another", "a/token")
+    assert trusted.may_name_origin("w", "other")
+
+
+def test_the_merged_document_is_what_is_hashed_and_kept() -> None:
+    merged = describe("d.yaml", read=FILES.__getitem__, overlay="o.yaml")
+
+    assert set(merged.texts) == {"d.yaml", "api.yaml"}
+    assert merged.document.sha256 == hashlib.sha256(merged.texts["d.yaml"]).hexdigest()
+    assert merged.document.sha256 != describe("d.yaml", read=FILES.__getitem__).document.sha256
+    again = describe("d.yaml", read={**FILES, **merged.texts}.__getitem__)
+    assert again.document.sha256 == merged.document.sha256

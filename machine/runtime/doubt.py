@@ -1,0 +1,169 @@
+"""Doubt in a person's hands: which call is open, the safe look at what it made, and the event that settles it.
+
+A look is performed once, outside the journal: nothing is decided or stored by it. Nothing here sends anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..chart.chart import Chart
+from ..chart.consequence import probe_request
+from ..chart.effects import Call
+from ..chart.events import CallFailed, Replied, Reply, Resolved
+from ..chart.judge import context_of
+from ..chart.look import Look
+from ..chart.snapshot import LedgerEntry, Record, Snapshot
+from ..errors import UsageError
+from ..plan.model import CallPlan, State
+from ..values import redact
+from .run import Run
+
+__all__ = ["Choice", "Evidence", "doubtful_call", "probe_call", "read_evidence", "resolution"]
+
+Choice = Literal["not_sent", "adopt", "accept", "reissue"]
+"""How somebody settles a doubt; see ``chart.events.Resolved``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a look saw. ``verdict``: ``found``, ``absent`` or ``unclear``; ``age`` in seconds since the intent."""
+
+    step: str
+    request: str
+    verdict: str
+    why: str
+    age: float
+    settled: bool
+    """Whether an absence counts: late application can be ruled out."""
+    fields: tuple[Mapping[str, Any], ...] = ()
+    reply: Reply | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "request": self.request,
+            "verdict": self.verdict,
+            "why": self.why,
+            "age": self.age,
+            "settled": self.settled,
+            "fields": [dict(one) for one in self.fields],
+        }
+
+
+def doubtful_call(run: Run, store_flag: str = "") -> tuple[CallPlan, LedgerEntry]:
+    """The unsafe call whose fate is open where a run stopped or is being looked for, with its line of the ledger.
+
+    Raises UsageError AZM-U050 when there is none.
+    """
+    snapshot, stop, state = run.snapshot, run.snapshot.stopped, _open_state(run)
+    call = run.plan.calls.get(state.step) if state else None
+    entries = [one for one in snapshot.ledger if call is not None and one.step == call.step and one.open]
+    ready = stop is not None and stop.reason in ("ended", "completed")
+    if call is None or not call.unsafe or ready or not entries:
+        raise UsageError(
+            f"nothing is in doubt in run {run.id}",
+            code="AZM-U050",
+            next=f"arazzo-machine show {run.id}{store_flag}",
+        )
+    return call, entries[-1]
+
+
+def probe_call(chart: Chart, snapshot: Snapshot, call: CallPlan, at: float) -> Call:
+    """The look as a call a transport can perform. Raises UsageError where the document declares none."""
+    if call.effect.probe is None:
+        raise UsageError(
+            f"step {call.step!r} declares no probe, so there is nothing safe to look with",
+            code="AZM-U053",
+            next="look at the other side yourself, then choose --not-sent or --adopt OUTPUT=VALUE",
+        )
+    request = probe_request(chart.plan, snapshot, call)
+    return Call(step=call.step, request=request, kind="safe", not_before=at, purpose="probe")
+
+
+def read_evidence(
+    chart: Chart, snapshot: Snapshot, call: CallPlan, entry: LedgerEntry, probe: Call, event: Replied | CallFailed
+) -> Evidence:
+    """What the look's outcome says about the call in doubt."""
+    age = round(max(event.at - entry.at, 0.0), 3)
+    settle = snapshot.settings.settle if snapshot.settings.settle is not None else call.effect.settle
+    request = f"{probe.request.method} {redact(probe.request.target)}"
+    if isinstance(event, CallFailed) or call.effect.probe is None:
+        why = f"the look got no answer: {event.message}" if isinstance(event, CallFailed) else "there is no probe"
+        return Evidence(step=call.step, request=request, verdict="unclear", why=why, age=age, settled=age >= settle)
+    look = Look.at(call.effect.probe, context_of(chart.plan, snapshot), event.reply)
+    verdict = "found" if look.found[0] else "absent" if look.absent[0] else "unclear"
+    why = look.matches[1] if verdict == "found" else look.absent[1]
+    return Evidence(
+        step=call.step,
+        request=request,
+        verdict=verdict,
+        why=why,
+        age=age,
+        settled=age >= settle,
+        fields=tuple(one.to_json() for one in look.fields) if verdict == "found" else (),
+        reply=event.reply if verdict == "found" else None,
+    )
+
+
+def resolution(
+    run: Run,
+    history: Sequence[Record],
+    choice: Choice,
+    outputs: Mapping[str, Any],
+    reply: Reply | None,
+    *,
+    at: float,
+    chance: float,
+    by: str,
+    store_flag: str = "",
+) -> Resolved:
+    """What somebody says became of a call, as an event.
+
+    Raises UsageError when nothing is in doubt, when there is no stored answer to accept, or when ``outputs`` names an
+    output the step does not have.
+    """
+    call, entry = doubtful_call(run, store_flag)
+    if choice == "not_sent" and entry.outcome == "applied":
+        raise UsageError(
+            f"{call.step} was answered {entry.status}: it is known to have been applied",
+            code="AZM-U054",
+            next=f"arazzo-machine resolve {run.id}{store_flag} --accept, or --reissue --yes to make a second one",
+        )
+    unknown = sorted(set(outputs) - set(call.outputs))
+    if unknown:
+        raise UsageError(
+            f"step {call.step!r} has no output {unknown[0]!r}",
+            code="AZM-U051",
+            next=f"it has: {', '.join(call.outputs) or 'none'}",
+        )
+    if choice == "accept" and reply is None:
+        reply = _last_success(run, history)
+        if reply is None:
+            raise UsageError(
+                f"run {run.id} holds no successful answer that can be read",
+                code="AZM-U052",
+                next="settle it with --not-sent or --adopt OUTPUT=VALUE",
+            )
+    return Resolved(at=at, chance=chance, choice=choice, outputs=outputs, reply=reply, by=by)
+
+
+def _open_state(run: Run) -> State | None:
+    """Where a run stopped; or where it looks by itself, which somebody who knows more need not wait for."""
+    stop, pending = run.snapshot.stopped, run.snapshot.pending
+    if stop is not None:
+        return run.plan.state(stop.source)
+    return run.chart.state(run.snapshot) if pending is not None and pending.purpose == "probe" else None
+
+
+def _last_success(run: Run, history: Sequence[Record]) -> Reply | None:
+    """The answer of the call in doubt, where it was a success that can be read."""
+    state = _open_state(run) or run.plan.initial
+    looks = {one.id for one in run.plan.transitions if one.rule == "look"}
+    for record in reversed(history):
+        if record.source == (state.of or state.id) and record.kind == Replied.kind and record.transition not in looks:
+            reply = Reply.from_json(record.event["reply"])
+            return reply if 200 <= reply.status < 300 and reply.form != "undecodable" else None
+    return None

@@ -1,0 +1,139 @@
+"""A run as one text that any machine can take up: snapshot, plan and documents, and references where secrets stand.
+
+Only a run with nothing but safe calls ahead of it can be handed on: the text may be used by anybody, any number of
+times, at the same moment, and none of that may cost anything. Each use is a run of its own that notes its origin.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..chart.snapshot import Snapshot
+from ..errors import DamageError, UsageError, VersionError
+from ..plan.model import Plan
+from ..stores.base import Store, StoredRun
+
+__all__ = ["Token", "export_token"]
+
+TOKEN_VERSION = 1
+_LARGEST = 64 << 20
+_CARRIED = ("servers", "allow_hosts", "secrets")
+"""Options that hold on another machine as well."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A token that was read: what a runner needs to begin the run it describes."""
+
+    run: str
+    plan: Plan
+    snapshot: Snapshot
+    texts: Mapping[str, bytes]
+    options: Mapping[str, Any]
+    inputs_sha256: str
+    sha256: str
+
+    @classmethod
+    def read(cls, text: str) -> Token:
+        """Raises DamageError when the text is no token or was changed, VersionError for one of a newer release,
+        UsageError when an unsafe call lies ahead of it all the same."""
+        try:
+            if len(text) > _LARGEST:
+                raise ValueError("too large")
+            data = json.loads(text)
+            body, sha256 = data["token"], data["sha256"]
+            version, seen = body["v"], hashlib.sha256(_compact(body).encode()).hexdigest()
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise _damaged("it is not the text `show --token` prints") from error
+        if version != TOKEN_VERSION:
+            raise VersionError(
+                f"this token has format {version}, this release reads format {TOKEN_VERSION}",
+                code="AZM-T090",
+                next="use the release of arazzo-machine that made it, or a newer one",
+            )
+        if seen != sha256:
+            raise _damaged("it was changed on its way")
+        try:
+            token = cls(
+                run=str(body["run"]),
+                plan=Plan.from_json(body["plan"]),
+                snapshot=Snapshot.from_json(body["snapshot"]),
+                texts={str(name): base64.b64decode(data) for name, data in body["documents"].items()},
+                options=_read_options(body["options"]),
+                inputs_sha256=str(body["inputs_sha256"]),
+                sha256=sha256,
+            )
+        except (KeyError, TypeError, AttributeError, binascii.Error, ValueError) as error:
+            raise _damaged("a part of it is missing") from error
+        if token.snapshot.plan_sha256 != token.plan.sha256:
+            raise _damaged("its plan is not the one its run was begun with")
+        _refuse_unsafe(token.plan, token.snapshot, token.run)
+        return token
+
+
+def export_token(store: Store, stored: StoredRun, plan: Plan) -> str:
+    """The text of a run. Raises UsageError AZM-U090 where it has ended, AZM-U091 where an unsafe call is pending or
+    ahead, AZM-U092 for a simulated run, whose service would not come along."""
+    head, snapshot = stored.head, stored.snapshot
+    if head.options.get("simulate"):
+        raise UsageError(
+            f"run {head.id} belongs to its simulator, which does not come along",
+            code="AZM-U092",
+            next="make tokens of runs against a server",
+        )
+    _refuse_unsafe(plan, snapshot, head.id)
+    body = {
+        "v": TOKEN_VERSION,
+        "run": head.id,
+        "plan": plan.to_json(),
+        "snapshot": snapshot.to_json(),
+        "documents": {name: base64.b64encode(store.blob(digest)).decode() for name, digest in head.documents.items()},
+        "options": {name: head.options[name] for name in _CARRIED if name in head.options},
+        "inputs_sha256": head.inputs_sha256,
+    }
+    return json.dumps({"sha256": hashlib.sha256(_compact(body).encode()).hexdigest(), "token": body})
+
+
+def _read_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that come along, and only those. Raises TypeError or AttributeError where one is of another kind."""
+    texts = [*given.get("allow_hosts", []), *given.get("servers", {}).values(), *given.get("secrets", {}).values()]
+    if not all(isinstance(one, str) for one in texts):
+        raise TypeError("an option is no text")
+    return {name: given[name] for name in _CARRIED if name in given}
+
+
+def _refuse_unsafe(plan: Plan, snapshot: Snapshot, run: str) -> None:
+    """Only safe calls may lie ahead of a run that several may take up at once."""
+    stop = snapshot.stopped
+    source = stop.source if stop is not None else snapshot.frame.state
+    if stop is not None and stop.reason in ("ended", "completed"):
+        raise UsageError(f"run {run} has ended", code="AZM-U090", next=f"arazzo-machine show {run}")
+    reached = {source}
+    while new := {one.target for one in plan.transitions if one.source in reached} - reached:
+        reached |= new
+    ahead = [
+        state.name
+        for state in plan.states
+        if state.id in reached and (state.kind == "doubt" or (state.kind == "call" and plan.calls[state.step].unsafe))
+    ]
+    if ahead:
+        raise UsageError(
+            f"run {run} has a call ahead of it that must not be made twice",
+            code="AZM-U091",
+            seen=", ".join(ahead),
+            next="go on with it where its store is until only safe calls are left",
+        )
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def _damaged(why: str) -> DamageError:
+    return DamageError(f"this is no token: {why}", code="AZM-T091", next="export it again with show RUN --token")
