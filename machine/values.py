@@ -7,7 +7,7 @@ logs and pictures cannot hold a secret however they are made. This file does no 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
@@ -86,48 +86,50 @@ def join_text(parts: Iterable[str | SecretRef | SecretText]) -> str | SecretText
     return "".join(cast("list[str]", flat))
 
 
-def _walk(value: Any, leaf: Callable[[Any], Any]) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _walk(item, leaf) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_walk(item, leaf) for item in value]
-    return leaf(value)
+_SCALAR: Final = (str, int, float, type(None))
+_OBJECT: Final = (dict, Mapping)
+"""What most values are is asked first: the abstract class alone takes ten times as long to say yes or no."""
 
 
 def redact(value: Any) -> Json:
     """The value with every secret shown as ``[secret NAME]`` and every absent value as null: safe to print."""
-
-    def leaf(item: Any) -> Any:
-        if isinstance(item, (SecretRef, SecretText)):
-            return str(item)
-        return None if isinstance(item, Missing) else item
-
-    return cast("Json", _walk(value, leaf))
+    if isinstance(value, _SCALAR):
+        return value
+    if isinstance(value, _OBJECT):
+        return {key: redact(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [redact(item) for item in value]
+    if isinstance(value, (SecretRef, SecretText)):
+        return str(value)
+    return None if isinstance(value, Missing) else cast("Json", value)
 
 
 def contains_secret(value: Any) -> bool:
     """Whether a secret stands anywhere inside the value."""
+    if isinstance(value, _SCALAR):
+        return False
     if isinstance(value, (SecretRef, SecretText)):
         return True
-    if isinstance(value, Mapping):
+    if isinstance(value, _OBJECT):
         return any(contains_secret(item) for item in value.values())
     return isinstance(value, (list, tuple)) and any(contains_secret(item) for item in value)
 
 
 def encode(value: Any) -> Json:
     """A value as plain JSON for the journal. Objects that look like our marks are wrapped, so nothing can forge one."""
+    if isinstance(value, _SCALAR):
+        return value
+    if isinstance(value, _OBJECT):
+        # Scalars are taken as they are here too: an answer is mostly scalars, and a call for each is half the time.
+        body = {str(key): item if isinstance(item, _SCALAR) else encode(item) for key, item in value.items()}
+        return body if _MARKS.isdisjoint(body) else {_LITERAL: body}
+    if isinstance(value, (list, tuple)):
+        return [encode(item) for item in value]
     if isinstance(value, SecretRef):
         return {_SECRET: value.name, "encoding": value.encoding} if value.encoding else {_SECRET: value.name}
     if isinstance(value, SecretText):
         return {_TEXT: [encode(part) for part in value.parts]}
-    if isinstance(value, Missing):
-        return {_LITERAL: None}
-    if isinstance(value, Mapping):
-        body = {str(key): encode(item) for key, item in value.items()}
-        return {_LITERAL: body} if _MARKS & body.keys() else body
-    if isinstance(value, (list, tuple)):
-        return [encode(item) for item in value]
-    return cast("Json", value)
+    return {_LITERAL: None} if isinstance(value, Missing) else cast("Json", value)
 
 
 def decode(value: Any) -> Any:

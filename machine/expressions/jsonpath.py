@@ -45,7 +45,9 @@ __all__ = ["JsonPathCondition", "JsonPathReading", "Pointed", "Query", "compile_
 JsonPathReading: TypeAlias = Literal["rfc9535", "object-filter", "comparison", "invalid"]
 _Path: TypeAlias = tuple[str | int, ...]
 
-_MEMBER: Final = r"[A-Za-z_\x80-\U0010ffff][\w\x80-\U0010ffff-]*"
+_MEMBER: Final = r"[^\x00-@\[-^`{-\x7f][^\x00-,./:-@\[-^`{-\x7f]*"
+"""A letter, ``_`` or anything beyond ASCII (RFC 9535 section 2.5.1.1), then also digits and the hyphen. Said by what of
+ASCII is left out: ranges up to U+10FFFF take milliseconds to compile, four times over."""
 _STEP: Final = re.compile(rf"""\.({_MEMBER})|\[(0|-?[1-9][0-9]{{0,8}})\]|\['([^'\\]*)'\]|\["([^"\\]*)"\]""")
 _NAMES: Final = re.compile(rf"\.\.?(?:{_MEMBER}|\*)?")
 _LENGTH: Final = re.compile(r"\.(?:length|size)\Z")

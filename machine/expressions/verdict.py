@@ -119,6 +119,8 @@ def _same(left: Value, right: Value) -> bool:
 def clip(text: str, limit: int) -> str:
     """The text on one line, printable, at most ``limit`` characters and three dots."""
     short = text if len(text) <= limit else text[:limit] + "..."
+    if short.isprintable():
+        return short
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in short)
 
 

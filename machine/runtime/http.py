@@ -10,6 +10,7 @@ defaults send a credential where nobody said. Nothing is retried here; the machi
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
 import logging
@@ -18,7 +19,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import requests
 import urllib3
@@ -30,7 +31,7 @@ from ..chart.effects import Call
 from ..chart.events import CallFailed, Replied, Reply
 from ..plan.model import UNSAFE
 from ..sources.model import Request, is_json_type
-from ..values import MISSING, contains_secret, join_text
+from ..values import MISSING, SecretText, contains_secret, join_text
 from .clock import Clock
 from .hosts import check_secrecy
 from .secrets import SecretBook
@@ -189,6 +190,14 @@ class _Session(requests.Session):
         return None
 
 
+class _Outgoing(NamedTuple):
+    """A request as it is sent, and how its URL is written down."""
+
+    request: Request
+    prepared: requests.PreparedRequest
+    url: str | SecretText
+
+
 class Transport:
     """Performs calls, one at a time. ``base`` gives a source's base URL; ``largest`` bounds a reply in bytes."""
 
@@ -202,13 +211,14 @@ class Transport:
         largest: int = 10 << 20,
         connect_timeout: float = 10.0,
     ) -> None:
-        self._base = base
+        self._base = functools.cache(base)
         self._secrets = secrets
         self._clock = clock
         self._chance = chance
         self._largest = largest
         self._connect_timeout = connect_timeout
         self._wire = _Wire()
+        self._last: _Outgoing | None = None
         self._session = _Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(_NO_COOKIES)
@@ -226,7 +236,7 @@ class Transport:
         a second signal.
         """
         try:
-            prepared = self._prepare(call)
+            outgoing = self._outgoing(call)
         except (requests.RequestException, ValueError):
             return self._failed("not_sent", "unsendable", _MESSAGES["unsendable"])
         if call.kind in UNSAFE:
@@ -236,7 +246,7 @@ class Transport:
         quiet = _QUIET.set(True)
         try:
             response = self._session.send(
-                prepared,
+                outgoing.prepared,
                 stream=True,
                 allow_redirects=False,
                 timeout=(min(self._connect_timeout, timeout), timeout),
@@ -250,7 +260,17 @@ class Transport:
             return self._classify(error)
         finally:
             _QUIET.reset(quiet)
-        return self._replied(call.request, response, body)
+        return self._replied(outgoing, response, body)
+
+    def _outgoing(self, call: Call) -> _Outgoing:
+        request = call.request
+        # A look is the look before it, sent again. Not so with a body: 1, 1.0 and true are equal, and are not the same.
+        if self._last is None or request.body is not MISSING or self._last.request != request:
+            prepared = self._prepare(call)
+            # Written from the plan's own parts: a secret in a URL is encoded, and would not be recognised in its text.
+            url = join_text((self._secrets.conceal(self._base(request.source)), request.target))
+            self._last = _Outgoing(request, prepared, url)
+        return self._last
 
     def _prepare(self, call: Call) -> requests.PreparedRequest:
         request = call.request
@@ -282,17 +302,16 @@ class Transport:
                 chunks.append(chunk)
         return b"".join(chunks)
 
-    def _replied(self, request: Request, response: requests.Response, body: bytes) -> Replied:
+    def _replied(self, outgoing: _Outgoing, response: requests.Response, body: bytes) -> Replied:
         value, form = _decode(body, response.headers.get("Content-Type", ""))
         headers = {name.lower(): value for name, value in response.headers.items()}
-        conceal = self._secrets.conceal
+        secrets = self._secrets
         reply = Reply(
             status=response.status_code,
-            headers=cast("Mapping[str, Any]", conceal(headers)),
-            body=conceal(value),
+            headers=cast("Mapping[str, Any]", secrets.conceal(headers)),
+            body=secrets.conceal_json(value, body) if form == "json" else secrets.conceal(value),
             form=form,
-            # Written from the plan's own parts: a secret in a URL is encoded, and would not be recognised in its text.
-            url=join_text((conceal(self._base(request.source)), request.target)),
+            url=outgoing.url,
         )
         return Replied(at=self._clock.now(), chance=self._chance(), reply=reply)
 
@@ -407,7 +426,16 @@ def _decode(body: bytes, content_type: str) -> tuple[Any, Literal["json", "text"
 def _parse_json(body: bytes) -> Any:
     """Strict JSON (RFC 8259): UTF-8, no NaN, no number or text that could not be written down again, no depth that
     could not be walked again."""
-    value = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant, parse_float=_finite)
+    value = _JSON.decode(body.decode("utf-8-sig"))
+    if body.count(b"[") + body.count(b"{") >= _DEEPEST and _is_deep(value):
+        raise ValueError("nested too deeply")
+    if b"\\u" in body:
+        # Section 8.2: an escape can name half of a surrogate pair, which is no character and has no UTF-8 form.
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _is_deep(value: Any) -> bool:
     level = [value]
     for _ in range(_DEEPEST):
         level = [
@@ -417,13 +445,8 @@ def _parse_json(body: bytes) -> Any:
             for item in (one.values() if isinstance(one, dict) else one)
         ]
         if not level:
-            break
-    else:
-        raise ValueError("nested too deeply")
-    if b"\\u" in body:
-        # Section 8.2: an escape can name half of a surrogate pair, which is no character and has no UTF-8 form.
-        json.dumps(value, ensure_ascii=False).encode()
-    return value
+            return False
+    return True
 
 
 def _refuse_constant(name: str) -> Any:
@@ -435,3 +458,6 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError("a number is too large")
     return number
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)

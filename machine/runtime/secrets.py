@@ -116,14 +116,14 @@ class SecretBook:
                     next="remove line breaks and other control characters from it",
                 )
         # A reply may quote the URL a secret was sent in, where it stands percent-encoded.
-        hidden = [
-            pair
-            for name, text in self._texts.items()
-            if len(text) >= _SHORTEST
-            for pair in ((text, SecretRef(name)), (_percent(text), SecretRef(name, "percent")))
-        ]
+        hidden: dict[str, SecretRef] = {}
+        for name, text in self._texts.items():
+            if len(text) >= _SHORTEST:
+                hidden.setdefault(text, SecretRef(name))
+                # The same text where nothing in it needs encoding, and then it need not be looked for twice.
+                hidden.setdefault(_percent(text), SecretRef(name, "percent"))
         # Longest first, so that a secret that contains another is taken out whole.
-        self._hidden = sorted(hidden, key=lambda pair: -len(pair[0]))
+        self._hidden = sorted(hidden.items(), key=lambda pair: -len(pair[0]))
 
     def __repr__(self) -> str:
         return f"SecretBook({', '.join(sorted(self._texts))})"
@@ -162,15 +162,21 @@ class SecretBook:
         if isinstance(value, str):
             return self._conceal_text(value)
         if isinstance(value, Mapping):
-            return {self._conceal_key(key): self.conceal(item) for key, item in value.items()}
+            return {str(self._conceal_text(key)): self.conceal(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self.conceal(item) for item in value]
         return value
 
-    def _conceal_key(self, key: str) -> str:
-        return str(self._conceal_text(key))
+    def conceal_json(self, value: Any, text: bytes) -> Any:
+        """The same for a value that was read from ``text``, which is JSON in UTF-8 (RFC 8259)."""
+        if b"\\" not in text and not any(secret.encode() in text for secret, _ in self._hidden):
+            # Section 7: without a backslash nothing is escaped, so every string stands in the text as it is.
+            return value
+        return self.conceal(value)
 
     def _conceal_text(self, text: str) -> str | SecretText:
+        if not any(secret in text for secret, _ in self._hidden):
+            return text
         parts: list[str | SecretRef | SecretText] = [text]
         for secret, ref in self._hidden:
             if not any(isinstance(part, str) and secret in part for part in parts):
