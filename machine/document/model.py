@@ -157,6 +157,8 @@ class Document:
     version: str
     sources: tuple[SourceDescription, ...]
     workflows: tuple[Workflow, ...]
+    self_uri: str = ""
+    """The field ``$self`` (1.1) as written: what other documents know this one by."""
     uri: str = ""
     """The path or URL the text was read from, as the user gave it."""
     sha256: str = ""

@@ -76,6 +76,7 @@ class _Reader:
                 for pointer, one in _items(root, "sourceDescriptions", "")
             ),
             workflows=tuple(self._workflow(one, pointer) for pointer, one in _items(root, "workflows", "")),
+            self_uri=root.get("$self", ""),
             uri=self._tree.uri,
             sha256=self._tree.sha256,
             tree=root,
