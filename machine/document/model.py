@@ -126,7 +126,7 @@ class Workflow:
     summary: str = ""
     description: str = ""
     inputs: Mapping[str, Any] = field(default_factory=dict)
-    """The JSON Schema of the inputs; a ``$ref`` at its top is replaced by what it points at."""
+    """The JSON Schema of the inputs, standing alone: what it refers to stands in its own ``$defs``."""
     depends_on: tuple[str, ...] = ()
     """Workflows that must have completed before this one begins, as written."""
     steps: tuple[Step, ...]
