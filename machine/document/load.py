@@ -13,6 +13,7 @@ import hashlib
 import json
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ import yaml
 from yaml import events
 
 from ..errors import DocumentError, Place
-from .positions import Lines, Marks, Positions, Spot, Tree
+from .positions import Marks, Positions, Spot, Tree
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_VALUES", "Positions", "Tree", "parse"]
 
@@ -224,8 +225,7 @@ def _read_yaml(text: str, build: _Builder) -> tuple[Any, Positions]:
     anchors: dict[str, tuple[Any, int, int] | None] = {}
     opened: list[str | None] = []
     unpaired = _SURROGATE.search(text) is not None
-    documents = 0
-    spot: Spot = (1, 1)
+    documents, spot = 0, (1, 1)
     try:
         # libyaml where PyYAML was built with it; both parsers keep their own stack and never recurse.
         for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
@@ -268,13 +268,12 @@ def _read_yaml(text: str, build: _Builder) -> tuple[Any, Positions]:
     except yaml.MarkedYAMLError as error:
         found = error.problem_mark or error.context_mark
         at = (found.line + 1, found.column + 1) if found else spot
-        # A libyaml of 2026 counts levels itself, and gives up far behind ours.
-        code = "AZM-D008" if error.problem == "exceeded maximum nesting depth" else "AZM-D003"
+        code = "AZM-D008" if "nesting depth" in str(error.problem) else "AZM-D003"  # libyaml counts levels as well
         raise _Refused(code, f"not valid YAML: {error.problem or error.context}", spot=at) from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # A reader error carries an offset instead of a mark; an impossible \U escape is a ValueError of chr().
         reason, offset = getattr(error, "reason", "bad character"), getattr(error, "position", None)
-        at = Lines(text).spot(offset) if isinstance(offset, int) and offset <= len(text) else spot
+        at = _Lines(text).spot(offset) if isinstance(offset, int) and offset <= len(text) else spot
         raise _Refused("AZM-D003", f"not valid YAML: {reason}", spot=at) from None
     if not documents:
         raise _Refused("AZM-D013", "the document is empty", spot=(1, 1))
@@ -387,6 +386,19 @@ def _check_text(text: str) -> None:
         raise _Refused("AZM-D001", "this text holds half a surrogate pair") from None
 
 
+class _Lines:
+    """Offsets of a text as line and column."""
+
+    __slots__ = ("_starts",)
+
+    def __init__(self, text: str) -> None:
+        self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
+
+    def spot(self, offset: int) -> Spot:
+        line = bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1] + 1
+
+
 def _end_of_space(text: str, position: int) -> int:
     found = _SPACE.match(text, position)
     return found.end() if found else position
@@ -398,7 +410,7 @@ def _refuse_constant(text: str) -> Any:
 
 def _read_json(text: str, position: int, build: _Builder) -> tuple[Any, Positions]:
     """RFC 8259 without recursion: containers are walked here, json reads only the strings, numbers and words."""
-    lines = Lines(text)
+    lines = _Lines(text)
     unpaired = _SURROGATE.search(text) is not None
     decoder = json.JSONDecoder(parse_int=_integer, parse_float=_float, parse_constant=_refuse_constant)
 

@@ -7,7 +7,6 @@ parses nothing itself.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,7 +14,7 @@ from typing import Any, Final
 
 from ..errors import Place
 
-__all__ = ["Lines", "Mark", "Marks", "Piece", "Positions", "Spot", "Tree", "piece_of"]
+__all__ = ["Mark", "Marks", "Piece", "Positions", "Spot", "Tree", "piece_of"]
 
 Spot = tuple[int, int]
 """Line and column, both from 1."""
@@ -160,16 +159,3 @@ def piece_of(tree: Tree, pointer: str, value: Any) -> Piece:
     place = tree.place(pointer)
     marks = tree.positions.inside(pointer) if isinstance(tree.positions, Positions) else None
     return Piece(value, (place.document, (place.line, place.column)), marks, tree.uri)
-
-
-class Lines:
-    """Offsets of a text as line and column."""
-
-    __slots__ = ("_starts",)
-
-    def __init__(self, text: str) -> None:
-        self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
-
-    def spot(self, offset: int) -> Spot:
-        line = bisect_right(self._starts, offset)
-        return line, offset - self._starts[line - 1] + 1
