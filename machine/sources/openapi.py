@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from ..errors import DocumentError, Place, SourceError
-from .model import Operation, ParameterSpec, SecurityScheme, Source, is_json_type
+from .model import Operation, ParameterSpec, PartSpec, SecurityScheme, Source, is_json_type
 
 __all__ = ["find_operation", "find_operation_path", "read_openapi"]
 
@@ -250,12 +250,29 @@ def _operation(
         server=_server(body, item, root.value),
         parameters=_parameters(root, (item, body), own),
         body_types=tuple(content),
+        encodings={kind: parts for kind, one in content.items() if (parts := _encoding(root, one, own))},
         body_required=request.get("required") is True,
         body_schema=schema if isinstance(schema, Mapping) else None,
         security=_security(root, body, own),
         responses=responses,
+        redirects=any(status.startswith("3") for status in responses),
         unresolved=tuple(own),
     )
+
+
+def _encoding(root: _Root, media: Any, notes: list[str]) -> dict[str, PartSpec]:
+    """The Encoding Objects of one Media Type Object, by property."""
+    found = {}
+    for name, written in _mapping(root.resolve(media, notes, "a request body").get("encoding")).items():
+        value = _mapping(written)
+        style, explode = value.get("style"), value.get("explode")
+        found[str(name)] = PartSpec(
+            content_type=str(value.get("contentType") or ""),
+            style=style if isinstance(style, str) else "",
+            explode=explode if isinstance(explode, bool) else None,
+            allow_reserved=value.get("allowReserved") is True,
+        )
+    return found
 
 
 def _parameters(root: _Root, levels: tuple[Mapping[str, Any], ...], notes: list[str]) -> tuple[ParameterSpec, ...]:
