@@ -34,6 +34,9 @@ class Description:
     trusted: bool = False
     granted: frozenset[tuple[str, str]] = frozenset()
     """(workflow, input) pairs about which an overlay of the operator's speaks: as good as trusted."""
+    documents: Mapping[str, Description] = field(default_factory=dict, repr=False, compare=False)
+    """The other Arazzo documents, by the name of the source description that points at each. Documents may point at
+    each other, so following this leads round in circles."""
 
     def may_name_origin(self, workflow: str, name: str) -> bool:
         """Whether what is said about an input may name a variable or file of this machine."""
