@@ -19,7 +19,7 @@ from ..errors import DocumentError, InputError, Place
 from ..expressions.criteria import CompiledCriterion
 from ..expressions.evaluate import resolve_name
 from ..expressions.template import references
-from ..values import SecretRef, contains_secret, redact
+from ..values import FileRef, SecretRef, contains_secret, redact
 from .extension import InputExtension
 from .model import CallPlan, InputPlan, Plan
 from .problems import Problems
@@ -250,7 +250,7 @@ def _misfits(plan: Plan, values: Mapping[str, Any]) -> Iterable[str]:
         return
     for one in plan.inputs:
         value = values.get(one.name)
-        if one.name not in values or contains_secret(value):
+        if one.name not in values or isinstance(value, FileRef) or contains_secret(value):
             continue
         kinds = _kinds(one.schema.get("type", []))
         if kinds and not any(_is_of(value, kind) for kind in kinds):
@@ -311,8 +311,9 @@ def _misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any]) -> Iterable[st
     import referencing
     import referencing.exceptions
 
-    # A secret has no text here; its reference stands in as a string, so its type is checked and nothing else.
-    plain = redact(values)
+    # Neither secret nor file has a text here; a reference stands in, so the type is checked and nothing else.
+    kept_elsewhere = {name for name, value in values.items() if isinstance(value, FileRef) or contains_secret(value)}
+    plain = {name: str(value) if isinstance(value, FileRef) else redact(value) for name, value in values.items()}
     # Without a registry of ours the library would fetch what a $ref names from the network.
     validator = jsonschema.Draft202012Validator(dict(plan.input_schema), registry=referencing.Registry())
     try:
@@ -324,10 +325,9 @@ def _misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any]) -> Iterable[st
         # A $ref to nowhere, a bad pattern, or a keyword of the wrong type surfaces as what the validator trips over.
         yield f"the input schema cannot be used: {type(error).__name__}"
         return
-    secret = set(plan.secrets)
     for misfit in errors:
         name = str(misfit.absolute_path[0]) if misfit.absolute_path else ""
-        if name in secret and misfit.validator != "type":
+        if name in kept_elsewhere and misfit.validator != "type":
             continue
         path = "/".join(map(str, misfit.absolute_path))
         yield f"input {path!r}: {misfit.message[:200]}" if path else misfit.message[:200]
