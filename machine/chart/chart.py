@@ -12,7 +12,7 @@ waiting run therefore holds nothing in memory. A chart belongs to one thread.
 
     advance(snapshot, event)
         1. the state to judge in     the snapshot's, or ``stopped.source`` of a run that is taken up again
-        2. the judgement             outputs, facts, criteria
+        2. the judgement             outputs, facts, criteria; what it asks is answered by the event's record
         3. the machine moves         first guard that holds wins; no guard, no move: python-statemachine refuses
         4. the consequence           ledger, visits, retries, budgets -> the next Call, or a Stop
 
@@ -23,6 +23,7 @@ itself. Document names are shown by its states and never become attributes: a st
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from statemachine import StateChart
@@ -30,6 +31,7 @@ from statemachine.exceptions import TransitionNotAllowed
 from statemachine.io import create_machine_class_from_definition
 
 from ..errors import BugError, IdentityError, UsageError
+from ..expressions.question import Ask, Asked, nobody
 from ..expressions.template import references
 from ..plan.model import Phase, Plan, State, Transition
 from ..values import MISSING
@@ -42,10 +44,12 @@ __all__ = ["Chart", "compile_class"]
 
 
 class Chart:
-    """A plan that can move. ``listeners`` are python-statemachine listeners and hear every transition."""
+    """A plan that can move. ``listeners`` are python-statemachine listeners and hear every transition; ``evaluate``
+    answers what the core may not compute itself, and is asked only by plans with patterns or XPaths."""
 
-    def __init__(self, plan: Plan, *, listeners: Iterable[object] = ()) -> None:
+    def __init__(self, plan: Plan, *, listeners: Iterable[object] = (), evaluate: Ask | None = None) -> None:
         self.plan = plan
+        self.evaluate: Ask = evaluate or nobody
         self.plan_sha256 = plan.sha256
         self.machine_class: type[StateChart[Any]] = compile_class(plan, self.plan_sha256)
         self._listeners = list(listeners)
@@ -80,7 +84,7 @@ class Chart:
 
         Outputs of steps that never ran are null, not an error (ambiguity A23).
         """
-        context = context_of(self.plan, snapshot)
+        context = context_of(self.plan, snapshot, ask=self.evaluate)
         values = {name: read_value(value, context) for name, value in self.plan.outputs.items()}
         unresolved = tuple(name for name, value in values.items() if value is MISSING or value is None)
         return {name: None if value is MISSING else value for name, value in values.items()}, unresolved
@@ -96,14 +100,23 @@ class Chart:
         if snapshot.stopped and isinstance(event, (Reopened, Resolved)):
             source = snapshot.stopped.source
         call = self.plan.calls.get(self._states[source].step)
+        asked = Asked(event.answers, self.evaluate)
         judgement = Judgement.of(
-            self.plan, snapshot, event, call, sees_request=call is not None and call.step in self._sees_request
+            self.plan,
+            snapshot,
+            event,
+            call,
+            sees_request=call is not None and call.step in self._sees_request,
+            ask=asked,
         )
         target = self._move(source, event, judgement)
         fired = judgement.fired
         if fired is None:
             raise BugError("the machine moved and no transition fired", code="AZM-B003")
-        return conclude(self.plan, self._states, snapshot, event, judgement, fired, target)
+        advanced = conclude(self.plan, self._states, snapshot, event, judgement, fired, target)
+        # The answers stand in the record, so that a replay of its event asks nobody and comes to the same bytes.
+        recorded = replace(event, answers=asked.answers).to_json() if asked.answers else advanced.record.event
+        return advanced._replace(record=replace(advanced.record, event=recorded))
 
     def _move(self, source: str, event: Event, judgement: Judgement) -> str:
         # A machine that reached a final state ignores every later event, so a new one takes its place.

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 from ..errors import RequestError
+from ..expressions.question import Ask
 from ..expressions.template import render
 from ..plan.model import UNSAFE, CallPlan, Plan, PollPolicy, State, Transition
 from ..sources.model import Request
@@ -52,12 +53,12 @@ def conclude(
     return _Consequence(plan, states, before, event, judgement, fired, target).conclude()
 
 
-def probe_request(plan: Plan, snapshot: Snapshot, call: CallPlan) -> Request:
+def probe_request(plan: Plan, snapshot: Snapshot, call: CallPlan, *, ask: Ask) -> Request:
     """The safe look at what an unsafe call makes. Raises RequestError when it cannot be built."""
     probe = call.effect.probe
     if probe is None:
         raise RequestError(f"step {call.step!r} has no probe", code="AZM-R030", place=call.place)
-    context = context_of(plan, snapshot)
+    context = context_of(plan, snapshot, ask=ask)
     parameters = [(name, location, render(value, context)) for name, location, value in probe.parameters]
     return build_request(probe.operation, parameters, place=call.place)
 
@@ -246,7 +247,11 @@ class _Consequence:
             # The last look is at the deadline, not one pace behind it.
             delay = round(after.deadline - at, 3)
         try:
-            request = self._request(call, after) if purpose == "call" else probe_request(self.plan, after, call)
+            request = (
+                self._request(call, after)
+                if purpose == "call"
+                else probe_request(self.plan, after, call, ask=self.judgement.ask)
+            )
         except RequestError as error:
             stop = Stop(reason="request", message=str(error), at=at, source=self.target)
             return replace(after, stopped=stop), Finish(reason="request")
@@ -324,7 +329,7 @@ class _Consequence:
         return ""
 
     def _request(self, call: CallPlan, after: Snapshot) -> Request:
-        context = context_of(self.plan, after)
+        context = context_of(self.plan, after, ask=self.judgement.ask)
         parameters = [(name, location, render(value, context)) for name, location, value in call.parameters]
         if call.effect.key is not None:
             parameters.append((call.effect.key.name, "header", self._key(call, after)))

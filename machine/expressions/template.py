@@ -4,7 +4,8 @@ Which strings are expressions is decided once, when the document is compiled, an
 text can forge: a literal always stands under ``lit``. Rendering looks nothing up but values.
 
 ``{"lit": v}`` | ``{"expr": "$inputs.x"}`` | ``{"text": ["Bearer ", {"expr": "$inputs.token"}]}`` |
-``{"object": {name: T}}`` | ``{"array": [T]}``
+``{"quoted": "$inputs.x"}`` | ``{"select": {context, type, version, selector}}`` | ``{"object": {name: T}}`` |
+``{"array": [T]}`` | ``{"replaced": {"body": T, "at": [[target, T]]}}``
 """
 
 from __future__ import annotations
@@ -19,12 +20,17 @@ from ..errors import BugError, DocumentError, Place, RequestError
 from ..values import MISSING, Json, Missing, SecretRef, SecretText, Value, contains_secret, join_text
 from .evaluate import Context, evaluate, resolve_name
 from .grammar import TOLERANCES, Expression, is_expression, parse_expression
+from .replacement import Target, restore_target
+from .selector import Selector, compile_selector, is_selector, restore_selector
 
 __all__ = [
     "Declared",
     "ListTemplate",
     "Literal",
     "ObjectTemplate",
+    "Quoted",
+    "Replaced",
+    "Select",
     "Template",
     "TextTemplate",
     "Whole",
@@ -46,11 +52,14 @@ _ONE_NAME: Final = re.compile(r"[\w.\-\[\]]*\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """The names a reference can resolve to before anything runs."""
+    """What a document says before anything runs: the names a reference can mean, and the version it is written in."""
 
     inputs: frozenset[str] = frozenset()
     steps: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Step id -> the names of its outputs."""
+    minor: str = "1.0"
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    """Key -> value of the parameters in Components, which ``$components.parameters.KEY`` stands for."""
 
     def has(self, expression: Expression) -> bool:
         """Whether the expression is about an input or a step output that is declared."""
@@ -85,6 +94,20 @@ class TextTemplate:
 
 
 @dataclass(frozen=True, slots=True)
+class Quoted:
+    """An expression alone between the quotes of a JSON text: text, but an object or a list as it is (rule C10)."""
+
+    expression: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """A Selector Object: the value keeps its type."""
+
+    selector: Selector
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectTemplate:
     members: tuple[tuple[str, Template], ...]
 
@@ -94,7 +117,16 @@ class ListTemplate:
     items: tuple[Template, ...]
 
 
-Template: TypeAlias = "Literal | Whole | TextTemplate | ObjectTemplate | ListTemplate"
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A request body and what is set in it afterwards, in this order (Payload Replacement Object)."""
+
+    body: Template
+    changes: tuple[tuple[Target, Template], ...]
+
+
+Template: TypeAlias = "Literal | Whole | TextTemplate | Quoted | Select | ObjectTemplate | ListTemplate | Replaced"
+_Leaf: TypeAlias = "Whole | TextTemplate | Quoted | Select"
 
 
 def compile_template(value: object, *, place: Place, declared: Declared) -> Template:
@@ -113,6 +145,8 @@ def _compile(value: object, place: Place, declared: Declared, depth: int) -> Tem
             place=place,
             next="Flatten the value, or pass the deep part as one input.",
         )
+    if declared.minor != "1.0" and isinstance(value, Mapping) and is_selector(value):
+        return Select(compile_selector(value, minor=declared.minor, place=place))
     if isinstance(value, Mapping):
         return ObjectTemplate(
             tuple((str(name), _compile(item, place, declared, depth + 1)) for name, item in value.items())
@@ -120,8 +154,29 @@ def _compile(value: object, place: Place, declared: Declared, depth: int) -> Tem
     if isinstance(value, (list, tuple)):
         return ListTemplate(tuple(_compile(item, place, declared, depth + 1) for item in value))
     if isinstance(value, str):
+        component = _component(value, place, declared)
+        if component is not None:
+            return _compile(component, place, declared, depth + 1)
         return _compile_text(value, place, declared)
     return Literal(cast("bool | int | float | None", value))
+
+
+def _component(text: str, place: Place, declared: Declared) -> object:
+    """The value of the component a text names, which takes its place; None where it names none.
+
+    :raises DocumentError: AZM-E023 for a component that is not there or is no value.
+    """
+    if not text.startswith("$components."):
+        return None
+    expression = parse_expression(text, place=place, minor=declared.minor)
+    if expression.part != "parameters" or expression.name not in declared.parameters:
+        raise DocumentError(
+            f"{expression} is no value",
+            code="AZM-E023",
+            place=place,
+            next=f"parameters in components: {', '.join(declared.parameters) or 'none'}",
+        )
+    return declared.parameters[expression.name]
 
 
 def _compile_text(text: str, place: Place, declared: Declared) -> Template:
@@ -132,7 +187,7 @@ def _compile_text(text: str, place: Place, declared: Declared) -> Template:
         # In 1.0 a name may hold anything, so "$inputs.a/$inputs.b" is one long name to the grammar. It is read as text
         # only when that name is not declared and could not be one by today's rules.
         if _ONE_NAME.match(expression.name) or expression.root not in ("inputs", "steps") or declared.has(expression):
-            return whole
+            return Whole(parse_expression(text, place=place, minor=declared.minor))
     parts: list[str | Expression] = []
     braceless: list[str] = []
     at = 0
@@ -140,12 +195,12 @@ def _compile_text(text: str, place: Place, declared: Declared) -> Template:
         # "{$.items}" and its like are text: only "$" and a known root make an expression.
         if is_expression(found[1]):
             _add_braceless(text[at : found.start()], parts, braceless, place, declared)
-            parts.append(parse_expression(found[1], place=place))
+            parts.append(parse_expression(found[1], place=place, minor=declared.minor))
             at = found.end()
     _add_braceless(text[at:], parts, braceless, place, declared)
     if any(isinstance(part, Expression) for part in parts):
         return TextTemplate(_merged(parts), tuple(braceless))
-    return whole or Literal(text)
+    return Whole(parse_expression(text, place=place, minor=declared.minor)) if whole else Literal(text)
 
 
 def _add_braceless(
@@ -156,7 +211,7 @@ def _add_braceless(
     for found in _BRACELESS.finditer(text):
         reference = found[0].rstrip(".")
         try:
-            expression = parse_expression(reference, place=place)
+            expression = parse_expression(reference, place=place, minor=declared.minor)
         except DocumentError:
             continue  # text that looks like a reference and is none
         if declared.has(expression):
@@ -182,7 +237,8 @@ def render(template: Template, context: Context) -> Value:
     An absent value leaves its object member out and is null in a list; at the top it is ``MISSING``. In text, null and
     absent are empty, objects and lists are JSON (RFC 8259), and a text all of whose expressions are absent is absent.
 
-    :raises RequestError: when an object inside text holds a secret or is nested too deeply to be written.
+    :raises RequestError: when an object inside text holds a secret or is nested too deeply to be written, and when a
+        replacement cannot be made.
     """
     if isinstance(template, Literal):
         return template.value
@@ -190,11 +246,32 @@ def render(template: Template, context: Context) -> Value:
         return evaluate(template.expression, context)
     if isinstance(template, TextTemplate):
         return _render_text(template, context)
+    if isinstance(template, Quoted):
+        return _render_quoted(template.expression, context)
+    if isinstance(template, Select):
+        return template.selector.read(context)
+    if isinstance(template, Replaced):
+        return _render_replaced(template, context)
     if isinstance(template, ListTemplate):
         items = [render(item, context) for item in template.items]
         return cast("Value", [None if isinstance(item, Missing) else item for item in items])
     members = ((name, render(item, context)) for name, item in template.members)
     return cast("Value", {name: item for name, item in members if not isinstance(item, Missing)})
+
+
+def _render_quoted(expression: Expression, context: Context) -> Value:
+    value = evaluate(expression, context)
+    return value if isinstance(value, (Missing, dict, list)) else _as_text(value, expression)
+
+
+def _render_replaced(template: Replaced, context: Context) -> Value:
+    """An absent value leaves its spot as it is, as it leaves out a member."""
+    body = render(template.body, context)
+    for target, change in template.changes:
+        value = render(change, context)
+        if not isinstance(value, Missing):
+            body = target.put(body, value, context)
+    return body
 
 
 def _render_text(template: TextTemplate, context: Context) -> Value:
@@ -231,36 +308,47 @@ def _as_text(value: Value, expression: Expression) -> str | SecretRef | SecretTe
         ) from None
 
 
-def _nodes(template: Template) -> Iterator[Whole | TextTemplate]:
-    if isinstance(template, (Whole, TextTemplate)):
-        yield template
-    elif isinstance(template, ObjectTemplate):
+def _leaves(template: Template) -> Iterator[_Leaf | Target]:
+    if isinstance(template, ObjectTemplate):
         for _, item in template.members:
-            yield from _nodes(item)
+            yield from _leaves(item)
     elif isinstance(template, ListTemplate):
         for item in template.items:
-            yield from _nodes(item)
+            yield from _leaves(item)
+    elif isinstance(template, Replaced):
+        yield from _leaves(template.body)
+        for target, change in template.changes:
+            yield target
+            yield from _leaves(change)
+    elif not isinstance(template, Literal):
+        yield template
 
 
-def _expressions(node: Whole | TextTemplate) -> tuple[Expression, ...]:
-    if isinstance(node, Whole):
-        return (node.expression,)
-    return tuple(part for part in node.parts if isinstance(part, Expression))
+def _expressions(leaf: _Leaf | Target) -> tuple[Expression, ...]:
+    if isinstance(leaf, (Whole, Quoted)):
+        return (leaf.expression,)
+    if isinstance(leaf, TextTemplate):
+        return tuple(part for part in leaf.parts if isinstance(part, Expression))
+    return (leaf.selector if isinstance(leaf, Select) else leaf).expressions()
 
 
 def references(template: Template) -> tuple[Expression, ...]:
     """Every expression in the template, in its order: what the value depends on."""
-    return tuple(expression for node in _nodes(template) for expression in _expressions(node))
+    return tuple(expression for leaf in _leaves(template) for expression in _expressions(leaf))
 
 
 def tolerances(template: Template) -> list[tuple[str, str]]:
     """What the template accepted beyond the specification: (code, explanation) for each spot."""
     found: list[tuple[str, str]] = []
-    for node in _nodes(template):
-        for expression in _expressions(node):
+    for leaf in _leaves(template):
+        for expression in _expressions(leaf):
             found += [(code, f"{expression}: {TOLERANCES[code]}") for code in expression.tolerances]
-        if isinstance(node, TextTemplate):
-            found += [("C4", f"{reference}: {TOLERANCES['C4']}") for reference in node.braceless]
+        if isinstance(leaf, TextTemplate):
+            found += [("C4", f"{reference}: {TOLERANCES['C4']}") for reference in leaf.braceless]
+        elif isinstance(leaf, Quoted):
+            found.append(("C10", TOLERANCES["C10"]))
+        elif isinstance(leaf, Target):
+            found += [(code, f"{leaf.text}: {TOLERANCES[code]}") for code in leaf.tolerances]
     return found
 
 
@@ -272,6 +360,13 @@ def to_json(template: Template) -> Json:
         return {"expr": str(template.expression)}
     if isinstance(template, TextTemplate):
         return {"text": [part if isinstance(part, str) else {"expr": str(part)} for part in template.parts]}
+    if isinstance(template, Quoted):
+        return {"quoted": str(template.expression)}
+    if isinstance(template, Select):
+        return {"select": template.selector.to_json()}
+    if isinstance(template, Replaced):
+        changes: list[Json] = [[target.to_json(), to_json(change)] for target, change in template.changes]
+        return {"replaced": {"body": to_json(template.body), "at": changes}}
     if isinstance(template, ListTemplate):
         return {"array": [to_json(item) for item in template.items]}
     return {"object": {name: to_json(item) for name, item in template.members}}
@@ -290,6 +385,13 @@ def from_json(value: object) -> Template:
             return Whole(_stored(value))
         if kind == "text" and isinstance(body, list):
             return TextTemplate(tuple(part if isinstance(part, str) else _stored(part) for part in body))
+        if kind == "quoted" and isinstance(body, str):
+            return Quoted(parse_expression(body, place=Place()))
+        if kind == "select" and isinstance(body, Mapping):
+            return Select(restore_selector(body))
+        if kind == "replaced" and isinstance(body, Mapping) and isinstance(body.get("at"), list):
+            changes = tuple((restore_target(target), from_json(change)) for target, change in body["at"])
+            return Replaced(from_json(body.get("body")), changes)
         if kind == "array" and isinstance(body, list):
             return ListTemplate(tuple(from_json(item) for item in body))
         if kind == "object" and isinstance(body, Mapping):

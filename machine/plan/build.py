@@ -33,7 +33,7 @@ from ..document.model import Action, Criterion, Document, Step, Workflow
 from ..errors import DocumentError, UsageError
 from ..expressions.criteria import CompiledCriterion
 from ..sources.description import Description
-from .calls import compile_criteria, compile_outputs, compile_step, declared_names, refuse_two_servers
+from .calls import compile_criteria, compile_outputs, compile_step, declared_names, refuse_two_servers, source_fields
 from .extension import StepExtension, WorkflowExtension
 from .flow import Flow, find_loops
 from .inputs import read_inputs
@@ -118,7 +118,7 @@ class _Builder:
         extension = self.attempt(lambda: WorkflowExtension.read(workflow.extension, workflow.place))
         extension = extension or WorkflowExtension()
         steps = {step.step_id: step for step in workflow.steps}
-        declared = declared_names(workflow)
+        declared = declared_names(workflow, self.document)
         calls: dict[str, CallPlan] = {}
         extensions: dict[str, StepExtension] = {}
         for step in workflow.steps:
@@ -190,7 +190,8 @@ class _Builder:
             input_schema=dict(workflow.inputs),
             outputs=outputs or {},
             servers={one.source: one.server for call in calls.values() for one in call.operations},
-            source_urls={source.name: source.url for source in self.document.sources},
+            sources=source_fields(self.document),
+            self_uri=str(self.document.tree.get("$self", "")),
             deadline=extension.deadline if extension.deadline is not None else 3600.0,
             call_limit=extension.calls or 10_000,
             transition_limit=extension.transitions or 10_000,

@@ -7,19 +7,27 @@ from functools import partial
 from typing import Any
 
 from ..document.findings import Finding
-from ..document.model import Criterion, Parameter, Step, Workflow
+from ..document.model import Criterion, Document, Parameter, Step, Workflow
 from ..errors import DocumentError, Place
 from ..expressions.criteria import CompiledCriterion, compile_criterion
-from ..expressions.grammar import TOLERANCES, is_expression
+from ..expressions.grammar import TOLERANCES, Expression, split_path
 from ..expressions.template import Declared, Template, compile_template, references, tolerances
-from ..sources.model import Operation, Source, is_json_type
+from ..sources.model import Operation, Source
 from ..sources.openapi import find_operation, find_operation_path
+from .body import compile_body
 from .effect import EffectPolicy, ProbePlan
 from .extension import EffectExtension, PollExtension, StepExtension
 from .model import CallPlan, EffectKind, Notice, PollPolicy
 from .problems import Problems
 
-__all__ = ["compile_criteria", "compile_outputs", "compile_step", "declared_names", "refuse_two_servers"]
+__all__ = [
+    "compile_criteria",
+    "compile_outputs",
+    "compile_step",
+    "declared_names",
+    "refuse_two_servers",
+    "source_fields",
+]
 
 _KIND_OF_METHOD: Mapping[str, EffectKind] = {
     "GET": "safe",
@@ -33,11 +41,26 @@ _KIND_OF_METHOD: Mapping[str, EffectKind] = {
 """RFC 9110 section 9.2: which methods may be repeated. Anything else, PATCH included, is ``unknown``."""
 
 
-def declared_names(workflow: Workflow) -> Declared:
-    """The names an expression may mean: inputs of the schema, outputs of the steps."""
+def declared_names(workflow: Workflow, document: Document) -> Declared:
+    """What an expression may mean: inputs of the schema, outputs of the steps, parameters of Components."""
     properties = workflow.inputs.get("properties")
-    names = frozenset(properties) if isinstance(properties, Mapping) else frozenset()
-    return Declared(inputs=names, steps={step.step_id: frozenset(step.outputs) for step in workflow.steps})
+    shelf = _mapping(_mapping(document.tree.get("components")).get("parameters"))
+    return Declared(
+        inputs=frozenset(_mapping(properties)),
+        steps={step.step_id: frozenset(step.outputs) for step in workflow.steps},
+        minor=document.minor,
+        parameters={key: _mapping(one).get("value") for key, one in shelf.items()},
+    )
+
+
+def source_fields(document: Document) -> dict[str, dict[str, Any]]:
+    """Source name to the fields an expression can read of it ("Source Description Expression Resolution")."""
+    written = document.tree.get("sourceDescriptions")
+    return {str(one["name"]): dict(one) for one in written} if isinstance(written, list) else {}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def compile_step(
@@ -57,16 +80,19 @@ def compile_step(
     body = step.request_body
     operation = problems.attempt(lambda: _operation(step, sources))
     problems.attempt(lambda: _refuse_what_is_not_compiled(step))
+    given = _parameters(step.parameters, workflow.parameters)
     parameters = problems.each(
-        partial(_parameter, one, declared, notices, strict=strict)
-        for one in _parameters(step.parameters, workflow.parameters)
+        partial(_parameter, one, declared, notices, strict=strict) for one in given if one.location != "body"
     )
+    members = [one for one in given if one.location == "body"]
     payload = (
-        problems.attempt(lambda: _template(body.payload, body.place, declared, notices, strict=strict))
-        if body is not None and body.has_payload
+        problems.attempt(lambda: _body(step, members, operation, declared, notices, strict=strict))
+        if operation is not None
         else None
     )
-    success = problems.attempt(lambda: compile_criteria(step.success_criteria, minor, notices, strict=strict))
+    success = problems.attempt(
+        lambda: compile_criteria(step.success_criteria, minor, notices, strict=strict, operation=operation)
+    )
     outputs = problems.attempt(lambda: compile_outputs(step.outputs, step.place, declared, notices, strict=strict))
     effect = problems.attempt(lambda: _effect(extension.effect, step, sources, declared, minor, notices, strict=strict))
     poll = problems.attempt(lambda: _poll(extension.poll, minor, notices, strict=strict))
@@ -91,15 +117,29 @@ def _parameter(one: Parameter, declared: Declared, notices: list[Notice], *, str
     return one.name, one.location, _template(one.value, one.place, declared, notices, strict=strict)
 
 
+def _body(
+    step: Step,
+    members: Sequence[Parameter],
+    operation: Operation,
+    declared: Declared,
+    notices: list[Notice],
+    *,
+    strict: bool,
+) -> Template | None:
+    body = step.request_body
+    place = step.place if body is None else body.place
+    template = compile_body(body, members, operation, declared, place=place, strict=strict)
+    for one in members:
+        _note([("C12", f"{one.name}: {TOLERANCES['C12']}")], one.place, notices, strict=strict)
+    return None if template is None else _checked(template, place, declared, notices, strict=strict)
+
+
 def _refuse_what_is_not_compiled(step: Step) -> None:
     """A field that would be silently dropped would send a request its author did not mean."""
-    body = step.request_body
     problems = Problems()
     for field, present, advice in (
         ("timeout", step.timeout_ms is not None, "use --call-timeout"),
         ("dependsOn", bool(step.depends_on), "put the steps in the order they need"),
-        ("requestBody.replacements", body is not None and bool(body.replacements), "write the values in the payload"),
-        ("a JSON payload written as text", _is_json_text(step), "write the payload as an object"),
     ):
         if present:
             problems.keep(
@@ -111,14 +151,6 @@ def _refuse_what_is_not_compiled(step: Step) -> None:
                 )
             )
     problems.report()
-
-
-def _is_json_text(step: Step) -> bool:
-    """A JSON body given as one text with values to fill in would be sent as a JSON string."""
-    body = step.request_body
-    if body is None or not isinstance(body.payload, str) or is_expression(body.payload.strip()):
-        return False
-    return is_json_type(body.content_type) and body.payload.lstrip()[:1] in ("{", "[")
 
 
 def _operation(step: Step, sources: Mapping[str, Source]) -> Operation:
@@ -141,17 +173,30 @@ def _parameters(own: Sequence[Parameter], shared: Sequence[Parameter]) -> list[P
 
 
 def compile_criteria(
-    criteria: Sequence[Criterion], minor: str, notices: list[Notice], *, strict: bool
+    criteria: Sequence[Criterion],
+    minor: str,
+    notices: list[Notice],
+    *,
+    strict: bool,
+    operation: Operation | None = None,
 ) -> tuple[CompiledCriterion, ...]:
-    """Compile each; what had to be tolerated is noted once per site, or refused when ``strict``."""
+    """Compile each; what had to be tolerated is noted once per site, or refused when ``strict``. ``operation`` is the
+    one whose answer they judge."""
     problems = Problems()
-    compiled = problems.each(partial(_criterion, one, minor, notices, strict=strict) for one in criteria)
+    compiled = problems.each(partial(_criterion, one, minor, notices, operation, strict=strict) for one in criteria)
     problems.report()
     return compiled
 
 
-def _criterion(one: Criterion, minor: str, notices: list[Notice], *, strict: bool) -> CompiledCriterion:
-    result = compile_criterion(one, minor=minor)
+def _criterion(
+    one: Criterion, minor: str, notices: list[Notice], operation: Operation | None, *, strict: bool
+) -> CompiledCriterion:
+    def declares(context: Expression, name: str) -> bool:
+        body = context.root == "response" and context.part == "body"
+        path = (*(split_path(context.name) or ()), *context.pointer)
+        return body and operation is not None and name in response_members(operation, path)
+
+    result = compile_criterion(one, minor=minor, declares=declares)
     used = [(code, f"{result.text}: {TOLERANCES[code]}") for code in result.tolerances]
     _note(used, one.place, notices, strict=strict)
     for note in result.notes:
@@ -174,7 +219,12 @@ def compile_outputs(
 
 
 def _template(value: Any, place: Place, declared: Declared, notices: list[Notice], *, strict: bool) -> Template:
-    template = compile_template(value, place=place, declared=declared)
+    return _checked(compile_template(value, place=place, declared=declared), place, declared, notices, strict=strict)
+
+
+def _checked(
+    template: Template, place: Place, declared: Declared, notices: list[Notice], *, strict: bool
+) -> Template:
     _note(tolerances(template), place, notices, strict=strict)
     for expression in references(template):
         if expression.root == "steps" and expression.owner not in declared.steps:

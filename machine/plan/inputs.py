@@ -18,11 +18,14 @@ from ..document.model import Workflow
 from ..errors import DocumentError, InputError, Place
 from ..expressions.criteria import CompiledCriterion
 from ..expressions.evaluate import resolve_name
+from ..expressions.pattern import wrong_with
+from ..expressions.question import Ask, nobody
 from ..expressions.template import references
 from ..values import SecretRef, contains_secret
 from .extension import InputExtension
 from .model import CallPlan, InputPlan, Plan
 from .problems import Problems
+from .schema import misfits_by_jsonschema, mismatch
 
 __all__ = ["check_inputs", "coerce", "read_inputs"]
 
@@ -153,10 +156,10 @@ def coerce(plan: Plan, name: str, text: str) -> Any:
     )
 
 
-def check_inputs(plan: Plan, given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def check_inputs(plan: Plan, given: Mapping[str, Any], *, ask: Ask = nobody) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Defaults applied and everything checked: the inputs a run starts with, and warnings about undeclared ones.
 
-    Secrets are given as SecretRef. Raises InputError naming every input that is missing or does not fit.
+    Secrets are given as SecretRef. ``ask`` matches the patterns of the schema, which are the document's. Raises InputError naming every input that is missing or does not fit.
     """
     values = dict(given)
     secret = set(plan.secrets)
@@ -181,7 +184,7 @@ def check_inputs(plan: Plan, given: Mapping[str, Any]) -> tuple[dict[str, Any], 
                 code="AZM-I004",
                 next=f"give a reference: -i {name}=@env:VARIABLE",
             )
-    problems = list(_misfits(plan, values))
+    problems = list(_misfits(plan, values, ask))
     if problems:
         raise InputError("; ".join(problems), code="AZM-I003", next="see `arazzo-machine plan` for the inputs")
     known = {one.name for one in plan.inputs}
@@ -209,9 +212,9 @@ _SIMPLE_KEYS = frozenset(
 )
 
 
-def _misfits(plan: Plan, values: Mapping[str, Any]) -> Iterable[str]:
+def _misfits(plan: Plan, values: Mapping[str, Any], ask: Ask) -> Iterable[str]:
     if not _is_simple(plan):
-        yield from _misfits_by_jsonschema(plan, values)
+        yield from misfits_by_jsonschema(plan, values, ask)
         return
     for one in plan.inputs:
         value = values.get(one.name)
@@ -225,7 +228,7 @@ def _misfits(plan: Plan, values: Mapping[str, Any]) -> Iterable[str]:
         elif "const" in one.schema and not _same(value, one.schema["const"]):
             yield f"input {one.name!r} must be {_shown(one.schema['const'])}"
         elif isinstance(value, str):
-            yield from _misfits_of_text(one, value)
+            yield from _misfits_of_text(one, value, ask)
 
 
 def _is_simple(plan: Plan) -> bool:
@@ -256,44 +259,16 @@ def _is_simple_schema(schema: Mapping[str, Any]) -> bool:
 
 
 def _is_pattern(text: Any) -> bool:
-    try:
-        return isinstance(text, str) and bool(re.compile(text))
-    except (re.error, OverflowError, RecursionError):
-        return False
+    return text == "" or (isinstance(text, str) and not wrong_with(text))
 
 
-def _misfits_of_text(one: InputPlan, value: str) -> Iterable[str]:
+def _misfits_of_text(one: InputPlan, value: str, ask: Ask) -> Iterable[str]:
     if len(value) < one.schema.get("minLength", 0):
         yield f"input {one.name!r} must have at least {one.schema['minLength']} characters"
     elif len(value) > one.schema.get("maxLength", len(value)):
         yield f"input {one.name!r} must have at most {one.schema['maxLength']} characters"
-    elif "pattern" in one.schema and not re.search(one.schema["pattern"], value):
-        yield f"input {one.name!r} does not match {one.schema['pattern']}"
-
-
-def _misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any]) -> Iterable[str]:
-    import jsonschema
-    import referencing.exceptions
-
-    # A secret has no text here; its reference stands in as a string, so its type is checked and nothing else.
-    plain = {name: str(value) if isinstance(value, SecretRef) else value for name, value in values.items()}
-    validator = jsonschema.Draft202012Validator(dict(plan.input_schema))
-    try:
-        errors = sorted(validator.iter_errors(plain), key=lambda error: list(map(str, error.absolute_path)))
-    except (jsonschema.exceptions.SchemaError, jsonschema.exceptions.UnknownType, RecursionError) as error:
-        yield f"the input schema cannot be used: {type(error).__name__}"
-        return
-    except (referencing.exceptions.Unresolvable, re.error, TypeError, AttributeError) as error:
-        # A $ref to nowhere, a bad pattern, or a keyword of the wrong type surfaces as what the validator trips over.
-        yield f"the input schema cannot be used: {type(error).__name__}"
-        return
-    secret = set(plan.secrets)
-    for misfit in errors:
-        name = str(misfit.absolute_path[0]) if misfit.absolute_path else ""
-        if name in secret and misfit.validator != "type":
-            continue
-        path = "/".join(map(str, misfit.absolute_path))
-        yield f"input {path!r}: {misfit.message[:200]}" if path else misfit.message[:200]
+    elif "pattern" in one.schema and (problem := mismatch(one.schema["pattern"], value, ask)):
+        yield f"input {one.name!r} {problem}"
 
 
 _KINDS = frozenset({"string", "boolean", "null", "number", "integer", "array", "object"})

@@ -298,7 +298,10 @@ class Plan:
     outputs: Mapping[str, Template] = field(default_factory=dict)
     servers: Mapping[str, str] = field(default_factory=dict)
     """Source name to base URL, as the description says."""
-    source_urls: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Source name to the fields of its Source Description Object."""
+    self_uri: str = ""
+    """The document's ``$self``; empty where it has none."""
     deadline: float = 3600.0
     call_limit: int = 10_000
     transition_limit: int = 10_000
@@ -337,7 +340,8 @@ class Plan:
             "input_schema": dict(self.input_schema),
             "outputs": {name: templates.to_json(value) for name, value in self.outputs.items()},
             "servers": dict(self.servers),
-            "source_urls": dict(self.source_urls),
+            "sources": {name: dict(fields) for name, fields in self.sources.items()},
+            "self_uri": self.self_uri,
             "deadline": self.deadline,
             "call_limit": self.call_limit,
             "transition_limit": self.transition_limit,
@@ -392,7 +396,8 @@ _PLAIN_FIELDS = (
     "arazzo",
     "input_schema",
     "servers",
-    "source_urls",
+    "sources",
+    "self_uri",
     "deadline",
     "call_limit",
     "transition_limit",

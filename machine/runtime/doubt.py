@@ -79,7 +79,7 @@ def probe_call(chart: Chart, snapshot: Snapshot, call: CallPlan, at: float) -> C
             code="AZM-U053",
             next="look at the other side yourself, then choose --not-sent or --adopt OUTPUT=VALUE",
         )
-    request = probe_request(chart.plan, snapshot, call)
+    request = probe_request(chart.plan, snapshot, call, ask=chart.evaluate)
     return Call(step=call.step, request=request, kind="safe", not_before=at, purpose="probe")
 
 
@@ -93,7 +93,7 @@ def read_evidence(
     if isinstance(event, CallFailed) or call.effect.probe is None:
         why = f"the look got no answer: {event.message}" if isinstance(event, CallFailed) else "there is no probe"
         return Evidence(step=call.step, request=request, verdict="unclear", why=why, age=age, settled=age >= settle)
-    look = Look.at(call.effect.probe, context_of(chart.plan, snapshot), event.reply)
+    look = Look.at(call.effect.probe, context_of(chart.plan, snapshot, ask=chart.evaluate), event.reply)
     verdict = "found" if look.found[0] else "absent" if look.absent[0] else "unclear"
     why = look.matches[1] if verdict == "found" else look.absent[1]
     return Evidence(

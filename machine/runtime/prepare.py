@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..plan.inputs import check_inputs, coerce
 from ..plan.model import Plan
 from ..values import SecretRef, encode
+from .evaluator import Evaluator
 from .secrets import Reference
 
 __all__ = ["Prepared", "prepare"]
@@ -70,7 +71,7 @@ def prepare(plan: Plan, given: Mapping[str, Any], *, prompt: Callable[[str], str
             values[name] = coerce(plan, name, value.resolve(name, prompt=prompt))
     for name, value in values.items():
         _check_json(name, value)
-    checked, warnings = check_inputs(plan, values)
+    checked, warnings = check_inputs(plan, values, ask=Evaluator())
     return Prepared(values=checked, references=references, warnings=warnings)
 
 

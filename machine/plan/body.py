@@ -1,0 +1,102 @@
+"""Request Body Object -> one template: the payload, members out of ``in: body`` parameters, and replacements.
+
+What kind of body it is decides how its text is read, so it is settled here, when the document is compiled: JSON text is
+parsed (``expressions/json_text.py``), targets in XML are XPaths and all others JSON Pointers unless they say otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from ..document.model import Parameter, Replacement, RequestBody
+from ..errors import DocumentError, Place
+from ..expressions.json_text import compile_json_text, is_json_text
+from ..expressions.replacement import Target, compile_target
+from ..expressions.template import Declared, ObjectTemplate, Replaced, Template, compile_template
+from ..sources.model import Operation, is_json_type, media_type
+from .problems import Problems
+
+__all__ = ["compile_body", "is_xml_type"]
+
+
+def is_xml_type(content_type: str) -> bool:
+    """Whether a body of this type is XML: ``application/xml``, ``text/xml`` or the suffix ``+xml`` (RFC 7303)."""
+    bare = media_type(content_type)
+    return bare in ("application/xml", "text/xml") or bare.endswith("+xml")
+
+
+def compile_body(
+    body: RequestBody | None,
+    members: Sequence[Parameter],
+    operation: Operation,
+    declared: Declared,
+    *,
+    place: Place,
+    strict: bool,
+) -> Template | None:
+    """The template of a step's body; None where it sends none. ``members`` are its parameters ``in: body``.
+
+    Raises DocumentError for a value or target that cannot be read, AZM-P040 for members of a payload that is no
+    object, AZM-P041 for replacements in XML that is not there.
+    """
+    problems = Problems()
+    kind = _kind(body, operation)
+    payload = problems.attempt(lambda: _payload(body, kind, declared, strict=strict))
+    problems.report()
+    if members:
+        payload = _with_members(payload, members, declared, place)
+    if body is None or not body.replacements:
+        return payload
+    if payload is None:
+        if is_xml_type(kind):
+            raise DocumentError(
+                "replacements need a payload to be made in",
+                code="AZM-P041",
+                place=body.place,
+                next="Write the XML under payload.",
+            )
+        payload = ObjectTemplate(())
+    changes = problems.each(partial(_change, one, kind, declared) for one in body.replacements)
+    problems.report()
+    return Replaced(payload, changes)
+
+
+def _kind(body: RequestBody | None, operation: Operation) -> str:
+    """The type the body will have: the step's own, else the first JSON type the operation declares, else its first."""
+    if body is not None and body.content_type:
+        return body.content_type
+    types = [one for one in operation.body_types if "*" not in one]
+    return next((one for one in types if is_json_type(one)), types[0] if types else "application/json")
+
+
+def _payload(body: RequestBody | None, kind: str, declared: Declared, *, strict: bool) -> Template | None:
+    if body is None or not body.has_payload:
+        return None
+    if is_json_type(kind) and isinstance(body.payload, str) and is_json_text(body.payload):
+        return compile_json_text(body.payload, place=body.place, declared=declared, aware=not strict)
+    return compile_template(body.payload, place=body.place, declared=declared)
+
+
+def _with_members(
+    payload: Template | None, members: Sequence[Parameter], declared: Declared, place: Place
+) -> ObjectTemplate:
+    """Arazzo 1.0.0 listed ``body`` among the places of a parameter (rule C12): a member of the body by its name."""
+    if payload is not None and not isinstance(payload, ObjectTemplate):
+        raise DocumentError(
+            "parameters in: body are members of the payload, and it is no object",
+            code="AZM-P040",
+            place=place,
+            next="Write them into the payload.",
+        )
+    made = dict(payload.members) if payload is not None else {}
+    for one in members:
+        made[one.name] = compile_template(one.value, place=one.place, declared=declared)
+    return ObjectTemplate(tuple(made.items()))
+
+
+def _change(one: Replacement, kind: str, declared: Declared) -> tuple[Target, Template]:
+    target = compile_target(
+        one.target, one.selector, one.version, xml=is_xml_type(kind), minor=declared.minor, place=one.place
+    )
+    return target, compile_template(one.value, place=one.place, declared=declared)
