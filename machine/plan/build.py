@@ -33,6 +33,7 @@ from ..document.model import Action, Criterion, Document, Step, Workflow
 from ..errors import DocumentError, UsageError
 from ..expressions.criteria import CompiledCriterion
 from ..sources.description import Description
+from ..sources.model import Operation
 from .calls import compile_criteria, compile_outputs, compile_step, declared_names, refuse_two_servers, source_fields
 from .extension import StepExtension, WorkflowExtension
 from .flow import Flow, find_loops
@@ -105,6 +106,7 @@ class _Builder:
         self.attempt = self.problems.attempt
         self.notices: list[Notice] = []
         self.table = Table()
+        self.operations: dict[str, Operation] = {}
         self.entry: dict[str, str] = {}
         self.waiting: dict[str, str] = {}
         self.doubt: dict[str, str] = {}
@@ -139,6 +141,7 @@ class _Builder:
             )
             if call is not None:
                 calls[step.step_id] = call
+                self.operations[step.step_id] = call.operation
         success = {step.step_id: self.actions(step, "success", extension.inheritance) for step in workflow.steps}
         failure = {step.step_id: self.actions(step, "failure", extension.inheritance) for step in workflow.steps}
         outputs = self.attempt(
@@ -191,7 +194,7 @@ class _Builder:
             outputs=outputs or {},
             servers={one.source: one.server for call in calls.values() for one in call.operations},
             sources=source_fields(self.document),
-            self_uri=str(self.document.tree.get("$self", "")),
+            self_uri=self.document.self_uri,
             deadline=extension.deadline if extension.deadline is not None else 3600.0,
             call_limit=extension.calls or 10_000,
             transition_limit=extension.transitions or 10_000,
@@ -244,7 +247,13 @@ class _Builder:
                 place=action.place,
                 next="retry the step itself",
             )
-        criteria = compile_criteria(action.criteria, self.document.minor, self.notices, strict=self.strict)
+        criteria = compile_criteria(
+            action.criteria,
+            self.document.minor,
+            self.notices,
+            strict=self.strict,
+            operation=self.operations.get(step.step_id),
+        )
         # An action whose criteria all stand among the step's success criteria applies on every success, so "nothing
         # matched" cannot happen behind it.
         sure = {_wording(one) for one in step.success_criteria} if action.kind == "success" else set()

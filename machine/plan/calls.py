@@ -13,10 +13,11 @@ from ..expressions.criteria import CompiledCriterion, compile_criterion
 from ..expressions.grammar import TOLERANCES, Expression, split_path
 from ..expressions.template import Declared, Template, compile_template, references, tolerances
 from ..sources.model import Operation, Source
-from ..sources.openapi import find_operation, find_operation_path
+from ..sources.operations import find_operation, find_operation_path
 from .body import compile_body
 from .effect import EffectPolicy, ProbePlan
 from .extension import EffectExtension, PollExtension, StepExtension
+from .members import response_members
 from .model import CallPlan, EffectKind, Notice, PollPolicy
 from .problems import Problems
 
@@ -78,18 +79,14 @@ def compile_step(
     that cannot be read."""
     problems = Problems()
     body = step.request_body
-    operation = problems.attempt(lambda: _operation(step, sources))
+    operation = problems.attempt(lambda: _operation(step, sources, notices, strict=strict))
     problems.attempt(lambda: _refuse_what_is_not_compiled(step))
     given = _parameters(step.parameters, workflow.parameters)
     parameters = problems.each(
         partial(_parameter, one, declared, notices, strict=strict) for one in given if one.location != "body"
     )
     members = [one for one in given if one.location == "body"]
-    payload = (
-        problems.attempt(lambda: _body(step, members, operation, declared, notices, strict=strict))
-        if operation is not None
-        else None
-    )
+    payload = problems.attempt(lambda: _body(step, members, operation, declared, notices, strict=strict))
     success = problems.attempt(
         lambda: compile_criteria(step.success_criteria, minor, notices, strict=strict, operation=operation)
     )
@@ -120,7 +117,7 @@ def _parameter(one: Parameter, declared: Declared, notices: list[Notice], *, str
 def _body(
     step: Step,
     members: Sequence[Parameter],
-    operation: Operation,
+    operation: Operation | None,
     declared: Declared,
     notices: list[Notice],
     *,
@@ -128,10 +125,10 @@ def _body(
 ) -> Template | None:
     body = step.request_body
     place = step.place if body is None else body.place
-    template = compile_body(body, members, operation, declared, place=place, strict=strict)
     for one in members:
         _note([("C12", f"{one.name}: {TOLERANCES['C12']}")], one.place, notices, strict=strict)
-    return None if template is None else _checked(template, place, declared, notices, strict=strict)
+    check = partial(_checked, declared=declared, notices=notices, strict=strict)
+    return compile_body(body, members, operation, declared, place=place, strict=strict, check=check)
 
 
 def _refuse_what_is_not_compiled(step: Step) -> None:
@@ -153,17 +150,37 @@ def _refuse_what_is_not_compiled(step: Step) -> None:
     problems.report()
 
 
-def _operation(step: Step, sources: Mapping[str, Source]) -> Operation:
-    if step.operation_id:
-        return find_operation(sources, step.operation_id, place=step.place)
-    if step.operation_path:
-        return find_operation_path(sources, step.operation_path, place=step.place)
-    raise DocumentError(
-        f"step {step.step_id!r} calls no operation; workflow and channel steps are not compiled by this release",
-        code="AZM-P013",
-        place=step.place,
-        next="call an operation with operationId or operationPath",
-    )
+def _operation(step: Step, sources: Mapping[str, Source], notices: list[Notice], *, strict: bool) -> Operation:
+    if not step.operation_id and not step.operation_path:
+        raise DocumentError(
+            f"step {step.step_id!r} calls no operation; workflow and channel steps are not compiled by this release",
+            code="AZM-P013",
+            place=step.place,
+            next="call an operation with operationId or operationPath",
+        )
+    return _found(sources, step.operation_id, step.operation_path, step.place, notices, strict=strict)
+
+
+def _found(
+    sources: Mapping[str, Source],
+    operation_id: str,
+    operation_path: str,
+    place: Place,
+    notices: list[Notice],
+    *,
+    strict: bool,
+) -> Operation:
+    """The operation that is named; in what odd form, and what its description leaves open, is noted."""
+    notes: list[str] = []
+    if operation_id:
+        operation = find_operation(sources, operation_id, place=place, notes=notes)
+    else:
+        operation = find_operation_path(sources, operation_path, place=place, notes=notes)
+    _note([("C6", note) for note in notes], place, notices, strict=strict)
+    for gap in operation.gaps:
+        message = f"the description {operation.source!r} does not say all about {operation.title}: {gap}"
+        _add(notices, Notice(code="AZM-S006", message=message, place=place))
+    return operation
 
 
 def _parameters(own: Sequence[Parameter], shared: Sequence[Parameter]) -> list[Parameter]:
@@ -219,12 +236,11 @@ def compile_outputs(
 
 
 def _template(value: Any, place: Place, declared: Declared, notices: list[Notice], *, strict: bool) -> Template:
-    return _checked(compile_template(value, place=place, declared=declared), place, declared, notices, strict=strict)
+    template = compile_template(value, place=place, declared=declared)
+    return _checked(template, place, declared=declared, notices=notices, strict=strict)
 
 
-def _checked(
-    template: Template, place: Place, declared: Declared, notices: list[Notice], *, strict: bool
-) -> Template:
+def _checked(template: Template, place: Place, *, declared: Declared, notices: list[Notice], strict: bool) -> Template:
     _note(tolerances(template), place, notices, strict=strict)
     for expression in references(template):
         if expression.root == "steps" and expression.owner not in declared.steps:
@@ -275,11 +291,7 @@ def _effect(
             settle=120.0 if extension.settle is None else extension.settle,
             key=extension.key,
         )
-    operation = (
-        find_operation(sources, probe.operation_id, place=step.place)
-        if probe.operation_id
-        else find_operation_path(sources, probe.operation_path, place=step.place)
-    )
+    operation = _found(sources, probe.operation_id, probe.operation_path, step.place, notices, strict=strict)
     if _KIND_OF_METHOD.get(operation.method) != "safe":
         raise DocumentError(
             f"the probe of step {step.step_id!r} would change something: {operation.title}",

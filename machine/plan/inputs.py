@@ -159,7 +159,8 @@ def coerce(plan: Plan, name: str, text: str) -> Any:
 def check_inputs(plan: Plan, given: Mapping[str, Any], *, ask: Ask = nobody) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Defaults applied and everything checked: the inputs a run starts with, and warnings about undeclared ones.
 
-    Secrets are given as SecretRef. ``ask`` matches the patterns of the schema, which are the document's. Raises InputError naming every input that is missing or does not fit.
+    Secrets are given as SecretRef. ``ask`` matches the patterns of the schema, which are the document's. Raises
+    InputError naming every input that is missing or does not fit.
     """
     values = dict(given)
     secret = set(plan.secrets)

@@ -48,7 +48,7 @@ def misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any], ask: Ask) -> It
 
     # A secret has no text here; its reference stands in as a string, so its type is checked and nothing else.
     plain = {name: str(value) if isinstance(value, SecretRef) else value for name, value in values.items()}
-    bounded = jsonschema.validators.extend(jsonschema.Draft202012Validator, _bounded(ask))
+    bounded = jsonschema.validators.extend(jsonschema.Draft202012Validator, _bounded(ask))  # type: ignore[no-untyped-call]
     validator = bounded(dict(plan.input_schema))
     try:
         errors = sorted(validator.iter_errors(plain), key=lambda error: list(map(str, error.absolute_path)))

@@ -65,7 +65,8 @@ class Evaluator:
         line = json.dumps(question.to_json(), ensure_ascii=True).encode() + b"\n"
         try:
             process = self._started()
-            assert process.stdin is not None and process.stdout is not None
+            assert process.stdin is not None
+            assert process.stdout is not None
             process.stdin.write(line)
             process.stdin.flush()
             reply = _line(process.stdout)
@@ -112,7 +113,7 @@ def _line(stream: IO[bytes]) -> bytes | None:
     waited.register(stream, select.POLLIN)
     read = b""
     while len(read) <= LARGEST and waited.poll(PATIENCE * 1000):
-        piece = stream.read1(1 << 16)  # type: ignore[attr-defined]  # a pipe of Popen is buffered
+        piece: bytes = stream.read1(1 << 16)  # type: ignore[attr-defined]  # a pipe of Popen is buffered
         read += piece
         if read.endswith(b"\n"):
             return read

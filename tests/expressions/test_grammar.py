@@ -93,7 +93,7 @@ REFUSED = [
     ("$workflows.w.x", "AZM-E002", "character 10"),
     ("$sourceDescriptions.api", "AZM-E002", "character 19"),
     ("$components.steps.x", "AZM-E002", "character 11"),
-    ("$message.payload", "AZM-E005", "not compiled yet"),
+    ("$message.payload", "AZM-E005", "not compiled"),
     ("$inputs." + "x" * 5000, "AZM-E006", "character 4096"),
 ]
 
