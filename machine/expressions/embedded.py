@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from ..errors import Place
-from ..values import Json, Missing, Value, contains_secret
+from ..values import Json, Missing, Value, contains_secret, redact
 from .evaluate import Context, evaluate
 from .grammar import Expression, is_expression, parse_expression
 from .question import Undecided
@@ -57,7 +57,7 @@ def values(parts: Sequence[Part], context: Context) -> list[Json]:
             raise Undecided(f"{expression} was absent")
         if contains_secret(value):
             raise Undecided(f"{expression} was {show(value)}, and a secret may be compared with nothing but null")
-        found.append(value)  # type: ignore[arg-type]  # neither absent nor a secret
+        found.append(redact(value))  # of a file, what is known of it
     return found
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from ..errors import BugError, DocumentError, Place, RequestError
-from ..values import Json, SecretRef, SecretText, Value, contains_secret
+from ..values import Json, SecretRef, SecretText, Value, contains_file, contains_secret, redact
 from .embedded import as_text
 from .evaluate import Context
 from .grammar import Expression, split_path
@@ -67,7 +67,9 @@ class Target:
     def _put_xml(self, xpath: XPath, body: Value, value: Value, context: Context) -> Value:
         if isinstance(value, (SecretRef, SecretText)) or contains_secret(value):
             raise self._refuse("AZM-E331", "a secret cannot be set so; write it into the payload as {$inputs.NAME}")
-        answer = xpath.ask("text", body, context, "" if value is None else as_text(value))  # type: ignore[arg-type]
+        if contains_file(value):
+            raise self._refuse("AZM-E331", "a file cannot be written into XML")
+        answer = xpath.ask("text", body, context, "" if value is None else as_text(redact(value)))
         if answer.problem:
             raise self._refuse("AZM-E330", answer.problem)
         return answer.value

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Final, Protocol, TypeAlias
 
 from ..errors import DocumentError, Place
-from ..values import MISSING, Missing, SecretRef, SecretText, Value, contains_secret, join_text
+from ..values import MISSING, Missing, SecretRef, SecretText, Value, contains_secret, join_text, redact
 from .embedded import Part, as_text, expressions, split
 from .evaluate import Context, evaluate, walk
 from .grammar import Expression, parse_expression, refusal, split_path
@@ -137,7 +137,7 @@ class Embedded:
             elif contains_secret(value):
                 raise Undecided(f"{part} holds a secret, and a secret may be compared with nothing but null")
             else:
-                pieces.append(as_text(value))
+                pieces.append(as_text(redact(value)))
         return join_text(pieces)
 
     def holds(self, value: Value) -> bool:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias, cast
 
 from ..errors import BugError, DocumentError, Place, RequestError
-from ..values import MISSING, Json, Missing, SecretRef, SecretText, Value, contains_secret, join_text
+from ..values import MISSING, Json, Missing, SecretRef, SecretText, Value, contains_file, contains_secret, join_text
 from .evaluate import Context, evaluate, resolve_name
 from .grammar import TOLERANCES, Expression, is_expression, parse_expression
 from .replacement import Target, restore_target
@@ -293,11 +293,23 @@ def _as_text(value: Value, expression: Expression) -> str | SecretRef | SecretTe
     if value is None or isinstance(value, Missing):
         return ""
     try:
+        if contains_file(value):
+            raise RequestError(
+                f"{expression} is a file and cannot be written into text",
+                code="AZM-E039",
+                next="Let the expression stand alone, as a body or as a part of one.",
+            )
         if contains_secret(value):
             raise RequestError(
                 f"{expression} is an object or list with a secret in it and cannot be written into text",
                 code="AZM-E030",
                 next="Name the secret's own member in the expression.",
+            )
+        if contains_file(value):
+            raise RequestError(
+                f"{expression} is a file, or has one in it, and cannot be written into text",
+                code="AZM-E035",
+                next="Send the file as a body, or as a member of a multipart one.",
             )
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     except RecursionError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -40,6 +42,7 @@ _KIND_OF_METHOD: Mapping[str, EffectKind] = {
     "POST": "create",
 }
 """RFC 9110 section 9.2: which methods may be repeated. Anything else, PATCH included, is ``unknown``."""
+_REDIRECT = re.compile(r"\b3[0-9]{2}\b")
 
 
 def declared_names(workflow: Workflow, document: Document) -> Declared:
@@ -97,7 +100,7 @@ def compile_step(
     assert operation is not None
     return CallPlan(
         step=step.step_id,
-        operation=operation,
+        operation=replace(operation, redirects=operation.redirects or _asks_for_a_redirect(step, workflow)),
         kind=extension.effect.kind or _KIND_OF_METHOD.get(operation.method, "unknown"),
         parameters=parameters,
         body=payload,
@@ -181,6 +184,18 @@ def _found(
         message = f"the description {operation.source!r} does not say all about {operation.title}: {gap}"
         _add(notices, Notice(code="AZM-S006", message=message, place=place))
     return operation
+
+
+def _asks_for_a_redirect(step: Step, workflow: Workflow) -> bool:
+    """Whether a condition about the step names a 3xx status, which it could never see if redirects were followed."""
+    actions = (
+        *(step.on_success or ()),
+        *(step.on_failure or ()),
+        *workflow.success_actions,
+        *workflow.failure_actions,
+    )
+    criteria = [*step.success_criteria, *(one for action in actions for one in action.criteria)]
+    return any(_REDIRECT.search(one.condition) for one in criteria)
 
 
 def _parameters(own: Sequence[Parameter], shared: Sequence[Parameter]) -> list[Parameter]:

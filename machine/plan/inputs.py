@@ -21,7 +21,7 @@ from ..expressions.evaluate import resolve_name
 from ..expressions.pattern import wrong_with
 from ..expressions.question import Ask, nobody
 from ..expressions.template import references
-from ..values import SecretRef, contains_secret
+from ..values import FileRef, SecretRef, contains_secret
 from .extension import InputExtension
 from .model import CallPlan, InputPlan, Plan
 from .problems import Problems
@@ -219,7 +219,7 @@ def _misfits(plan: Plan, values: Mapping[str, Any], ask: Ask) -> Iterable[str]:
         return
     for one in plan.inputs:
         value = values.get(one.name)
-        if one.name not in values or isinstance(value, SecretRef):
+        if one.name not in values or isinstance(value, (SecretRef, FileRef)):
             continue
         kinds = _kinds(one.schema.get("type", []))
         if kinds and not any(_is_of(value, kind) for kind in kinds):

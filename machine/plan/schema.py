@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ..expressions.question import LONGEST_SUBJECT, Ask, Question, Undecided
-from ..values import SecretRef
+from ..values import FileRef, SecretRef
 from .model import Plan
 
 __all__ = ["misfits_by_jsonschema", "mismatch"]
@@ -46,8 +46,9 @@ def misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any], ask: Ask) -> It
         yield f"the input schema cannot be used: {' beside '.join(sorted(_UNBOUNDED))} is not supported"
         return
 
-    # A secret has no text here; its reference stands in as a string, so its type is checked and nothing else.
-    plain = {name: str(value) if isinstance(value, SecretRef) else value for name, value in values.items()}
+    # Neither secret nor file has a text here; a reference stands in, so the type is checked and nothing else.
+    kept = (SecretRef, FileRef)
+    plain = {name: str(value) if isinstance(value, kept) else value for name, value in values.items()}
     bounded = jsonschema.validators.extend(jsonschema.Draft202012Validator, _bounded(ask))  # type: ignore[no-untyped-call]
     validator = bounded(dict(plan.input_schema))
     try:
@@ -62,10 +63,10 @@ def misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any], ask: Ask) -> It
         # A $ref to nowhere or a keyword of the wrong type surfaces as what the validator trips over.
         yield f"the input schema cannot be used: {type(error).__name__}"
         return
-    secret = set(plan.secrets)
+    kept_elsewhere = {name for name, value in values.items() if isinstance(value, kept)}
     for misfit in errors:
         name = str(misfit.absolute_path[0]) if misfit.absolute_path else ""
-        if name in secret and misfit.validator != "type":
+        if name in kept_elsewhere and misfit.validator != "type":
             continue
         path = "/".join(map(str, misfit.absolute_path))
         yield f"input {path!r}: {misfit.message[:200]}" if path else misfit.message[:200]

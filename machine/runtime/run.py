@@ -14,6 +14,7 @@ from ..plan.model import Plan
 from ..stores.base import Lease, RunHead, Store, StoredRun
 from .clock import Interrupted
 from .evaluator import Evaluator
+from .files import Files
 from .result import Result
 
 __all__ = ["Observer", "Run", "chart_of"]
@@ -67,6 +68,14 @@ class Run:
         self.head, self.snapshot = stored.head, stored.snapshot
         self.plan = plan
         self.chart = chart or chart_of(plan)
+
+    def files(self) -> Files:
+        """Where bytes of answers are kept for this run, and read again."""
+
+        def keep(digest: str, body: bytes) -> None:
+            self._store.attach(self.lease, f"body {digest[:12]}", body)
+
+        return Files(keep, self._store.blob)
 
     def reload(self) -> None:
         self.head = self._store.load(self.id).head
