@@ -143,7 +143,8 @@ def _check_names(expression: Expression, text: str, place: Place) -> None:
     elif expression.root in ("inputs", "outputs", "steps", "workflows", "components") and expression.name:
         found = _DOTTED_NAME.match(expression.name)
         end = found.end() if found else 0
-        if split_path(expression.name[end:]) is not None:
+        rest = expression.name[end:]
+        if not rest or (rest.startswith("[") and split_path(rest) is not None):
             return  # [0] and ['x'] lead into the value
         at, expected = text.find(expression.name) + end, "letters, digits, '.', '-' and '_'"
     else:

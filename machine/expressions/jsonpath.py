@@ -285,7 +285,11 @@ def compile_query(text: str, *, minor: str, place: Place, version: str = "") -> 
 
     :raises DocumentError: AZM-E204 when it is no RFC 9535 query.
     """
-    return _query(_modern(text, version), 0, text, place, minor, length=False)
+    query = _modern(text, version)
+    if not query.startswith("$"):
+        problem = "a JSONPath query begins with $"
+        raise refusal(problem, code="AZM-E204", place=place, text=text, at=0, expected="$, the root of the value")
+    return _query(query, 0, text, place, minor, length=False)
 
 
 def located(query: Query, root: Value, context: Context) -> list[Path]:
@@ -296,8 +300,9 @@ def located(query: Query, root: Value, context: Context) -> list[Path]:
         raise Undecided("the value is nested too deeply to be searched") from None
 
 
-def restore_query(text: str) -> Query:
+def restore_query(text: str, *, version: str = "") -> Query:
     """A query out of a stored plan."""
+    text = _modern(text, version)
     return _made(text, split(text, Place(), "1.0"), length=False)
 
 

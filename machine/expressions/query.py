@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, SupportsIndex, TypeAlias
 
-from ..values import MISSING, Json, Value, redact
+from ..values import MISSING, Value, redact
 from .question import LONGEST_SUBJECT, Answer, Ask, Question, Undecided
 from .verdict import clip
 
@@ -26,7 +26,7 @@ __all__ = ["MEMBER", "QUOTED", "Path", "answer_jsonpath", "is_rfc9535", "is_sing
 Path: TypeAlias = "tuple[str | int, ...]"
 
 BUDGET: Final = 500_000
-"""Members and items one query may visit: about a second."""
+"""Members and items one query may visit, those of the value itself included: about a second."""
 
 MEMBER: Final = r"[^\x00-@\[-^`{-\x7f][^\x00-,./:-@\[-^`{-\x7f]*"
 """A letter, ``_`` or anything beyond ASCII (RFC 9535 section 2.5.1.1), then also digits and the hyphen. Said by what of
@@ -102,7 +102,7 @@ def _run(query: JSONPathQuery, value: object) -> list[Path]:
     from jsonpath_rfc9535 import JSONPathError
 
     try:
-        return [tuple(node.location) for node in query.find(_metered(redact(value), _Meter()))]
+        return [tuple(node.location) for node in query.find(_metered(value, _Meter()))]
     except (JSONPathError, RecursionError):
         raise Undecided("the value is nested too deeply to be searched") from None
 
@@ -194,14 +194,16 @@ class _List(list[Any]):
     __hash__ = None  # as of every list
 
 
-def _metered(value: Json, meter: _Meter) -> Any:
-    """The value in counting containers."""
-    if isinstance(value, dict):
+def _metered(value: object, meter: _Meter) -> Any:
+    """The value in counting containers, secrets shown by name. Making them counts too."""
+    if isinstance(value, Mapping):
+        meter.spend(len(value))
         made = _Object((name, _metered(item, meter)) for name, item in value.items())
         made.meter = meter
         return made
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
+        meter.spend(len(value))
         listed = _List(_metered(item, meter) for item in value)
         listed.meter = meter
         return listed
-    return value
+    return redact(value)

@@ -129,7 +129,7 @@ def restored(kind: str, text: str, version: str) -> tuple[str, ...] | Query | XP
         xpath = restore_xpath(text, version, reading="xpath").xpath
         assert xpath is not None
         return xpath
-    return restore_query(text) if kind == "jsonpath" else pointer_tokens(text, Place())
+    return restore_query(text, version=version) if kind == "jsonpath" else pointer_tokens(text, Place())
 
 
 def restore_selector(data: Mapping[str, object]) -> Selector:

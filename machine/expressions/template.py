@@ -305,12 +305,6 @@ def _as_text(value: Value, expression: Expression) -> str | SecretRef | SecretTe
                 code="AZM-E030",
                 next="Name the secret's own member in the expression.",
             )
-        if contains_file(value):
-            raise RequestError(
-                f"{expression} is a file, or has one in it, and cannot be written into text",
-                code="AZM-E035",
-                next="Send the file as a body, or as a member of a multipart one.",
-            )
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     except RecursionError:
         raise RequestError(

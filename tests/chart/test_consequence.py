@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from machine.chart.consequence import probe_request
-from machine.expressions.question import nobody
 from machine.chart.events import Reply
 from machine.chart.settings import Settings
 from machine.errors import RequestError
+from machine.expressions.question import nobody
 from machine.plan.model import Plan
 from machine.values import redact
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from machine.errors import DocumentError, InputError
 from machine.plan.inputs import check_inputs, coerce
-from machine.runtime.evaluator import Evaluator
 from machine.plan.model import InputPlan, Plan
+from machine.runtime.evaluator import Evaluator
 from machine.values import SecretRef
 
 
