@@ -95,7 +95,7 @@ def compile_step(
     )
     outputs = problems.attempt(lambda: compile_outputs(step.outputs, step.place, declared, notices, strict=strict))
     effect = problems.attempt(lambda: _effect(extension.effect, step, sources, declared, minor, notices, strict=strict))
-    poll = problems.attempt(lambda: _poll(extension.poll, minor, notices, strict=strict))
+    poll = problems.attempt(lambda: _poll(extension.poll, minor, notices, operation, strict=strict))
     problems.report()
     assert operation is not None
     return CallPlan(
@@ -317,8 +317,8 @@ def _effect(
     compiled = ProbePlan(
         operation=operation,
         parameters=tuple(_parameter(one, declared, notices, strict=strict) for one in probe.parameters),
-        found=compile_criteria(probe.found, minor, notices, strict=strict),
-        absent=compile_criteria(probe.absent, minor, notices, strict=strict),
+        found=compile_criteria(probe.found, minor, notices, strict=strict, operation=operation),
+        absent=compile_criteria(probe.absent, minor, notices, strict=strict, operation=operation),
         match={
             pointer: _template(value, step.place, declared, notices, strict=strict)
             for pointer, value in probe.match.items()
@@ -333,7 +333,9 @@ def _effect(
     )
 
 
-def _poll(extension: PollExtension | None, minor: str, notices: list[Notice], *, strict: bool) -> PollPolicy:
+def _poll(
+    extension: PollExtension | None, minor: str, notices: list[Notice], operation: Operation | None, *, strict: bool
+) -> PollPolicy:
     if extension is None:
         return PollPolicy()
     given = {
@@ -341,7 +343,8 @@ def _poll(extension: PollExtension | None, minor: str, notices: list[Notice], *,
         for name in ("interval", "backoff", "max", "jitter", "visits", "tolerate")
         if getattr(extension, name) is not None
     }
-    return PollPolicy(**given, wait=compile_criteria(extension.wait, minor, notices, strict=strict))
+    wait = compile_criteria(extension.wait, minor, notices, strict=strict, operation=operation)
+    return PollPolicy(**given, wait=wait)
 
 
 def refuse_two_servers(calls: Mapping[str, CallPlan]) -> None:
