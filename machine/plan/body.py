@@ -43,8 +43,8 @@ def compile_body(
     ``operation`` is None where it was not found, so that what is wrong with the body is told beside that. ``check``
     is given every value with its place, and refuses what it refers to.
 
-    Raises DocumentError for a value or target that cannot be read, AZM-P040 for members of a payload that is no
-    object, AZM-P041 for replacements in XML that is not there.
+    Raises DocumentError for a value or target that cannot be read, AZM-P060 for members of a payload that is no
+    object, AZM-P061 for replacements in XML that is not there.
     """
     problems = Problems()
     kind = _kind(body, operation)
@@ -60,7 +60,7 @@ def compile_body(
     if payload is None and is_xml_type(kind):
         raise DocumentError(
             "replacements need a payload to be made in",
-            code="AZM-P041",
+            code="AZM-P061",
             place=place,
             next="Write the XML under payload.",
         )
@@ -94,7 +94,7 @@ def _with_members(payload: Template | None, added: Sequence[tuple[str, Template]
     if payload is not None and not isinstance(payload, ObjectTemplate):
         raise DocumentError(
             "parameters in: body are members of the payload, and it is no object",
-            code="AZM-P040",
+            code="AZM-P060",
             place=place,
             next="Write them into the payload.",
         )

@@ -97,11 +97,11 @@ def test_parameters_in_the_body_are_members_of_it(built: Callable[..., Plan]) ->
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("no json", step({"contentType": "application/json", "payload": '{"a": }'}), "AZM-E021"),
-    ("members of a text", step({"payload": "x"}, parameters=[{"name": "n", "in": "body", "value": 1}]), "AZM-P040"),
+    ("members of a text", step({"payload": "x"}, parameters=[{"name": "n", "in": "body", "value": 1}]), "AZM-P060"),
     (
         "no xml to replace in",
         step({"contentType": "text/xml", "replacements": [{"target": "/a", "value": 1}]}),
-        "AZM-P041",
+        "AZM-P061",
     ),
     (
         "a query that is none",
