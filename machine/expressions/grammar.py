@@ -215,7 +215,8 @@ class _Reader:
 
     def _exchange(self, root: str, start: int) -> Expression:
         """``$request`` and ``$response``: ``header.T``, ``query.N``, ``path.N`` or ``body``."""
-        found = re.match(r"\.(header|query|path)\.|\.body(?=[.#\[]|\Z)", self.text[start:])
+        # "headers" is a word of no grammar, and can only be the part "header".
+        found = re.match(r"\.(header|query|path)(?P<plural>(?<=header)s)?\.|\.body(?=[.#\[]|\Z)", self.text[start:])
         if found is None:
             raise self.refuse(f"${root} names no part", start, ".header.NAME, .query.NAME, .path.NAME or .body")
         at = start + found.end()
@@ -223,7 +224,7 @@ class _Reader:
             name = self.text[at:]
             if not name or (found[1] == "header" and not _TOKEN.match(name)):
                 raise self.refuse("the name is missing or not valid", at, f"the name of one {found[1]}", "AZM-E003")
-            return Expression(root=root, part=found[1], name=name)
+            return Expression(root=root, part=found[1], name=name, tolerances=("C5",) if found["plural"] else ())
         path, pointer, repaired = self._cut_pointer(at)
         # Dots after "body" are not in the grammar, but they can only mean members of the body.
         name = path.removeprefix(".")
