@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeAlias
 
 from ..errors import Place
@@ -61,17 +61,16 @@ def values(parts: Sequence[Part], context: Context) -> list[Json]:
     return found
 
 
-def fill(parts: Sequence[Part], given: Sequence[Json], write: Callable[[str, str, Json], tuple[str, str]]) -> str:
-    """Put the values into the text. ``write`` gets the text before the spot, the text after it and the value, and
-    gives back the text before the spot, which it may change, and what is to stand there."""
-    done, waiting = "", list(given)
-    for index, part in enumerate(parts):
+def fill(parts: Sequence[Part], given: Iterable[Json], write: Callable[[str, Json], tuple[str, str]]) -> str:
+    """Put the values into the text. ``write`` gets the text before a spot and the value, and gives back the text
+    before the spot, which it may change, and what is to stand there."""
+    done, waiting = "", iter(given)
+    for part in parts:
         if isinstance(part, str):
             done += part
-            continue
-        following = parts[index + 1] if index + 1 < len(parts) else ""
-        done, written = write(done, following if isinstance(following, str) else "", waiting.pop(0))
-        done += written
+        else:
+            before, written = write(done, next(waiting))
+            done = before + written
     return done
 
 

@@ -65,7 +65,7 @@ _LONGEST: Final = 1 << 16
 """Characters of a query once its values are filled in."""
 
 
-def _write(before: str, _: str, value: Json) -> tuple[str, str]:
+def _write(before: str, value: Json) -> tuple[str, str]:
     """A value as a literal, or as the characters of the string it stands in: never as syntax of the query.
 
     A text that spells a number is one, as it would be in the condition's own text; after a dot it names a member.

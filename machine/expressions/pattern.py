@@ -76,7 +76,7 @@ class RegexCondition:
         return Verdict(truth=bool(answer.value), why=f"{short}: {found} {show(root)}")
 
 
-def _quoted(before: str, _: str, value: Json) -> tuple[str, str]:
+def _quoted(before: str, value: Json) -> tuple[str, str]:
     """A value as a pattern that matches only itself, or as its characters inside a class. Escapes of codes mean the
     same in both, and the group keeps what stands before it (``\\1``) and behind it (``*``) apart from its signs."""
     text = as_text(value)
@@ -115,10 +115,8 @@ def compile_regex(text: str, *, minor: str, place: Place) -> RegexCondition:
         raise DocumentError(
             f"the pattern has more than {_LONGEST} characters", code="AZM-E301", place=place, next="Shorten it."
         )
-    found = _SLASHED.match(text)
-    slashed = found is not None
-    pattern, flags = (found[1], "".join(flag for flag in "ims" if flag in found[2])) if found else (text, "")
-    parts = split(pattern, place, minor, escapes=True)
+    slashed = _SLASHED.match(text) is not None
+    parts, flags = _cut(text, place, minor, slashed=slashed)
     sample = fill(parts, ["x"] * len(expressions(parts)), _quoted)
     problem = wrong_with(sample)
     if not problem:
@@ -137,11 +135,16 @@ def compile_regex(text: str, *, minor: str, place: Place) -> RegexCondition:
 
 def restore_regex(text: str, *, reading: str, tolerances: tuple[str, ...]) -> RegexCondition:
     """A condition out of a stored plan: cut again under the stored reading, which is not chosen again."""
-    found = _SLASHED.match(text) if "C15" in tolerances else None
-    pattern, flags = (found[1], "".join(flag for flag in "ims" if flag in found[2])) if found else (text, "")
-    return RegexCondition(
-        text=text, parts=split(pattern, Place(), "1.0", escapes=True), flags=flags, valid=reading == "regex"
-    )
+    parts, flags = _cut(text, Place(), "1.0", slashed="C15" in tolerances)
+    return RegexCondition(text=text, parts=parts, flags=flags, valid=reading == "regex")
+
+
+def _cut(text: str, place: Place, minor: str, *, slashed: bool) -> tuple[tuple[Part, ...], str]:
+    """The pattern at its embedded expressions, and its flags."""
+    found = _SLASHED.match(text) if slashed else None
+    if found is None:
+        return split(text, place, minor, escapes=True), ""
+    return split(found[1], place, minor, escapes=True), "".join(flag for flag in "ims" if flag in found[2])
 
 
 def wrong_with(pattern: str) -> str:

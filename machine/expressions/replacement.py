@@ -150,5 +150,5 @@ def restore_target(data: Mapping[str, object]) -> Target:
     """The inverse of :meth:`Target.to_json`. Raises BugError for JSON it cannot have written."""
     kind, text, version = (data.get(name) for name in ("type", "target", "version"))
     if kind not in _KINDS or not isinstance(text, str) or not isinstance(version, str):
-        raise BugError("a stored replacement has a form this release does not write", code="AZM-E034")
+        raise BugError("a stored replacement has a form this release does not write", code="AZM-E036")
     return Target(kind=str(kind), text=text, version=version, selects=restored(str(kind), text, version))

@@ -59,16 +59,16 @@ def test_a_file_stands_for_what_is_known_of_it() -> None:
     ]
 
 
-def test_values_are_filled_in_in_their_order_by_a_writer_that_sees_what_stands_around() -> None:
+def test_values_are_filled_in_in_their_order_by_a_writer_that_sees_what_stands_before() -> None:
     parts = split("a{$inputs.a}b{$inputs.n}", Place(), "1.0")
-    spots: list[tuple[str, str, Any]] = []
+    spots: list[tuple[str, Any]] = []
 
-    def write(before: str, after: str, value: Any) -> tuple[str, str]:
-        spots.append((before, after, value))
+    def write(before: str, value: Any) -> tuple[str, str]:
+        spots.append((before, value))
         return before.upper(), as_text(value)
 
     assert fill(parts, values(parts, CONTEXT), write) == "AXB1.5"
-    assert spots == [("a", "b", "x"), ("Axb", "", 1.5)]
+    assert spots == [("a", "x"), ("Axb", 1.5)]
     assert [str(one) for one in expressions(parts)] == ["$inputs.a", "$inputs.n"]
 
 
