@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -26,8 +26,10 @@ from .problems import Problems
 __all__ = [
     "compile_criteria",
     "compile_outputs",
+    "compile_poll",
     "compile_step",
     "declared_names",
+    "note_tolerances",
     "refuse_two_servers",
     "source_fields",
 ]
@@ -45,13 +47,16 @@ _KIND_OF_METHOD: Mapping[str, EffectKind] = {
 _REDIRECT = re.compile(r"\b3[0-9]{2}\b")
 
 
-def declared_names(workflow: Workflow, document: Document) -> Declared:
-    """What an expression may mean: inputs of the schema, outputs of the steps, parameters of Components."""
+def declared_names(workflow: Workflow, document: Document, returned: Mapping[str, Set[str]]) -> Declared:
+    """What an expression may mean: inputs of the schema, outputs of the steps, parameters of Components; ``returned``
+    has the outputs of the steps that run a workflow and declare none of their own."""
     properties = workflow.inputs.get("properties")
     shelf = _mapping(_mapping(document.tree.get("components")).get("parameters"))
     return Declared(
         inputs=frozenset(_mapping(properties)),
-        steps={step.step_id: frozenset(step.outputs) for step in workflow.steps},
+        steps={
+            step.step_id: frozenset(step.outputs or returned.get(step.step_id, frozenset())) for step in workflow.steps
+        },
         minor=document.minor,
         parameters={key: _mapping(one).get("value") for key, one in shelf.items()},
     )
@@ -83,7 +88,6 @@ def compile_step(
     problems = Problems()
     body = step.request_body
     operation = problems.attempt(lambda: _operation(step, sources, notices, strict=strict))
-    problems.attempt(lambda: _refuse_what_is_not_compiled(step))
     given = _parameters(step.parameters, workflow.parameters)
     parameters = problems.each(
         partial(_parameter, one, declared, notices, strict=strict) for one in given if one.location != "body"
@@ -95,7 +99,7 @@ def compile_step(
     )
     outputs = problems.attempt(lambda: compile_outputs(step.outputs, step.place, declared, notices, strict=strict))
     effect = problems.attempt(lambda: _effect(extension.effect, step, sources, declared, minor, notices, strict=strict))
-    poll = problems.attempt(lambda: _poll(extension.poll, minor, notices, operation, strict=strict))
+    poll = problems.attempt(lambda: compile_poll(extension.poll, minor, notices, strict=strict, operation=operation))
     problems.report()
     assert operation is not None
     return CallPlan(
@@ -109,6 +113,7 @@ def compile_step(
         outputs=outputs or {},
         poll=poll,
         effect=effect or EffectPolicy(),
+        timeout=None if step.timeout_ms is None else step.timeout_ms / 1000,
         place=step.place,
     )
 
@@ -129,37 +134,18 @@ def _body(
     body = step.request_body
     place = step.place if body is None else body.place
     for one in members:
-        _note([("C12", f"{one.name}: {TOLERANCES['C12']}")], one.place, notices, strict=strict)
+        note_tolerances([("C12", f"{one.name}: {TOLERANCES['C12']}")], one.place, notices, strict=strict)
     check = partial(_checked, declared=declared, notices=notices, strict=strict)
     return compile_body(body, members, operation, declared, place=place, strict=strict, check=check)
 
 
-def _refuse_what_is_not_compiled(step: Step) -> None:
-    """A field that would be silently dropped would send a request its author did not mean."""
-    problems = Problems()
-    for field, present, advice in (
-        ("timeout", step.timeout_ms is not None, "use --call-timeout"),
-        ("dependsOn", bool(step.depends_on), "put the steps in the order they need"),
-    ):
-        if present:
-            problems.keep(
-                DocumentError(
-                    f"step {step.step_id!r} has {field}, which this release does not compile",
-                    code="AZM-P012",
-                    place=step.place,
-                    next=advice,
-                )
-            )
-    problems.report()
-
-
 def _operation(step: Step, sources: Mapping[str, Source], notices: list[Notice], *, strict: bool) -> Operation:
-    if not step.operation_id and not step.operation_path:
+    if step.message_action or not (step.operation_id or step.operation_path):
         raise DocumentError(
-            f"step {step.step_id!r} calls no operation; workflow and channel steps are not compiled by this release",
+            f"step {step.step_id!r} sends or receives messages; only calls over HTTP can be made",
             code="AZM-P013",
             place=step.place,
-            next="call an operation with operationId or operationPath",
+            next="call an operation with operationId or operationPath, or run a workflow with workflowId",
         )
     return _found(sources, step.operation_id, step.operation_path, step.place, notices, strict=strict)
 
@@ -179,7 +165,7 @@ def _found(
         operation = find_operation(sources, operation_id, place=place, notes=notes)
     else:
         operation = find_operation_path(sources, operation_path, place=place, notes=notes)
-    _note([("C6", note) for note in notes], place, notices, strict=strict)
+    note_tolerances([("C6", note) for note in notes], place, notices, strict=strict)
     for gap in operation.gaps:
         message = f"the description {operation.source!r} does not say all about {operation.title}: {gap}"
         _add(notices, Notice(code="AZM-S006", message=message, place=place))
@@ -230,7 +216,7 @@ def _criterion(
 
     result = compile_criterion(one, minor=minor, declares=declares)
     used = [(code, f"{result.text}: {TOLERANCES[code]}") for code in result.tolerances]
-    _note(used, one.place, notices, strict=strict)
+    note_tolerances(used, one.place, notices, strict=strict)
     for note in result.notes:
         _add(notices, Notice(code="AZM-P022", message=f"{result.text}: {note}", place=one.place))
     return result
@@ -256,7 +242,7 @@ def _template(value: Any, place: Place, declared: Declared, notices: list[Notice
 
 
 def _checked(template: Template, place: Place, *, declared: Declared, notices: list[Notice], strict: bool) -> Template:
-    _note(tolerances(template), place, notices, strict=strict)
+    note_tolerances(tolerances(template), place, notices, strict=strict)
     for expression in references(template):
         if expression.root == "steps" and expression.owner not in declared.steps:
             raise DocumentError(
@@ -273,7 +259,8 @@ def _checked(template: Template, place: Place, *, declared: Declared, notices: l
     return template
 
 
-def _note(found: Sequence[tuple[str, str]], place: Place, notices: list[Notice], *, strict: bool) -> None:
+def note_tolerances(found: Sequence[tuple[str, str]], place: Place, notices: list[Notice], *, strict: bool) -> None:
+    """Note each (code, why), once a site. Raises DocumentError with all of them when ``strict``."""
     if found and strict:
         findings = tuple(
             Finding(code=code, severity="error", message=why, place=place, suggestion="leave out --strict to allow it")
@@ -333,9 +320,15 @@ def _effect(
     )
 
 
-def _poll(
-    extension: PollExtension | None, minor: str, notices: list[Notice], operation: Operation | None, *, strict: bool
+def compile_poll(
+    extension: PollExtension | None,
+    minor: str,
+    notices: list[Notice],
+    *,
+    strict: bool,
+    operation: Operation | None = None,
 ) -> PollPolicy:
+    """The pace a step has where it turns out to lie on a loop."""
     if extension is None:
         return PollPolicy()
     given = {

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ..expressions.question import LONGEST_SUBJECT, Ask, Question, Undecided
-from ..values import FileRef, SecretRef
+from ..values import FileRef, contains_file, contains_secret, redact
 from .model import Plan
 
 __all__ = ["misfits_by_jsonschema", "mismatch"]
@@ -40,17 +40,18 @@ def _matches(pattern: str, text: str, ask: Ask) -> bool:
 def misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any], ask: Ask) -> Iterable[str]:
     """What does not fit, a sentence each. A schema that cannot be used is such a sentence too."""
     import jsonschema
+    import referencing
     import referencing.exceptions
 
     if _keywords(plan.input_schema) >= _UNBOUNDED:
         yield f"the input schema cannot be used: {' beside '.join(sorted(_UNBOUNDED))} is not supported"
         return
 
-    # Neither secret nor file has a text here; a reference stands in, so the type is checked and nothing else.
-    kept = (SecretRef, FileRef)
-    plain = {name: str(value) if isinstance(value, kept) else value for name, value in values.items()}
+    # Neither secret nor file has a text here; what is known of it stands in, so the type is checked and nothing else.
+    plain = {name: str(value) if isinstance(value, FileRef) else redact(value) for name, value in values.items()}
     bounded = jsonschema.validators.extend(jsonschema.Draft202012Validator, _bounded(ask))  # type: ignore[no-untyped-call]
-    validator = bounded(dict(plan.input_schema))
+    # Without a registry of ours the library would fetch what a $ref names from the network.
+    validator = bounded(dict(plan.input_schema), registry=referencing.Registry())
     try:
         errors = sorted(validator.iter_errors(plain), key=lambda error: list(map(str, error.absolute_path)))
     except (jsonschema.exceptions.SchemaError, jsonschema.exceptions.UnknownType, RecursionError) as error:
@@ -63,7 +64,7 @@ def misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any], ask: Ask) -> It
         # A $ref to nowhere or a keyword of the wrong type surfaces as what the validator trips over.
         yield f"the input schema cannot be used: {type(error).__name__}"
         return
-    kept_elsewhere = {name for name, value in values.items() if isinstance(value, kept)}
+    kept_elsewhere = {name for name, value in values.items() if contains_secret(value) or contains_file(value)}
     for misfit in errors:
         name = str(misfit.absolute_path[0]) if misfit.absolute_path else ""
         if name in kept_elsewhere and misfit.validator != "type":

@@ -142,7 +142,7 @@ def test_declared_names_are_inputs_and_outputs_of_steps() -> None:
     )
     tree = {"components": {"parameters": {"page": {"name": "page", "in": "query", "value": 7}}}}
 
-    assert declared_names(workflow, replace(DOCUMENT, arazzo="1.1.0", tree=tree)) == Declared(
+    assert declared_names(workflow, replace(DOCUMENT, arazzo="1.1.0", tree=tree), {}) == Declared(
         inputs=frozenset({"x", "y.z"}),
         steps={"a": frozenset({"o"}), "b": frozenset()},
         minor="1.1",
@@ -154,7 +154,7 @@ def test_declared_names_are_inputs_and_outputs_of_steps() -> None:
 def test_a_schema_without_properties_declares_nothing(inputs: dict[str, Any]) -> None:
     workflow = Workflow(workflow_id="w", inputs=inputs, steps=(), place=HERE)
 
-    assert declared_names(workflow, DOCUMENT).inputs == frozenset()
+    assert declared_names(workflow, DOCUMENT, {}).inputs == frozenset()
 
 
 DECLARED = Declared(inputs=frozenset({"a", "b.c"}), steps={"s": frozenset({"o"})})
