@@ -64,33 +64,44 @@ def drive_workflow(plan: Plan) -> str:
 
 
 def find_path(plan: Plan) -> Path | str:
-    """The shortest way to a success, else to another end, that walks every loop on it; or why there is none."""
+    """A short way to a success, else to another end, through as many loops as it can have; or why there is none."""
     chart = Chart(plan)
     begun = chart.advance(chart.begin(), Started(at=1000.0, inputs=inputs_of(plan))).snapshot
-    best: Path | None = None
+    best: tuple[int, int, Path] | None = None
     stops: list[str] = []
-    seen = set[tuple[str, ...]]()
-    waiting = deque([(begun, (), (chart.state(begun).name,))])
+    seen = set[tuple[object, ...]]()
+    waiting: deque[_Way] = deque([_Way(begun, (), (chart.state(begun),))])
     while waiting and len(seen) < _MAX_STATES:
-        snapshot, events, names = waiting.popleft()
-        if snapshot.stopped is not None:
-            found = Path(events=events, reason=snapshot.stopped.reason, states=names)
-            if found.reason in READY:
-                return found
-            best = best or (found if found.reason in _ENDS else None)
-            stops.append(f"{snapshot.stopped.reason}: {snapshot.stopped.message[:150]}")
+        way = waiting.popleft()
+        looped = frozenset(state.id for state in way.states if state.polls)
+        if (stopped := way.snapshot.stopped) is not None:
+            if stopped.reason in _ENDS:
+                names = tuple(state.name for state in way.states)
+                rank = (stopped.reason in READY, len(looped))
+                if best is None or rank > best[:2]:
+                    best = (*rank, Path(events=way.events, reason=stopped.reason, states=names))
+            stops.append(f"{stopped.reason}: {stopped.message[:150]}")
             continue
-        for event, after in _moves(plan, chart, snapshot):
+        for event, after in _moves(plan, chart, way.snapshot):
             state = chart.state(after)
-            rounds = (event,)
+            more: tuple[Event, ...] = ()
             if state.polls:
                 after, more = _round(plan, chart, after)
-                rounds += more
-            key = tuple(frame.state for frame in after.frames) + ((after.stopped.reason,) if after.stopped else ())
+            reason = after.stopped.reason if after.stopped else ""
+            key = (*(frame.state for frame in after.frames), reason, looped)
             if key not in seen:
                 seen.add(key)
-                waiting.append((after, (*events, *rounds), (*names, state.name)))
-    return best or f"no end is reached; stops: {'; '.join(dict.fromkeys(stops)) or 'none'}"
+                waiting.append(_Way(after, (*way.events, event, *more), (*way.states, state)))
+    return best[2] if best else f"no end is reached; stops: {'; '.join(dict.fromkeys(stops)) or 'none'}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How far a run has come, and how."""
+
+    snapshot: Snapshot
+    events: tuple[Event, ...]
+    states: tuple[State, ...]
 
 
 def _moves(plan: Plan, chart: Chart, snapshot: Snapshot) -> Iterator[tuple[Event, Snapshot]]:
