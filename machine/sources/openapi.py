@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from ..errors import Place, SourceError
-from .model import Operation, ParameterSpec, SecurityScheme, Source, is_json_type
+from .model import Operation, ParameterSpec, PartSpec, SecurityScheme, Source, is_json_type
 from .nodes import File, Node
 
 __all__ = ["read_openapi"]
@@ -140,11 +140,13 @@ class _Reader:
             server=_server(self.base, body, item, self.root),
             parameters=_parameters((item, body), gaps),
             body_types=tuple(kind for kind, _ in request.get("content").items()),
+            encodings={kind: parts for kind, one in request.get("content").items() if (parts := _encoding(one, gaps))},
             body_required=request.get("required").value is True,
             body_schema=schema.object if (schema := _schema(request)) and schema.object else None,
             security=self.security(body, gaps),
             responses={status: response.object for status, response in responses.items()},
             unresolved=unresolved,
+            redirects=any(status.startswith("3") for status in responses),
             gaps=tuple(gaps),
             request_schema=schema,
             reply_schemas={status: found for status, one in responses.items() if (found := _schema(one)) is not None},
@@ -170,6 +172,21 @@ def _schema(owner: Node) -> Node | None:
             schema = media.followed().get("schema")
             return schema if isinstance(schema.value, Mapping) else None
     return None
+
+
+def _encoding(media: Node, gaps: list[str]) -> dict[str, PartSpec]:
+    """The Encoding Objects of one Media Type Object, by property."""
+    found = {}
+    for name, written in media.followed(gaps, "a request body").get("encoding").items():
+        value = written.object
+        style, explode = value.get("style"), value.get("explode")
+        found[name] = PartSpec(
+            content_type=str(value.get("contentType") or ""),
+            style=style if isinstance(style, str) else "",
+            explode=explode if isinstance(explode, bool) else None,
+            allow_reserved=value.get("allowReserved") is True,
+        )
+    return found
 
 
 def _parameters(levels: tuple[Node, ...], gaps: list[str]) -> tuple[ParameterSpec, ...]:
