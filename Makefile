@@ -8,9 +8,10 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 MINUTES ?= 15
+CORPUS_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test chaos chaos-full check lint format types demo diagrams diagrams-check bench build clean
+.PHONY: help setup test chaos chaos-full corpus check lint format types demo diagrams diagrams-check bench build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +56,9 @@ chaos: setup ## break things for MINUTES=15: kills, power loss, full disks, sign
 
 chaos-full: setup ## every sweep of the fault campaign whole
 	$(PY) tests/chaos/campaign.py --full
+
+corpus: setup ## compile, check, draw and drive the documents of others; CORPUS_ARGS='--only TEXT --json FILE'
+	$(PY) tests/corpus/measure.py $(CORPUS_ARGS)
 
 build: setup ## build the sdist and the wheel into dist/
 	$(PY) -m build
