@@ -6,7 +6,7 @@ What a run has stored (references, servers, allowed hosts) meets here what holds
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..chart.effects import Call
 from ..chart.events import CallFailed, Replied
@@ -16,6 +16,9 @@ from ..plan.model import CallPlan, Plan
 from .clock import Clock
 from .hosts import base_url, check_secrecy
 from .secrets import Reference, SecretBook
+
+if TYPE_CHECKING:
+    from .run import Run
 
 __all__ = ["MakesTransport", "PerformsCalls", "Reach"]
 
@@ -79,11 +82,10 @@ class Reach:
                 if _carries(call, plan.secrets):
                     check_secrecy(base, call.step)
 
-    def open(
-        self, plan: Plan, options: Mapping[str, Any], book: SecretBook, clock: Clock, chance: Callable[[], float]
-    ) -> PerformsCalls:
+    def open(self, run: Run, book: SecretBook, clock: Clock, chance: Callable[[], float]) -> PerformsCalls:
         """A transport for one run; to be closed."""
-        return self.transport(lambda source: self.base(plan, options, source), book, clock, chance)
+        book.files = run.files()
+        return self.transport(lambda source: self.base(run.plan, run.head.options, source), book, clock, chance)
 
 
 def _carries(call: CallPlan, secrets: Collection[str]) -> bool:

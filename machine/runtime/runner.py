@@ -238,7 +238,7 @@ class Runner:
             probe = probe_call(run.chart, run.snapshot, call, self.clock.now())
             self.reach.check(run.plan, run.head.options)
             book = self.reach.secrets_again(run.head.options)
-            transport = self.reach.open(run.plan, run.head.options, book, self.clock, self.chance)
+            transport = self.reach.open(run, book, self.clock, self.chance)
             try:
                 event = self._perform(transport, probe, run.snapshot.settings.call_timeout)
             finally:
@@ -396,7 +396,7 @@ class Runner:
             yield run.first
         if run.snapshot.pending is None:
             return
-        transport = self.reach.open(run.plan, run.head.options, book, self.clock, self.chance)
+        transport = self.reach.open(run, book, self.clock, self.chance)
         performed = 0
         self.interrupts.watch = lambda: bool(self.store.cancel_requested(run.id))
         try:

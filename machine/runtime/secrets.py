@@ -18,6 +18,7 @@ from urllib.parse import quote
 from ..errors import BugError, CredentialError, InputError, RequestError, UsageError
 from ..values import SecretRef, SecretText, join_text
 from .clock import held_back
+from .files import Files
 
 __all__ = ["Reference", "SecretBook", "parse_reference"]
 
@@ -103,11 +104,20 @@ def parse_reference(text: str) -> Reference | str:
 
 
 class SecretBook:
-    """Name to text, in memory only."""
+    """Name to text, in memory only. ``files`` has the bytes of the files a request refers to."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
-        self._texts = dict(texts)
-        for name, text in self._texts.items():
+        self._texts: dict[str, str] = {}
+        self._hidden: list[tuple[str, SecretRef]] = []
+        self.files = Files()
+        self.learn(texts)
+
+    def learn(self, texts: Mapping[str, str]) -> None:
+        """Know these texts too, or instead of others of the same name. Texts that were replaced stay hidden.
+
+        Raises InputError AZM-C021 for a text with a control character.
+        """
+        for name, text in texts.items():
             # Half of a surrogate pair is how Python carries a byte that is not UTF-8.
             if any(ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) <= 0xDFFF for char in text):
                 raise InputError(
@@ -115,9 +125,10 @@ class SecretBook:
                     code="AZM-C021",
                     next="remove line breaks and other control characters from it",
                 )
+        self._texts.update(texts)
+        hidden = dict(self._hidden)
         # A reply may quote the URL a secret was sent in, where it stands percent-encoded.
-        hidden: dict[str, SecretRef] = {}
-        for name, text in self._texts.items():
+        for name, text in texts.items():
             if len(text) >= _SHORTEST:
                 hidden.setdefault(text, SecretRef(name))
                 # The same text where nothing in it needs encoding, and then it need not be looked for twice.
@@ -157,6 +168,10 @@ class SecretBook:
             )
         return _percent(text)
 
+    def stands_in(self, body: bytes) -> bool:
+        """Whether one of the texts can be read in these bytes."""
+        return any(secret.encode() in body for secret, _ in self._hidden)
+
     def conceal(self, value: Any) -> Any:
         """The value with every known secret replaced by a reference to it."""
         if isinstance(value, str):
@@ -169,7 +184,7 @@ class SecretBook:
 
     def conceal_json(self, value: Any, text: bytes) -> Any:
         """The same for a value that was read from ``text``, which is JSON in UTF-8 (RFC 8259)."""
-        if b"\\" not in text and not any(secret.encode() in text for secret, _ in self._hidden):
+        if b"\\" not in text and not self.stands_in(text):
             # Section 7: without a backslash nothing is escaped, so every string stands in the text as it is.
             return value
         return self.conceal(value)
