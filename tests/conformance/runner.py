@@ -27,6 +27,7 @@ from machine.plan.build import build_plan
 from machine.plan.model import Plan
 from machine.runtime.http import Transport
 from machine.runtime.prepare import prepare
+from machine.runtime.replies import decode
 from machine.runtime.runner import Runner
 from machine.runtime.secrets import Reference, SecretBook
 from machine.sources.description import Description, describe
@@ -35,7 +36,7 @@ from machine.stores.memory import MemoryStore
 from machine.testing.clock import ManualClock
 from machine.testing.hugging_face import Response
 from machine.testing.listener import Listener
-from machine.values import MISSING
+from machine.values import MISSING, Content, FileRef, SecretText
 
 __all__ = ["Observed", "differences", "execute"]
 
@@ -168,7 +169,7 @@ def _describe(case: Case) -> Description:
             raise FileNotFoundError(name)
         return texts[name]
 
-    return describe(case.uri, read=read, sources=case.given)
+    return describe(case.uri, read=read, sources=case.given, strict=case.strict)
 
 
 def _tolerances(plan: Plan) -> tuple[str, ...]:
@@ -248,19 +249,17 @@ class _Scripted:
     def _body(self, request: Request) -> str | None:
         if request.body is MISSING:
             return None
+        if isinstance(request.body, Content):
+            return "".join(
+                self.book.join(SecretText((part,))) for part in request.body.parts if not isinstance(part, FileRef)
+            )
         body = self.book.join_all(request.body)
         return json.dumps(body) if is_json_type(request.content_type) else str(body)
 
     def _reply(self, reply: Mapping[str, Any], url: str) -> Reply:
-        kind, data = _content(reply)
+        kind, text = _content(reply)
         headers = {"content-type": kind, **{name.lower(): value for name, value in reply.get("headers", {}).items()}}
-        body: Any = data or None
-        form: Any = "text" if data else "empty"
-        if data and is_json_type(headers["content-type"]):
-            try:
-                body, form = json.loads(data), "json"
-            except ValueError:
-                body, form = None, "undecodable"
+        body, form = decode(text.encode(), headers["content-type"])
         return Reply(
             status=reply["status"],
             headers=self.book.conceal(headers),
