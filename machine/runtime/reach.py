@@ -76,11 +76,12 @@ class Reach:
 
     def check(self, plan: Plan, options: Mapping[str, Any]) -> None:
         """Refuse, before anything is stored, hosts that are not allowed and secrets that would go over plain http."""
-        for call in plan.calls.values():
-            for operation in call.operations:
-                base = self.base(plan, options, operation.source)
-                if _carries(call, plan.secrets):
-                    check_secrecy(base, call.step)
+        for table in plan.tables():
+            for call in table.calls.values():
+                for operation in call.operations:
+                    base = self.base(plan, options, operation.source)
+                    if _carries(call, table.secrets):
+                        check_secrecy(base, call.step)
 
     def open(self, run: Run, book: SecretBook, clock: Clock, chance: Callable[[], float]) -> PerformsCalls:
         """A transport for one run; to be closed."""
