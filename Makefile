@@ -11,7 +11,7 @@ MINUTES ?= 15
 CORPUS_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test chaos chaos-full corpus check lint format types demo diagrams diagrams-check bench build clean
+.PHONY: help setup test chaos chaos-full corpus conformance check lint format types demo diagrams diagrams-check bench build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ diagrams: setup ## draw the shipped workflows again
 
 diagrams-check: setup ## fail when a drawing differs from what its workflow says
 	$(PY) -m machine.testing.gallery --check
+
+conformance: setup ## try every conformance case, print the table and write its page
+	$(PY) tests/conformance/page.py
 
 bench: setup ## measure the speed of the machine
 	$(PY) -m machine.testing.bench
