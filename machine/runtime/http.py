@@ -165,8 +165,10 @@ class Transport:
     def _prepare(self, call: Call) -> requests.PreparedRequest:
         request = call.request
         base = self._base(request.source)
-        if contains_secret((request.target, request.headers, request.body)):
+        carried = (request.target, request.headers, request.body)
+        if contains_secret(carried):
             check_secrecy(base, call.step)
+            self._secrets.check_origin(carried, origin_of(base), call.step)
         headers = {name: self._secrets.join(value) for name, value in planned_headers(request)}
         prepared = requests.Request(request.method, base, headers=headers, auth=as_it_is).prepare()
         if request.body is not MISSING:

@@ -254,6 +254,7 @@ def _operation(
         body_required=request.get("required") is True,
         body_schema=schema if isinstance(schema, Mapping) else None,
         security=_security(root, body, own),
+        alternatives=_alternatives(root, body),
         responses=responses,
         redirects=any(status.startswith("3") for status in responses),
         unresolved=tuple(own),
@@ -329,28 +330,53 @@ def _server(*levels: Mapping[str, Any]) -> str:
     return ""
 
 
+def _requirements(root: _Root, body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The operation's, or the root's where the operation is silent; an empty list is not silence."""
+    written = body.get("security", root.value.get("security"))
+    return [_mapping(one) for one in written] if isinstance(written, list) else []
+
+
+def _alternatives(root: _Root, body: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(str(name) for name in one) for one in _requirements(root, body))
+
+
 def _security(root: _Root, body: Mapping[str, Any], notes: list[str]) -> tuple[SecurityScheme, ...]:
-    """Every scheme the operation names, or the root where the operation is silent; an empty list is not silence."""
-    requirements = body.get("security", root.value.get("security"))
+    """Every scheme the operation names, with all the scopes it asks of it."""
     schemes = _mapping(_mapping(root.value.get("components")).get("securitySchemes"))
     found: dict[str, SecurityScheme] = {}
-    for requirement in requirements if isinstance(requirements, list) else ():
-        for name in _mapping(requirement):
+    for requirement in _requirements(root, body):
+        for name, written in requirement.items():
             value = root.resolve(schemes.get(name), notes, f"security scheme {name}")
-            if isinstance(kind := value.get("type"), str) and name not in found:
-                found[name] = _scheme(str(name), kind, value)
+            scopes = tuple(one for one in written if isinstance(one, str)) if isinstance(written, list) else ()
+            if isinstance(kind := value.get("type"), str):
+                known = found.get(name)
+                asked = dict.fromkeys((*(known.scopes if known else ()), *scopes))
+                found[name] = _scheme(str(name), kind, value, tuple(asked))
     return tuple(found.values())
 
 
-def _scheme(name: str, kind: str, value: Mapping[str, Any]) -> SecurityScheme:
-    location, parameter_name, scheme = "", "", ""
+def _scheme(name: str, kind: str, value: Mapping[str, Any], scopes: tuple[str, ...]) -> SecurityScheme:
+    location, parameter_name, scheme, token_url = "", "", "", ""
     if kind == "apiKey":
         location, parameter_name = str(value.get("in", "")), str(value.get("name", ""))
     elif kind in {"http", "oauth2", "openIdConnect"}:
         # RFC 9110 section 11.6.2, and RFC 6750 section 2.1 for the token kinds.
         location, parameter_name = "header", "Authorization"
         scheme = str(value.get("scheme", "")).lower() if kind == "http" else "bearer"
-    return SecurityScheme(name=name, type=kind, location=location, parameter_name=parameter_name, scheme=scheme)
+    if kind == "oauth2":
+        flows = _mapping(value.get("flows"))
+        for flow in ("clientCredentials", "authorizationCode", "password", "deviceAuthorization"):
+            one = _mapping(flows.get(flow))
+            token_url = token_url or str(one.get("refreshUrl") or one.get("tokenUrl") or "")
+    return SecurityScheme(
+        name=name,
+        type=kind,
+        location=location,
+        parameter_name=parameter_name,
+        scheme=scheme,
+        token_url=token_url,
+        scopes=scopes,
+    )
 
 
 def _source(sources: Mapping[str, Source], name: str, *, seen: str, place: Place) -> Source:
