@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import MachineError
 from ..values import MISSING, SecretText, Value, decode, encode
+from .nodes import Node
 
 __all__ = [
     "Operation",
@@ -176,7 +178,14 @@ class Operation:
     redirects: bool = False
     """Whether a 3xx is one of its answers: the description declares one, or the step asks for one."""
     unresolved: tuple[str, ...] = ()
-    """Sentences about references that could not be followed; finding such an operation raises."""
+    """Sentences about references without which nobody can call it; finding such an operation raises."""
+    gaps: tuple[str, ...] = field(default=(), compare=False)
+    """Sentences about references that could not be followed and without which it can be called all the same; not part
+    of the JSON form, like the two schemas below."""
+    request_schema: Node | None = field(default=None, compare=False, repr=False)
+    """The schema of the first JSON body type."""
+    reply_schemas: Mapping[str, Node] = field(default_factory=dict, compare=False, repr=False)
+    """By status key, the schema of the first JSON type of each response that has one."""
 
     @property
     def title(self) -> str:
@@ -247,7 +256,7 @@ class Source:
     """The path it was read from."""
     sha256: str = ""
     """Hex digest of the bytes that were read."""
-    version: str
+    version: str = ""
     """The OpenAPI version, as written."""
     operations: Mapping[str, Operation] = field(default_factory=dict)
     """By operationId; of several with one id, the first."""
@@ -259,6 +268,8 @@ class Source:
     """operationIds used more than once: the titles (``GET /pets``) of all their operations."""
     unread: Mapping[str, str] = field(default_factory=dict)
     """Paths whose path item could not be read, each with the sentence that says why."""
+    problem: MachineError | None = None
+    """Why nothing is known of this source; asking for one of its operations raises it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

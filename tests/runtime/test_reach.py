@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from machine.errors import CredentialError, HostError
 from machine.plan.model import Plan
+from machine.runtime.files import Files
 from machine.runtime.reach import Reach
 from machine.testing.clock import ManualClock
 from machine.values import SecretRef, SecretText
@@ -107,6 +109,10 @@ def test_a_transport_is_given_everything_it_needs(probing_plan: Plan, scripted: 
     reach = made({API: "https://given.example"}, {"hfToken": "hf_at-hand"}, transport=make)
     book, clock = reach.secrets(STORED), ManualClock()
 
-    reach.open(probing_plan, STORED, book, clock, lambda: 0.25)
+    files = Files()
+    run: Any = SimpleNamespace(plan=probing_plan, head=SimpleNamespace(options=STORED), files=lambda: files)
+
+    reach.open(run, book, clock, lambda: 0.25)
 
     assert seen == ["https://given.example", book, clock, 0.25]
+    assert book.files is files
