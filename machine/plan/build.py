@@ -191,6 +191,11 @@ class _Builder:
             outputs=outputs or {},
             servers={one.source: one.server for call in calls.values() for one in call.operations},
             source_urls={source.name: source.url for source in self.document.sources},
+            auth={
+                name: text
+                for name, text in extension.auth.items()
+                if self.description.may_name_origin(workflow.workflow_id, f"auth {name}")
+            },
             deadline=extension.deadline if extension.deadline is not None else 3600.0,
             call_limit=extension.calls or 10_000,
             transition_limit=extension.transitions or 10_000,

@@ -23,12 +23,12 @@ from ..values import SecretRef, SecretText, join_text
 from .oauth import Refusal, TokenKeeper
 from .secrets import PREFIX, Reference, SecretBook
 
-__all__ = ["Authorised", "Credentials", "Given", "PerformsCalls", "check_auth", "texts_of"]
+__all__ = ["FIELDS", "Authorised", "Credentials", "Given", "PerformsCalls", "check_auth", "texts_of"]
 
 NONE: Final = "none"
 """Given instead of a credential: the scheme is not to be met, because the server called does not ask for it."""
 
-_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+_OF_KIND: Final[Mapping[str, tuple[str, ...]]] = {
     "apiKey": ("",),
     "basic": ("", "username", "password"),
     "bearer": ("",),
@@ -36,6 +36,9 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "openIdConnect": ("",),
 }
 """What can be given for each kind of scheme; ``""`` is the whole: the key, the token, ``USER:PASSWORD``."""
+
+FIELDS: Final = tuple(dict.fromkeys(field for fields in _OF_KIND.values() for field in fields))
+"""Every field there is."""
 
 PLAIN: Final = frozenset({"username", "client_id", "token_url", "scope"})
 """Fields that are no secret, so that their text may be given as it is."""
@@ -105,7 +108,7 @@ def _check_field(need: CredentialNeed, field: str, text: str) -> None:
         return
     if why := unusable(need.scheme):
         raise CredentialError(f"nothing can be given for {need.key}: {why}", code="AZM-C042", next=_without(need.key))
-    known = _FIELDS[_kind(need)]
+    known = _OF_KIND[_kind(need)]
     if field not in known:
         raise UsageError(
             f"{need.key} is {need.scheme.type} and takes no {field!r}",
@@ -190,14 +193,14 @@ class Credentials:
                 next=_hint(self.needs[usable[0][0]]),
             )
 
-    def added(self, request: Request, token: Callable[[Given], str]) -> Request:
+    def added(self, request: Request, token: Callable[[Given], str], *, build: bool = True) -> Request:
         """The request with what the first alternative needs for which everything is there. ``token`` gives the name of
-        an OAuth2 access token."""
+        an OAuth2 access token; ``build`` makes texts out of texts where a scheme asks for that."""
         chosen = self._choose(request)
         headers, target = list(request.headers), request.target
         for key in chosen:
             scheme = self.needs[key].scheme
-            text = self._text(key, token)
+            text = self._text(key, token, build=build)
             if scheme.location == "query":
                 mark = "&" if "?" in str(target) else "?"
                 encoded = SecretRef(text.name, "percent")
@@ -212,6 +215,10 @@ class Credentials:
                 headers.append((scheme.parameter_name, SecretText((word, text) if word else (text,))))
         return replace(request, headers=tuple(headers), target=target, security=())
 
+    def shown(self, request: Request) -> Request:
+        """The request as it would be sent, with names where texts would stand."""
+        return replace(self.added(request, lambda given: given.secret("token"), build=False), security=request.security)
+
     def of(self, request: Request) -> list[Given]:
         """What is used for a request."""
         return [self.given[key] for key in self._choose(request) if key in self.given]
@@ -225,12 +232,14 @@ class Credentials:
             return tuple(key for key in keys[0] if not unusable(self.needs[key].scheme))
         return ()
 
-    def _text(self, key: str, token: Callable[[Given], str]) -> SecretRef:
+    def _text(self, key: str, token: Callable[[Given], str], *, build: bool) -> SecretRef:
         given = self.given.get(key)
         if given is None:
             name = f"{PREFIX}{key}"
             self._book.learn({name: f"simulated-{key}"})
             return SecretRef(name)
+        if not build:
+            return SecretRef(given.secret())
         if given.fetches:
             return SecretRef(token(given))
         if _kind(given.need) == "basic":

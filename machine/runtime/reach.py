@@ -80,7 +80,7 @@ class Reach:
     def check(self, plan: Plan, options: Mapping[str, Any]) -> None:
         """Refuse, before anything is stored, hosts that are not allowed, secrets that would go over plain http, and
         steps that demand a credential nobody gave."""
-        credentials = self._credentials(plan, options, SecretBook({}))
+        credentials = self.credentials(plan, options, SecretBook({}))
         credentials.check()
         for call in calls_of(plan):
             for operation in call.operations:
@@ -97,7 +97,8 @@ class Reach:
         with _begun():
             self.check(plan, options)
 
-    def _credentials(self, plan: Plan, options: Mapping[str, Any], book: SecretBook) -> Credentials:
+    def credentials(self, plan: Plan, options: Mapping[str, Any], book: SecretBook) -> Credentials:
+        """What is given for the security schemes of the plan's sources."""
         given = {} if self.pretend else options.get("auth", {})
         return Credentials(plan, given, book, pretend=self.pretend)
 
@@ -127,7 +128,7 @@ class Reach:
         """A transport for one run; to be closed."""
         book.files = run.files()
         plan, options = run.plan, run.head.options
-        credentials = self._credentials(plan, options, book)
+        credentials = self.credentials(plan, options, book)
         endpoints: dict[str, tuple[str, str]] = {}
         for given in credentials.given.values():
             origins = frozenset({origin_of(self.base(plan, options, given.need.source))})
