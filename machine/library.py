@@ -6,11 +6,14 @@ secret comes from; a document by path never is, wherever it lies.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from .errors import SourceError, UsageError
 from .sources.description import Description, describe
+from .sources.files import plain_value
+from .sources.resolve import is_remote
 
 __all__ = ["load", "shipped"]
 
@@ -36,18 +39,23 @@ def load(
     sources: Mapping[str, str] | None = None,
     overlay: str | Path | None = None,
     strict: bool = False,
+    fetch: Callable[[str], bytes] | None = None,
+    value_of: Callable[[bytes, str], Any] = plain_value,
 ) -> Description:
     """Read a document and everything it leads to.
 
     ``target`` is a path when it contains ``/`` or ends in .yaml, .yml or .json, else the name of a shipped workflow.
     ``sources`` maps source names to paths read instead of the document's own URLs. ``overlay`` is the path of an
-    OpenAPI Overlay that annotates the document. ``strict`` looks for sources only where their URLs say. Raises
+    OpenAPI Overlay that annotates the document. ``strict`` looks for sources only where their URLs say.
+    ``fetch`` reads URLs, which are not read without it; ``value_of`` parses sources. Raises
     SourceError for a document that cannot be read, UsageError for a name that is not shipped, DocumentError for a
     document with errors; a source that cannot be read is raised by ``build_plan`` where it is needed.
     """
     text = str(target)
     if isinstance(target, Path) or "/" in text or text.endswith(_ENDINGS):
-        return _described(text, sources=sources, overlay=overlay, strict=strict, trusted=False)
+        return _described(
+            text, sources=sources, overlay=overlay, strict=strict, trusted=False, fetch=fetch, value_of=value_of
+        )
     names = shipped()
     if text not in names:
         raise UsageError(
@@ -55,14 +63,32 @@ def load(
             code="AZM-U032",
             next=f"shipped: {', '.join(names)}; a file is given as a path, such as ./{text}",
         )
-    return _described(str(names[text]), sources=sources, overlay=overlay, strict=strict, trusted=True)
+    return _described(
+        str(names[text]), sources=sources, overlay=overlay, strict=strict, trusted=True, fetch=fetch, value_of=value_of
+    )
 
 
 def _described(
-    path: str, *, sources: Mapping[str, str] | None, overlay: str | Path | None, strict: bool, trusted: bool
+    path: str,
+    *,
+    sources: Mapping[str, str] | None,
+    overlay: str | Path | None,
+    strict: bool,
+    trusted: bool,
+    fetch: Callable[[str], bytes] | None,
+    value_of: Callable[[bytes, str], Any],
 ) -> Description:
     try:
-        return describe(path, read=_read, sources=sources, overlay=str(overlay or ""), strict=strict, trusted=trusted)
+        return describe(
+            path,
+            read=lambda name: fetch(name) if fetch is not None and is_remote(name) else _read(name),
+            sources=sources,
+            overlay=str(overlay or ""),
+            strict=strict,
+            trusted=trusted,
+            remote=fetch is not None,
+            value_of=value_of,
+        )
     except FileNotFoundError as error:
         missing = str(error.args[0]) if error.args else path
         raise SourceError(

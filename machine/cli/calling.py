@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..runtime.reach import MakesTransport, Reach
     from .progress import Progress
 
-__all__ = ["announce_auth", "auth_given", "auth_of", "before", "calls", "checks", "transport_of"]
+__all__ = ["announce_auth", "auth_given", "auth_of", "before", "calls", "checks", "reading_of", "transport_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -134,6 +134,20 @@ def _bundle(path: Path | None) -> str:
             next="give a PEM file: --ca-bundle FILE",
         ) from error
     return str(path)
+
+
+def reading_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """How sources are read: large ones parsed once, those at URLs from hosts that are named."""
+    from ..runtime.parsed import ParsedSources
+
+    value_of = ParsedSources().value_of
+    hosts = flags.read_hosts(given.get("allow_sources") or ())
+    if not hosts:
+        return {"value_of": value_of}
+    from ..runtime.fetch import Fetcher
+
+    fetcher = Fetcher(hosts, proxy=_proxy(given.get("proxy") or ""), ca_bundle=_bundle(given.get("ca_bundle")))
+    return {"value_of": value_of, "fetch": fetcher.read}
 
 
 # -- credentials -------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from ..plan.model import CallPlan, Plan
 from ..plan.needs import calls_of
 from .clock import Clock
 from .credentials import Authorised, Credentials, Given, PerformsCalls, texts_of
-from .hosts import base_url, check_secrecy, origin_of
+from .hosts import Bases, base_url, check_secrecy, origin_of
 from .oauth import Client, TokenKeeper
 from .secrets import PREFIX, Reference, SecretBook
 
@@ -144,7 +144,13 @@ class Reach:
                 endpoints[source[len(PREFIX) :]][0] if source.startswith(PREFIX) else self.base(plan, options, source)
             )
 
-        inner = self.transport(base, book, clock, chance)
+        def inward(source: str) -> bool:
+            own = source.removeprefix(PREFIX).partition(".")[0] if source.startswith(PREFIX) else source
+            if own in {**options.get("servers", {}), **self.servers}:
+                return True
+            return (urlsplit(base(source)).hostname or "").rstrip(".").lower() in options.get("allow_hosts", ())
+
+        inner = self.transport(Bases(base, inward), book, clock, chance)
         if not credentials.needs:
             return inner
 

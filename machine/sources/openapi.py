@@ -8,7 +8,8 @@ a description refers to were read before.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -47,8 +48,8 @@ def read_openapi(
     own = value.get("$self")
     base = urljoin(url, own) if isinstance(own, str) else url
     reader = _Reader(root, name, base)
-    operations: dict[str, Operation] = {}
-    paths: dict[str, dict[str, Operation]] = {}
+    operations: dict[str, Callable[[], Operation]] = {}
+    paths: dict[str, dict[str, Callable[[], Operation]]] = {}
     titles: dict[str, list[str]] = {}
     unread: dict[str, str] = {}
     for path, written in root.get("paths").items():
@@ -66,22 +67,41 @@ def read_openapi(
                 {**item.object, **{key: one for key, one in written.object.items() if key != "$ref"}}, item.file
             )
         for method, body in _methods(item):
-            operation = reader.operation(path, item, method, body, tuple(notes))
-            paths.setdefault(path, {})[operation.method] = operation
-            if operation.operation_id:
-                operations.setdefault(operation.operation_id, operation)
-                titles.setdefault(operation.operation_id, []).append(operation.title)
+            make = cache(partial(reader.operation, path, item, method, body, tuple(notes)))
+            paths.setdefault(path, {})[method.upper()] = make
+            if isinstance(operation_id := body.get("operationId").value, str) and operation_id:
+                operations.setdefault(operation_id, make)
+                titles.setdefault(operation_id, []).append(f"{method.upper()} {path}")
     return Source(
         name=name,
         uri=uri,
         sha256=sha256,
         version=str(value["openapi"]),
-        operations=operations,
+        operations=_Made(operations),
         order=tuple(operations),
-        paths=paths,
+        paths={path: _Made(item) for path, item in paths.items()},
         duplicates={key: tuple(several) for key, several in titles.items() if len(several) > 1},
         unread=unread,
     )
+
+
+class _Made(Mapping[str, Operation]):
+    """Operations that are read out when they are asked for: a document calls a few of a description's thousands."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Operation]]) -> None:
+        self._makers = makers
+
+    def __getitem__(self, key: str) -> Operation:
+        return self._makers[key]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._makers
 
 
 def _check_version(value: Mapping[str, Any], *, name: str, uri: str) -> None:
