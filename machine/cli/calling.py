@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     from ..runtime.reach import MakesTransport, Reach
     from .progress import Progress
 
-__all__ = ["announce_auth", "auth_given", "auth_of", "before", "calls", "checks", "reading_of", "transport_of"]
+__all__ = [
+    "announce_auth",
+    "auth_given",
+    "auth_of",
+    "before",
+    "calls",
+    "checks",
+    "need_lines",
+    "reading_of",
+    "transport_of",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -223,6 +233,18 @@ def _is_origin(source: str, server: str) -> bool:
         return False
 
 
+def need_lines(plan: Plan) -> Iterable[str]:
+    """The credentials a plan needs, and where they come from so far."""
+    from ..plan.needs import credential_needs, unusable
+
+    for need in credential_needs(plan):
+        known = [text for name, text in plan.auth.items() if _belongs(name, need.key)]
+        state = unusable(need.scheme) or (f"from {', '.join(known)}" if known else f"give --auth {need.key}=@env:NAME")
+        kind = f"{need.scheme.type} {need.scheme.scheme if need.scheme.type == 'http' else ''}".strip()
+        optional = "optional, " if need.optional else ""
+        yield f"credential {need.key}: {kind}, {optional}for {', '.join(need.steps)}; {state}"
+
+
 def announce_auth(plan: Plan, options: Mapping[str, Any], reach: Reach) -> Iterable[str]:
     """Which credential goes to which host: said before anything is sent."""
     from urllib.parse import urlsplit
@@ -278,12 +300,13 @@ def before(
 def _preflight(plan: Plan, prepared: Prepared, *, strict: bool) -> list[str]:
     """Warnings about the first request. Raises InputError where it cannot be built or, ``strict``, where its body
     does not fit."""
-    from ..runtime.preflight import first_call, misfits
+    from ..runtime.preflight import first_request, misfits
 
-    call = first_call(plan, prepared.values)
-    if call is None or call.purpose != "call":
+    first = first_request(plan, prepared.values)
+    if first is None:
         return []
-    found = misfits(plan.calls[call.step].operation, call.request)
+    call, request = first
+    found = misfits(call.operation, request)
     if found and strict:
         raise InputError(
             f"the first body does not fit its schema: {'; '.join(found)}",

@@ -29,7 +29,7 @@ from .secrets import SecretBook
 if TYPE_CHECKING:
     from .reach import Reach
 
-__all__ = ["Planned", "first_call", "misfits", "planned"]
+__all__ = ["Planned", "first_request", "misfits", "planned"]
 
 _KNOWN: Final = frozenset({"inputs", "sourceDescriptions", "self"})
 """Roots of expressions that mean something before anything was answered."""
@@ -38,24 +38,43 @@ _DEPTH: Final = 30
 _SHOWN: Final = 5
 
 
-def first_call(plan: Plan, inputs: Mapping[str, Any]) -> Call | None:
-    """The call a run of these inputs begins with; None where it makes none.
+def first_request(plan: Plan, inputs: Mapping[str, Any]) -> tuple[CallPlan, Request] | None:
+    """The call a run of these inputs is about first, and its request; None where it makes none.
 
-    Raises InputError AZM-I010 where it cannot be built.
+    Where a look comes before it, both have to be possible. Raises InputError AZM-I010 where one cannot be built.
     """
     chart = Chart(plan)
     advanced = chart.advance(chart.begin(), Started(at=0.0, inputs=dict(inputs), nonce="0" * 32))
-    effect = advanced.effects[0]
-    if isinstance(effect, Call):
-        return effect
-    stop = advanced.snapshot.stopped
-    if stop is not None and stop.reason == "request":
+    effect, stop = advanced.effects[0], advanced.snapshot.stopped
+    try:
+        if stop is not None and stop.reason == "request":
+            raise RequestError(stop.message, code="AZM-R041")
+        if not isinstance(effect, Call):
+            return None
+        call = plan.calls[effect.step]
+        return call, effect.request if effect.purpose == "call" else _built(call, _context(plan, inputs))
+    except RequestError as error:
         raise InputError(
-            f"the first request cannot be built: {stop.message}",
+            f"the first request cannot be built: {error.message}",
             code="AZM-I010",
             next="nothing was sent; give the inputs it needs, or mend the document",
-        )
-    return None
+        ) from None
+
+
+def _context(plan: Plan, inputs: Mapping[str, Any]) -> Context:
+    """What expressions can see before anything was answered."""
+    sources = {name: {"name": name, "url": url} for name, url in plan.source_urls.items()}
+    return Context(inputs=dict(inputs), sources=sources)
+
+
+def _built(call: CallPlan, context: Context) -> Request:
+    return build_request(
+        call.operation,
+        [(name, location, render(value, context)) for name, location, value in call.parameters],
+        body=render(call.body, context) if call.body is not None else MISSING,
+        content_type=call.content_type,
+        place=call.place,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +113,7 @@ class Planned:
 def planned(plan: Plan, inputs: Mapping[str, Any], options: Mapping[str, Any], reach: Reach) -> list[Planned]:
     """Every call of the plan, in its order."""
     credentials = reach.credentials(plan, options, SecretBook({}))
-    context = Context(
-        inputs=dict(inputs),
-        sources={name: {"name": name, "url": url} for name, url in plan.source_urls.items()},
-    )
+    context = _context(plan, inputs)
     return [
         _planned(call, context, reach.base(plan, options, call.operation.source), credentials)
         for call in calls_of(plan)
@@ -109,14 +125,7 @@ def _planned(call: CallPlan, context: Context, base: str, credentials: Credentia
     waits = _waits_for(call)
     if not waits:
         try:
-            request = build_request(
-                operation,
-                [(name, location, render(value, context)) for name, location, value in call.parameters],
-                body=render(call.body, context) if call.body is not None else MISSING,
-                content_type=call.content_type,
-                place=call.place,
-            )
-            request = credentials.shown(request)
+            request = credentials.shown(_built(call, context))
         except RequestError as error:
             waits = f"cannot be built: {error.message}"
     if waits:

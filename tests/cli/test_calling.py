@@ -8,7 +8,7 @@ from typing import Any
 import click
 import pytest
 
-from machine.cli.calling import _size, announce_auth, auth_of, transport_of
+from machine.cli.calling import _size, announce_auth, auth_of, need_lines, transport_of
 from machine.errors import UsageError
 from machine.plan.model import Plan
 from machine.runtime.http import Transport
@@ -195,3 +195,12 @@ def test_what_would_go_wrong_is_said_before_a_run_exists(
     assert shown.code == code
     assert words in shown.err
     assert machine("runs", "--store", str(tmp_path / "s.db"), "--json").out.strip() in ('{"runs": []}', "[]", "")
+
+
+def test_a_plan_lists_the_credentials_it_needs(built: Built, machine: Any, document: Path) -> None:
+    needed = list(need_lines(built(LOCKED)))
+    known = list(need_lines(built(LOCKED, workflow={"x-machine": {"auth": {"things.key": "@env:A"}}}, trusted=True)))
+
+    assert needed == ["credential things.key: apiKey, for get; give --auth things.key=@env:NAME"]
+    assert known == ["credential things.key: apiKey, for get; from @env:A"]
+    assert "credential api.key: apiKey, for make" in machine("plan", str(document)).out

@@ -10,7 +10,7 @@ import pytest
 from machine.errors import InputError
 from machine.plan.model import Plan
 from machine.runtime.http import Transport
-from machine.runtime.preflight import first_call, misfits, planned
+from machine.runtime.preflight import first_request, misfits, planned
 from machine.runtime.reach import Reach
 from machine.values import FileRef, SecretRef
 
@@ -52,36 +52,36 @@ def test_a_body_that_does_not_fit_its_schema_is_told(
 ) -> None:
     kind = {"type": "object", "properties": {"n": {"type": "integer"}, "t": {"$ref": "#/components/schemas/T"}}}
     plan = built([MAKE], inputs={"body": {}}, api=api_with(things_api, schema, T=kind))
-    call = first_call(plan, {"body": body})
+    first = first_request(plan, {"body": body})
 
-    assert call is not None
-    assert len(misfits(plan.calls["make"].operation, call.request)) == expected
+    assert first is not None
+    assert len(misfits(first[0].operation, first[1])) == expected
 
 
 def test_a_schema_that_refers_to_itself_many_times_takes_no_time(built: Built, things_api: dict[str, Any]) -> None:
     bomb = {"allOf": [{"$ref": "#/components/schemas/T"}] * 9}
     plan = built([MAKE], inputs={"body": {}}, api=api_with(things_api, bomb, T=bomb))
-    call = first_call(plan, {"body": 1})
+    first = first_request(plan, {"body": 1})
 
-    assert call is not None
-    assert misfits(plan.calls["make"].operation, call.request) == []
+    assert first is not None
+    assert misfits(first[0].operation, first[1]) == []
 
 
 def test_a_secret_counts_as_a_text(built: Built, things_api: dict[str, Any]) -> None:
     plan = built([MAKE], inputs={"body": {}}, api=api_with(things_api, {"properties": {"k": {"type": "string"}}}))
-    call = first_call(plan, {"body": {"k": SecretRef("k")}})
+    first = first_request(plan, {"body": {"k": SecretRef("k")}})
 
-    assert call is not None
-    assert misfits(plan.calls["make"].operation, call.request) == []
+    assert first is not None
+    assert misfits(first[0].operation, first[1]) == []
 
 
 def test_a_body_that_is_required_and_not_sent_is_told(built: Built, things_api: dict[str, Any]) -> None:
     step = {"stepId": "make", "operationId": "makeThing"}
     plan = built([step], api=api_with(things_api, {}))
-    call = first_call(plan, {})
+    first = first_request(plan, {})
 
-    assert call is not None
-    assert "requires a body" in misfits(plan.calls["make"].operation, call.request)[0]
+    assert first is not None
+    assert "requires a body" in misfits(first[0].operation, first[1])[0]
 
 
 def test_a_first_request_that_cannot_be_built_is_refused(built: Built) -> None:
@@ -93,10 +93,33 @@ def test_a_first_request_that_cannot_be_built_is_refused(built: Built) -> None:
     plan = built([step], inputs={"id": {}})
 
     with pytest.raises(InputError) as caught:
-        first_call(plan, {})
+        first_request(plan, {})
 
     assert (caught.value.code, caught.value.exit_code) == ("AZM-I010", 65)
     assert "'id'" in caught.value.message
+
+
+def test_behind_a_look_the_request_that_is_about_to_follow_is_looked_at(
+    built: Built, things_api: dict[str, Any]
+) -> None:
+    probe = {
+        "operationId": "getThing",
+        "parameters": [{"name": "id", "in": "path", "value": "$inputs.id"}],
+        "match": {"/n": "$inputs.n"},
+    }
+    step = {
+        **MAKE,
+        "requestBody": {"payload": {"n": "$inputs.n"}},
+        "x-machine": {"effect": {"onDoubt": "probe", "probe": probe}},
+    }
+    schema = {"properties": {"n": {"type": "integer"}}}
+    plan = built([step], inputs={"id": {}, "n": {}}, api=api_with(things_api, schema))
+    first = first_request(plan, {"id": "x", "n": "no number"})
+
+    assert first is not None
+    assert (first[1].method, len(misfits(first[0].operation, first[1]))) == ("POST", 1)
+    with pytest.raises(InputError):
+        first_request(plan, {"n": 1})
 
 
 def test_every_request_that_needs_no_answer_is_planned_with_secrets_by_name(
