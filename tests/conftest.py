@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -177,6 +178,61 @@ def built() -> Callable[..., Plan]:
     return build
 
 
+def workflow_of(
+    workflow_id: str, *steps: Mapping[str, Any], inputs: Mapping[str, Any] | None = None, **fields: Any
+) -> dict[str, Any]:
+    """A workflow of a document of several. Its steps have the path parameter ``id``."""
+    return {
+        "workflowId": workflow_id,
+        "parameters": [{"name": "id", "in": "path", "value": "one"}],
+        **({"inputs": {"type": "object", "properties": inputs}} if inputs is not None else {}),
+        **fields,
+        "steps": list(steps),
+    }
+
+
+@pytest.fixture(scope="session")
+def composed() -> Callable[..., Plan]:
+    """``composed(*workflows, version=..., others=..., trusted=..., **options)``: the plan of the first workflow.
+
+    ``others`` maps the name of a source description to the workflows of another document. Each workflow is what
+    ``workflow_of`` gives.
+    """
+
+    def describe_one(
+        name: str, workflows: Sequence[Mapping[str, Any]], version: str, others: Sequence[str], trusted: bool
+    ) -> Description:
+        document = {
+            "arazzo": version,
+            "info": {"title": "A test", "version": "1"},
+            "sourceDescriptions": [
+                {"name": "things", "url": "things.json", "type": "openapi"},
+                *({"name": one, "url": f"{one}.arazzo.json", "type": "arazzo"} for one in others),
+            ],
+            "workflows": workflows,
+        }
+        texts = {name: json.dumps(document, indent=1).encode(), "things.json": json.dumps(THINGS).encode()}
+        texts |= {f"{one}.arazzo.json": json.dumps(document).encode() for one in others}
+        return describe(name, read=texts.__getitem__, trusted=trusted)
+
+    def build(
+        *workflows: Mapping[str, Any],
+        version: str = "1.0.1",
+        others: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+        trusted: bool = False,
+        **options: Any,
+    ) -> Plan:
+        elsewhere = {
+            name: describe_one(f"{name}.arazzo.json", found, version, (), trusted)
+            for name, found in (others or {}).items()
+        }
+        entry = describe_one("test.arazzo.json", workflows, version, list(elsewhere), trusted)
+        first = str(workflows[0]["workflowId"])
+        return build_plan(replace(entry, documents=elsewhere), **{"workflow": first, **options})
+
+    return build
+
+
 @pytest.fixture(scope="session")
 def things_api() -> dict[str, Any]:
     """The description behind ``built``; copy it before changing it."""
@@ -297,7 +353,18 @@ class Drive:
     @property
     def last(self) -> str:
         """The label of the transition that was taken last."""
-        return next(one.label for one in self.plan.transitions if one.id == self.records[-1].transition)
+        return self.moves[0]
+
+    @property
+    def moves(self) -> list[str]:
+        """The labels of all transitions the last event caused."""
+        labels = {one.id: one.label for table in self.plan.tables() for one in table.transitions}
+        return [labels[one.transition] for one in self.records[-1].moves]
+
+    @property
+    def path(self) -> list[str]:
+        """The names of the states of all frames."""
+        return [state.name for state in self.chart.path(self.snapshot)]
 
 
 @pytest.fixture(scope="session")

@@ -173,7 +173,7 @@ def auth_of(
     So it counts only for a document we ship, for a server the operator named, or for the origin a second variable
     names. Raises UsageError and CredentialError as ``check_auth`` does.
     """
-    from ..plan.needs import credential_needs
+    from ..plan.needs import credential_needs, named_auth
     from ..runtime.credentials import check_auth
 
     flagged = flags.pairs(given["auth"], "--auth")
@@ -187,7 +187,7 @@ def auth_of(
                 f"{named[''] if '' in named else next(iter(named.values()))} is not used: a document could call any "
                 f"server {need.source}. Say for which it is meant: {variable}=https://HOST, or --auth {need.key}=..."
             )
-        before = {name: text for name, text in plan.auth.items() if _belongs(name, need.key)}
+        before = {name: text for name, text in named_auth(plan).items() if _belongs(name, need.key)}
         chosen = {
             f"{need.key}{'.' if field else ''}{field}": text for field, text in (named if allowed else {}).items()
         }
@@ -235,10 +235,10 @@ def _is_origin(source: str, server: str) -> bool:
 
 def need_lines(plan: Plan) -> Iterable[str]:
     """The credentials a plan needs, and where they come from so far."""
-    from ..plan.needs import credential_needs, unusable
+    from ..plan.needs import credential_needs, named_auth, unusable
 
     for need in credential_needs(plan):
-        known = [text for name, text in plan.auth.items() if _belongs(name, need.key)]
+        known = [text for name, text in named_auth(plan).items() if _belongs(name, need.key)]
         state = unusable(need.scheme) or (f"from {', '.join(known)}" if known else f"give --auth {need.key}=@env:NAME")
         kind = f"{need.scheme.type} {need.scheme.scheme if need.scheme.type == 'http' else ''}".strip()
         optional = "optional, " if need.optional else ""

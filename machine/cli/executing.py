@@ -231,7 +231,7 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
 
 def _check_policy(plan: Plan, policy: str | None) -> None:
     """Refuse a policy no unsafe call of the workflow could follow, rather than holding in silence."""
-    effects = [call.effect for call in plan.calls.values() if call.unsafe]
+    effects = [call.effect for table in plan.tables() for call in table.calls.values() if call.unsafe]
     lacking = {
         "probe": ("a probe", all(one.probe is None for one in effects)),
         "reissue": ("an idempotency key", all(one.key is None for one in effects)),

@@ -14,12 +14,27 @@ from ..sources.model import Operation, SecurityScheme, is_json_type, media_type
 from ..sources.security import left_open
 from .model import CallPlan, Plan
 
-__all__ = ["CredentialNeed", "Lack", "calls_of", "credential_needs", "file_inputs", "missing_credentials", "unusable"]
+__all__ = [
+    "CredentialNeed",
+    "Lack",
+    "calls_of",
+    "credential_needs",
+    "file_inputs",
+    "missing_credentials",
+    "named_auth",
+    "unusable",
+]
 
 
 def calls_of(plan: Plan) -> Iterator[CallPlan]:
     """Every call a run of the plan may make."""
-    yield from plan.calls.values()
+    for table in plan.tables():
+        yield from table.calls.values()
+
+
+def named_auth(plan: Plan) -> dict[str, str]:
+    """Where credentials come from by what documents we trust, and overlays, say."""
+    return {name: text for table in plan.tables() for name, text in table.auth.items()}
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
@@ -30,7 +45,7 @@ def file_inputs(plan: Plan) -> frozenset[str]:
     that is no JSON, or of a part of a multipart body."""
     declared = {one.name for one in plan.inputs if not one.secret and _is_bytes(one.schema)}
     secret = set(plan.secrets)
-    sent = {name for call in calls_of(plan) for name in _sent_whole(call) if name not in secret}
+    sent = {name for call in plan.calls.values() for name in _sent_whole(call) if name not in secret}
     return frozenset(declared | sent)
 
 

@@ -17,7 +17,6 @@ from ..errors import InputError, RequestError
 from ..expressions.evaluate import Context
 from ..expressions.template import references, render
 from ..plan.model import CallPlan, Plan
-from ..plan.needs import calls_of
 from ..sources.model import Operation, Request, is_json_type
 from ..sources.nodes import Node
 from ..sources.serialise import build_request
@@ -51,8 +50,10 @@ def first_request(plan: Plan, inputs: Mapping[str, Any]) -> tuple[CallPlan, Requ
             raise RequestError(stop.message, code="AZM-R041")
         if not isinstance(effect, Call):
             return None
-        call = plan.calls[effect.step]
-        return call, effect.request if effect.purpose == "call" else _built(call, _context(plan, inputs))
+        frame = advanced.snapshot.frame
+        table = plan.table(frame.workflow)
+        call = table.calls[effect.step]
+        return call, effect.request if effect.purpose == "call" else _built(call, _context(table, frame.inputs))
     except RequestError as error:
         raise InputError(
             f"the first request cannot be built: {error.message}",
@@ -113,16 +114,20 @@ class Planned:
 def planned(plan: Plan, inputs: Mapping[str, Any], options: Mapping[str, Any], reach: Reach) -> list[Planned]:
     """Every call of the plan, in its order."""
     credentials = reach.credentials(plan, options, SecretBook({}))
-    context = _context(plan, inputs)
-    return [
-        _planned(call, context, reach.base(plan, options, call.operation.source), credentials)
-        for call in calls_of(plan)
-    ]
+    found = []
+    for table in plan.tables():
+        # What another workflow is given is known once it is run.
+        known = _KNOWN if table is plan else _KNOWN - {"inputs"}
+        context = _context(table, inputs)
+        for call in table.calls.values():
+            base = reach.base(plan, options, call.operation.source)
+            found.append(_planned(call, context, base, credentials, known))
+    return found
 
 
-def _planned(call: CallPlan, context: Context, base: str, credentials: Credentials) -> Planned:
+def _planned(call: CallPlan, context: Context, base: str, credentials: Credentials, known: frozenset[str]) -> Planned:
     operation = call.operation
-    waits = _waits_for(call)
+    waits = _waits_for(call, known)
     if not waits:
         try:
             request = credentials.shown(_built(call, context))
@@ -142,9 +147,9 @@ def _planned(call: CallPlan, context: Context, base: str, credentials: Credentia
     )
 
 
-def _waits_for(call: CallPlan) -> str:
+def _waits_for(call: CallPlan, known: frozenset[str]) -> str:
     templates = [*(value for _, _, value in call.parameters), *([call.body] if call.body is not None else [])]
-    later = sorted({str(one) for template in templates for one in references(template) if one.root not in _KNOWN})
+    later = sorted({str(one) for template in templates for one in references(template) if one.root not in known})
     return f"waits for {', '.join(later)}" if later else ""
 
 

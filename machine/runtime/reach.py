@@ -13,7 +13,6 @@ from urllib.parse import urljoin, urlsplit
 from ..errors import CredentialError, UsageError
 from ..expressions.template import references
 from ..plan.model import CallPlan, Plan
-from ..plan.needs import calls_of
 from .clock import Clock
 from .credentials import Authorised, Credentials, Given, PerformsCalls, texts_of
 from .hosts import Bases, base_url, check_secrecy, origin_of
@@ -82,11 +81,12 @@ class Reach:
         steps that demand a credential nobody gave."""
         credentials = self.credentials(plan, options, SecretBook({}))
         credentials.check()
-        for call in calls_of(plan):
-            for operation in call.operations:
-                base = self.base(plan, options, operation.source)
-                if _carries(call, plan.secrets):
-                    check_secrecy(base, call.step)
+        for table in plan.tables():
+            for call in table.calls.values():
+                for operation in call.operations:
+                    base = self.base(plan, options, operation.source)
+                    if _carries(call, table.secrets):
+                        check_secrecy(base, call.step)
         for given in credentials.given.values():
             check_secrecy(self.base(plan, options, given.need.source), given.need.key)
             if given.fetches:
@@ -145,7 +145,7 @@ class Reach:
             )
 
         def inward(source: str) -> bool:
-            own = source.removeprefix(PREFIX).partition(".")[0] if source.startswith(PREFIX) else source
+            own = credentials.needs[source[len(PREFIX) :]].source if source.startswith(PREFIX) else source
             if own in {**options.get("servers", {}), **self.servers}:
                 return True
             return (urlsplit(base(source)).hostname or "").rstrip(".").lower() in options.get("allow_hosts", ())

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..chart.snapshot import Snapshot
+from ..chart.snapshot import READY, Snapshot
 from ..errors import DamageError, UsageError, VersionError
 from ..plan.model import Plan
 from ..stores.base import Store, StoredRun
@@ -114,17 +114,13 @@ def _read_options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _refuse_unsafe(plan: Plan, snapshot: Snapshot, run: str) -> None:
     """Only safe calls may lie ahead of a run that several may take up at once."""
-    stop = snapshot.stopped
-    source = stop.source if stop is not None else snapshot.frame.state
-    if stop is not None and stop.reason in ("ended", "completed"):
+    if snapshot.stopped is not None and snapshot.stopped.reason in READY:
         raise UsageError(f"run {run} has ended", code="AZM-U090", next=f"arazzo-machine show {run}")
-    reached = {source}
-    while new := {one.target for one in plan.transitions if one.source in reached} - reached:
-        reached |= new
+    frames, source = snapshot.standing
     ahead = [
         state.name
-        for state in plan.states
-        if state.id in reached and (state.kind == "doubt" or (state.kind == "call" and plan.calls[state.step].unsafe))
+        for state, call in plan.ahead(*(frame.state for frame in frames[:-1]), source)
+        if state.kind == "doubt" or (call is not None and call.unsafe)
     ]
     if ahead:
         raise UsageError(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from machine.chart.consequence import probe_request
+from machine.chart.calling import probe_request
 from machine.chart.events import Reply
 from machine.chart.settings import Settings
 from machine.errors import RequestError

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from machine.chart.snapshot import Record
+from machine.chart.snapshot import Move, Record
 from machine.document.model import Criterion
 from machine.errors import Place
 from machine.expressions.criteria import CompiledCriterion, compile_criterion
@@ -222,9 +222,7 @@ def make_records(plan: Plan, *moves: str) -> tuple[Record, ...]:
                 kind="call.replied",
                 at=float(seq),
                 event={},
-                source=source,
-                target=one.target,
-                transition=one.id,
+                moves=(Move(frame=0, on="replied", source=source, target=one.target, transition=one.id),),
             )
         )
     return tuple(records)

@@ -225,7 +225,8 @@ def test_reopening_into_doubt_is_drawn_once_it_happened(
     endpoint_plan: Plan, records_of: Callable[..., Records]
 ) -> None:
     reopened = next(one for one in endpoint_plan.transitions if one.rule == "reopen" and one.target == "s_doubt")
-    record = replace(records_of(endpoint_plan, "s_create:in doubt")[0], transition=reopened.id)
+    record = records_of(endpoint_plan, "s_create:in doubt")[0]
+    record = replace(record, moves=(replace(record.moves[0], transition=reopened.id),))
     (edge,) = edges(diagram_of(endpoint_plan, records=[record]), "s_create", "s_doubt")
 
     assert edge.visits == 1
