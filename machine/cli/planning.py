@@ -11,6 +11,7 @@ import click
 
 from ..errors import StoreError, UsageError
 from . import options as flags
+from .calling import need_lines
 
 if TYPE_CHECKING:
     from ..chart.fates import Fate
@@ -94,6 +95,7 @@ def plan_lines(plan: Plan, fates: Mapping[str, Sequence[Fate]]) -> Iterator[str]
         yield f"input {one_input.name}: {need}{note}{default}{origin}"
     for source, server in plan.servers.items():
         yield f"calls {source}: {server or 'no server described, give --server'}"
+    yield from need_lines(plan)
     for step, call in plan.calls.items():
         if call.unsafe:
             yield f"effect {step}: {call.kind}, in doubt it {_policy(call)}"
