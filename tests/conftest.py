@@ -161,13 +161,13 @@ def document_of(
 
 
 @pytest.fixture(scope="session")
-def built() -> Callable[..., Plan]:
-    """``built(steps, workflow=..., inputs=..., version=..., trusted=..., **options)``: the plan of a small document.
+def describe_things() -> Callable[..., Description]:
+    """``describe_things(steps, workflow=..., inputs=..., version=..., api=..., trusted=...)``: a small document, read.
 
     It is written with one member a line, so that every place in it has a line of its own.
     """
 
-    def build(
+    def read(
         steps: Sequence[Mapping[str, Any]],
         *,
         version: str = "1.0.1",
@@ -175,15 +175,25 @@ def built() -> Callable[..., Plan]:
         inputs: Mapping[str, Any] | None = None,
         api: Mapping[str, Any] = THINGS,
         trusted: bool = False,
-        **options: Any,
-    ) -> Plan:
+    ) -> Description:
         document = document_of(steps, version=version, workflow=workflow, inputs=inputs)
         texts = {
             "test.arazzo.json": json.dumps(document, indent=1).encode(),
             "things.json": json.dumps(api).encode(),
         }
-        description = describe("test.arazzo.json", read=texts.__getitem__, trusted=trusted)
-        return build_plan(description, **options)
+        return describe("test.arazzo.json", read=texts.__getitem__, trusted=trusted)
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def built(describe_things: Callable[..., Description]) -> Callable[..., Plan]:
+    """``built(steps, **options)``: the plan of such a document; what is no part of it is passed on to the compiler."""
+
+    def build(steps: Sequence[Mapping[str, Any]], **options: Any) -> Plan:
+        of_document = {"version", "workflow", "inputs", "api", "trusted"}
+        description = describe_things(steps, **{key: one for key, one in options.items() if key in of_document})
+        return build_plan(description, **{key: one for key, one in options.items() if key not in of_document})
 
     return build
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,10 @@ import click
 
 from ..errors import StoreError, UsageError
 from . import options as flags
+from .calling import need_lines
 
 if TYPE_CHECKING:
+    from ..chart.fates import Fate
     from ..plan.model import CallPlan, Plan
 
 __all__ = ["diagram", "plan"]
@@ -26,13 +29,16 @@ _FORMS = {"": "dot", ".dot": "dot", ".gv": "dot", ".svg": "svg", ".mmd": "mermai
 def plan(target: str, workflow: str, as_json: bool, **given: Any) -> None:
     """Print the machine a workflow compiles to.
 
-    Its states, its guarded transitions in the order they are tried, the calls that may cost money, and what it needs to
-    run. Sends nothing and needs no inputs. Without -w every workflow of the document is printed.
+    Its states, its guarded transitions in the order they are tried, what each answer the description declares would
+    do, the calls that may cost money, and what it needs to run. Sends nothing and needs no inputs. Without -w every
+    workflow of the document is printed.
 
     \b
     arazzo-machine plan deploy-inference-endpoint
     """
+    from ..chart.fates import fates_of
     from ..plan.build import build_plan
+    from ..runtime.evaluator import Evaluator
     from .printing import echo_json, say
 
     description = flags.describe_target(target, given)
@@ -40,16 +46,21 @@ def plan(target: str, workflow: str, as_json: bool, **given: Any) -> None:
     plans = [
         build_plan(description, workflow=name, unmatched=given["unmatched"], strict=given["strict"]) for name in names
     ]
+    evaluator = Evaluator()
+    fates = [fates_of(one, ask=evaluator) for one in plans]
     if as_json:
-        shown = [one.to_json() for one in plans]
+        shown = [
+            {**one.to_json(), "fates": {state: [fate.to_json() for fate in each] for state, each in table.items()}}
+            for one, table in zip(plans, fates, strict=True)
+        ]
         echo_json(shown[0] if len(shown) == 1 else {"plans": shown})
         return
-    for one in plans:
-        for line in plan_lines(one):
+    for one, table in zip(plans, fates, strict=True):
+        for line in plan_lines(one, table):
             say(line, err=False)
 
 
-def plan_lines(plan: Plan) -> Iterator[str]:
+def plan_lines(plan: Plan, fates: Mapping[str, Sequence[Fate]]) -> Iterator[str]:
     """A plan as a person reads it."""
     from .printing import table
 
@@ -76,6 +87,8 @@ def plan_lines(plan: Plan) -> Iterator[str]:
                 moves.append([state.name, "*", one.label, f"-> {names[one.target]}", one.guard.text])
     yield from table([["FROM", "", "TRANSITION", "TO", "WHEN"], *moves])
     yield ""
+    yield from table([["STATE", "TRANSITION", "TO", "ANSWERS THAT LEAD THERE"], *_fate_rows(plan, fates, names)])
+    yield ""
     for one_input in plan.inputs:
         need = "required" if one_input.required and not one_input.origin else "optional"
         note = f", secret ({one_input.why_secret})" if one_input.secret else ""
@@ -84,6 +97,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         yield f"input {one_input.name}: {need}{note}{default}{origin}"
     for source, server in plan.servers.items():
         yield f"calls {source}: {server or 'no server described, give --server'}"
+    yield from need_lines(plan)
     for step, call in plan.calls.items():
         if call.unsafe:
             yield f"effect {step}: {call.kind}, in doubt it {_policy(call)}"
@@ -91,6 +105,34 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     for notice in plan.notices:
         yield f"note: {notice}"
     yield ""
+
+
+def _fate_rows(plan: Plan, fates: Mapping[str, Sequence[Fate]], names: Mapping[str, str]) -> Iterator[list[str]]:
+    """What becomes of each answer the description declares, one row for each transition that takes some."""
+    for state_id, each in fates.items():
+        taken: dict[str, list[Fate]] = {}
+        for fate in each:
+            taken.setdefault(fate.transition.id, []).append(fate)
+        for some in taken.values():
+            one = some[0].transition
+            answers = dict.fromkeys(fate.answer.status for fate in some)
+            shown = "; ".join(_answers(status, some) for status in answers)
+            yield [names[state_id], one.label, f"-> {names[one.target]}", shown]
+
+
+def _answers(status: str, fates: Sequence[Fate]) -> str:
+    """``200 with /status/state running``: a status, and the values with which it does the same."""
+    of_status = [fate.answer.values for fate in fates if fate.answer.status == status]
+    pointers = dict.fromkeys(pointer for values in of_status for pointer in values)
+    if len(pointers) == 1:
+        pointer = next(iter(pointers))
+        return f"{status} with {pointer} {' | '.join(_value(values[pointer]) for values in of_status)}"
+    several = [", ".join(f"{pointer} {_value(one)}" for pointer, one in values.items()) for values in of_status]
+    return f"{status} with {' | '.join(several)}" if pointers else status
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _policy(call: CallPlan) -> str:

@@ -146,12 +146,16 @@ def _unread() -> BugError:
 
 
 def compile_criterion(
-    criterion: Criterion, *, minor: str, declares: Callable[[Expression, str], bool] = lambda _, __: False
+    criterion: Criterion,
+    *,
+    minor: str,
+    strict: bool = False,
+    declares: Callable[[Expression, str], bool] = lambda _, __: False,
 ) -> CompiledCriterion:
     """Compile one criterion of a document of version ``minor`` (``1.0`` or ``1.1``).
 
-    ``declares`` tells of an expression and a name whether the descriptions say that the value is an object with that
-    member (ambiguity A4).
+    ``strict`` reads what has a strict reading by that; what needs a tolerance says so. ``declares`` tells of an
+    expression and a name whether the descriptions say that the value is an object with that member (ambiguity A4).
 
     :raises DocumentError: for an unknown type or version, a missing context, and a condition that cannot be read.
     """
@@ -173,7 +177,7 @@ def compile_criterion(
             f"Say which value it is about, for example {_CONTEXT_HINTS[criterion.type]}.",
         )
     context = parse_expression(criterion.context, place=criterion.place, minor=minor)
-    condition = _compile(criterion, minor, lambda name: declares(context, name))
+    condition = _compile(criterion, minor, strict, lambda name: declares(context, name))
     notes = condition.notes
     if criterion.version == "rfc9535" and minor == "1.0":
         notes += ("JSONPath version 'rfc9535' came with Arazzo 1.1 and changes nothing in a 1.0 document",)
@@ -190,14 +194,14 @@ def compile_criterion(
 
 
 def _compile(
-    criterion: Criterion, minor: str, declares: Callable[[str], bool]
+    criterion: Criterion, minor: str, strict: bool, declares: Callable[[str], bool]
 ) -> RegexCondition | JsonPathCondition | XPathCondition:
     text, place = criterion.condition, criterion.place
     if criterion.type == "regex":
         return compile_regex(text, minor=minor, place=place)
     if criterion.type == "xpath":
         return compile_xpath_condition(text, criterion.version, minor=minor, place=place)
-    return compile_jsonpath(text, minor=minor, place=place, version=criterion.version, declares=declares)
+    return compile_jsonpath(text, minor=minor, place=place, version=criterion.version, strict=strict, declares=declares)
 
 
 def _compile_simple(criterion: Criterion, minor: str) -> CompiledCriterion:

@@ -98,4 +98,4 @@ def _built(
     alone = made.expression if isinstance(made, Whole) else alone
     if not isinstance(alone, Expression):
         return made
-    return Quoted(alone) if aware else TextTemplate((alone,))
+    return Quoted(alone, declared.null) if aware else TextTemplate((alone,), declared.null)

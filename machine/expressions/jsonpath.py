@@ -235,11 +235,13 @@ def compile_jsonpath(
     minor: str,
     place: Place,
     version: str = "",
+    strict: bool = False,
     declares: Callable[[str], bool] = lambda _: False,
 ) -> JsonPathCondition:
     """Choose the reading of a condition in a document of version ``minor`` (``1.0``, or anything later).
 
-    ``declares`` tells of a name whether the description says that the context is an object with that member.
+    ``strict`` reads every query as RFC 9535 has it. ``declares`` tells of a name whether the description says that the
+    context is an object with that member.
 
     :raises DocumentError: in a 1.0 document, when no reading fits.
     """
@@ -256,7 +258,7 @@ def compile_jsonpath(
     # A query has no operator outside its brackets: where our grammar found one, RFC 9535 need not be asked.
     sample = _readable(parts) if condition is None or _alone(condition) is not None else ""
     if sample:
-        return _query_reading(text, parts, sample, minor, declares)
+        return _query_reading(text, parts, sample, declares if minor == "1.0" and not strict else None)
     if minor != "1.0":
         return JsonPathCondition(
             text=text,
@@ -312,15 +314,16 @@ def _modern(text: str, version: str) -> str:
 
 
 def _query_reading(
-    text: str, parts: tuple[Part, ...], sample: str, minor: str, declares: Callable[[str], bool]
+    text: str, parts: tuple[Part, ...], sample: str, declares: Callable[[str], bool] | None
 ) -> JsonPathCondition:
+    """The reading of a query; without ``declares`` a filter is about what is in the value, never about itself."""
     notes = tuple(
         f"{quoted} is compared as literal text: an expression inside a query needs braces"
         for quoted in QUOTED.findall(text)
         if is_expression(quoted[1:-1])
     )
-    first = _first_member(sample) if minor == "1.0" else None
-    if first is None:
+    first = _first_member(sample) if declares is not None else None
+    if first is None or declares is None:
         return JsonPathCondition(text=text, reading="rfc9535", parts=parts, notes=notes)
     codes = ("C2", "C3") if _COUNT.search(QUOTED.sub("''", sample)) else ("C2",)
     return JsonPathCondition(

@@ -3,9 +3,9 @@
 Which strings are expressions is decided once, when the document is compiled, and stored in a form that no document
 text can forge: a literal always stands under ``lit``. Rendering looks nothing up but values.
 
-``{"lit": v}`` | ``{"expr": "$inputs.x"}`` | ``{"text": ["Bearer ", {"expr": "$inputs.token"}]}`` |
-``{"quoted": "$inputs.x"}`` | ``{"select": {context, type, version, selector}}`` | ``{"object": {name: T}}`` |
-``{"array": [T]}`` | ``{"replaced": {"body": T, "at": [[target, T]]}}``
+``{"lit": v}`` | ``{"expr": "$inputs.x"}`` | ``{"text": ["Bearer ", {"expr": "$inputs.token"}], "null": "null"}`` |
+``{"quoted": "$inputs.x", "null": "null"}`` | ``{"select": {context, type, version, selector}}`` |
+``{"object": {name: T}}`` | ``{"array": [T]}`` | ``{"replaced": {"body": T, "at": [[target, T]]}}``
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ __all__ = [
     "Template",
     "TextTemplate",
     "Whole",
+    "bare_references",
     "compile_template",
     "from_json",
     "references",
@@ -61,6 +62,11 @@ class Declared:
     parameters: Mapping[str, object] = field(default_factory=dict)
     """Key -> value of the parameters in Components, which ``$components.parameters.KEY`` stands for."""
 
+    @property
+    def null(self) -> str:
+        """What null reads as in text."""
+        return "" if self.minor == "1.0" else "null"
+
     def has(self, expression: Expression) -> bool:
         """Whether the expression is about an input or a step output that is declared."""
         if expression.root == "inputs":
@@ -75,6 +81,8 @@ class Literal:
     """A value without expressions: null, boolean, number or text."""
 
     value: bool | int | float | str | None
+    bare: tuple[str, ...] = field(default=(), compare=False)
+    """References that stand in it without braces and are text therefore: in 1.1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +97,12 @@ class TextTemplate:
     """Text with expressions in it: always text."""
 
     parts: tuple[str | Expression, ...]
+    null: str = ""
+    """What null reads as: nothing in 1.0, which is silent, and ``null`` from 1.1 on ("Runtime Expressions")."""
     braceless: tuple[str, ...] = field(default=(), compare=False)
-    """The references that stood in the text without braces (tolerance C4)."""
+    """The references that stood in the text without braces and were filled in (tolerance C4): in 1.0."""
+    bare: tuple[str, ...] = field(default=(), compare=False)
+    """Those that are text: in 1.1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,8 @@ class Quoted:
     """An expression alone between the quotes of a JSON text: text, but an object or a list as it is (rule C10)."""
 
     expression: Expression
+    null: str = ""
+    """As of any text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,15 +212,17 @@ def _compile_text(text: str, place: Place, declared: Declared) -> Template:
             parts.append(parse_expression(found[1], place=place, minor=declared.minor))
             at = found.end()
     _add_braceless(text[at:], parts, braceless, place, declared)
+    filled, bare = (tuple(braceless), ()) if declared.minor == "1.0" else ((), tuple(braceless))
     if any(isinstance(part, Expression) for part in parts):
-        return TextTemplate(_merged(parts), tuple(braceless))
-    return Whole(parse_expression(text, place=place, minor=declared.minor)) if whole else Literal(text)
+        return TextTemplate(_merged(parts), declared.null, filled, bare)
+    return Whole(parse_expression(text, place=place, minor=declared.minor)) if whole else Literal(text, bare)
 
 
 def _add_braceless(
     text: str, parts: list[str | Expression], braceless: list[str], place: Place, declared: Declared
 ) -> None:
-    """Split literal text at references to declared names. A reference that resolves to nothing is just text."""
+    """Split literal text at references to declared names, or only note them: by the grammar of 1.1 they are text. A
+    reference that resolves to nothing is just text in any version."""
     at = 0
     for found in _BRACELESS.finditer(text):
         reference = found[0].rstrip(".")
@@ -215,9 +231,10 @@ def _add_braceless(
         except DocumentError:
             continue  # text that looks like a reference and is none
         if declared.has(expression):
-            parts += [text[at : found.start()], expression]
             braceless.append(reference)
-            at = found.start() + len(reference)
+            if declared.minor == "1.0":
+                parts += [text[at : found.start()], expression]
+                at = found.start() + len(reference)
     parts.append(text[at:])
 
 
@@ -247,7 +264,7 @@ def render(template: Template, context: Context) -> Value:
     if isinstance(template, TextTemplate):
         return _render_text(template, context)
     if isinstance(template, Quoted):
-        return _render_quoted(template.expression, context)
+        return _render_quoted(template, context)
     if isinstance(template, Select):
         return template.selector.read(context)
     if isinstance(template, Replaced):
@@ -259,9 +276,9 @@ def render(template: Template, context: Context) -> Value:
     return cast("Value", {name: item for name, item in members if not isinstance(item, Missing)})
 
 
-def _render_quoted(expression: Expression, context: Context) -> Value:
-    value = evaluate(expression, context)
-    return value if isinstance(value, (Missing, dict, list)) else _as_text(value, expression)
+def _render_quoted(template: Quoted, context: Context) -> Value:
+    value = evaluate(template.expression, context)
+    return value if isinstance(value, (Missing, dict, list)) else _as_text(value, template.expression, template.null)
 
 
 def _render_replaced(template: Replaced, context: Context) -> Value:
@@ -283,15 +300,15 @@ def _render_text(template: TextTemplate, context: Context) -> Value:
             continue
         value = evaluate(part, context)
         present = present or not isinstance(value, Missing)
-        pieces.append(_as_text(value, part))
+        pieces.append(_as_text(value, part, template.null))
     return join_text(pieces) if present else MISSING
 
 
-def _as_text(value: Value, expression: Expression) -> str | SecretRef | SecretText:
+def _as_text(value: Value, expression: Expression, null: str) -> str | SecretRef | SecretText:
     if isinstance(value, (str, SecretRef, SecretText)):
         return value
     if value is None or isinstance(value, Missing):
-        return ""
+        return null if value is None else ""
     try:
         if contains_file(value):
             raise RequestError(
@@ -358,6 +375,18 @@ def tolerances(template: Template) -> list[tuple[str, str]]:
     return found
 
 
+def bare_references(template: Template) -> tuple[str, ...]:
+    """The references to declared names that are text because they have no braces: what an author may not have meant."""
+    if isinstance(template, ObjectTemplate):
+        return tuple(one for _, item in template.members for one in bare_references(item))
+    if isinstance(template, ListTemplate):
+        return tuple(one for item in template.items for one in bare_references(item))
+    if isinstance(template, Replaced):
+        items = (template.body, *(item for _, item in template.changes))
+        return tuple(one for item in items for one in bare_references(item))
+    return template.bare if isinstance(template, (Literal, TextTemplate)) else ()
+
+
 def to_json(template: Template) -> Json:
     """The template as plain JSON for a stored plan."""
     if isinstance(template, Literal):
@@ -365,9 +394,10 @@ def to_json(template: Template) -> Json:
     if isinstance(template, Whole):
         return {"expr": str(template.expression)}
     if isinstance(template, TextTemplate):
-        return {"text": [part if isinstance(part, str) else {"expr": str(part)} for part in template.parts]}
+        parts: list[Json] = [part if isinstance(part, str) else {"expr": str(part)} for part in template.parts]
+        return {"text": parts, **_null(template)}
     if isinstance(template, Quoted):
-        return {"quoted": str(template.expression)}
+        return {"quoted": str(template.expression), **_null(template)}
     if isinstance(template, Select):
         return {"select": template.selector.to_json()}
     if isinstance(template, Replaced):
@@ -378,21 +408,26 @@ def to_json(template: Template) -> Json:
     return {"object": {name: to_json(item) for name, item in template.members}}
 
 
+def _null(template: TextTemplate | Quoted) -> dict[str, Json]:
+    return {"null": template.null} if template.null else {}
+
+
 def from_json(value: object) -> Template:
     """The inverse of :func:`to_json`: nothing is decided again.
 
     :raises BugError: for JSON that :func:`to_json` cannot have written.
     """
-    if isinstance(value, Mapping) and len(value) == 1:
-        kind, body = next(iter(value.items()))
+    kinds = [name for name in value if name != "null"] if isinstance(value, Mapping) else []
+    if isinstance(value, Mapping) and len(kinds) == 1 and isinstance(null := value.get("null", ""), str):
+        kind, body = kinds[0], value[kinds[0]]
         if kind == "lit" and (body is None or isinstance(body, (bool, int, float, str))):
             return Literal(body)
         if kind == "expr":
             return Whole(_stored(value))
         if kind == "text" and isinstance(body, list):
-            return TextTemplate(tuple(part if isinstance(part, str) else _stored(part) for part in body))
+            return TextTemplate(tuple(part if isinstance(part, str) else _stored(part) for part in body), null)
         if kind == "quoted" and isinstance(body, str):
-            return Quoted(parse_expression(body, place=Place()))
+            return Quoted(parse_expression(body, place=Place()), null)
         if kind == "select" and isinstance(body, Mapping):
             return Select(restore_selector(body))
         if kind == "replaced" and isinstance(body, Mapping) and isinstance(body.get("at"), list):

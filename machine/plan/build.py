@@ -187,6 +187,11 @@ def _write(
             servers={one.source: one.server for call in described for one in call.operations},
             sources=source_fields(document),
             self_uri=document.self_uri,
+            auth={
+                site.scope + name: text
+                for name, text in extension.auth.items()
+                if site.description.may_name_origin(site.workflow.workflow_id, f"auth {name}")
+            },
             deadline=extension.deadline if extension.deadline is not None else 3600.0,
             call_limit=extension.calls or 10_000,
             transition_limit=extension.transitions or 10_000,

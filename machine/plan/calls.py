@@ -13,7 +13,7 @@ from ..document.model import Criterion, Document, Parameter, Step, Workflow
 from ..errors import DocumentError, Place
 from ..expressions.criteria import CompiledCriterion, compile_criterion
 from ..expressions.grammar import TOLERANCES, Expression, split_path
-from ..expressions.template import Declared, Template, compile_template, references, tolerances
+from ..expressions.template import Declared, Template, bare_references, compile_template, references, tolerances
 from ..sources.model import Operation, Source
 from ..sources.operations import find_operation, find_operation_path
 from .body import compile_body
@@ -44,10 +44,11 @@ _KIND_OF_METHOD: Mapping[str, EffectKind] = {
     "POST": "create",
 }
 """RFC 9110 section 9.2: which methods may be repeated. Anything else, PATCH included, is ``unknown``."""
+_NONE: Mapping[str, Set[str]] = {}
 _REDIRECT = re.compile(r"\b3[0-9]{2}\b")
 
 
-def declared_names(workflow: Workflow, document: Document, returned: Mapping[str, Set[str]]) -> Declared:
+def declared_names(workflow: Workflow, document: Document, returned: Mapping[str, Set[str]] = _NONE) -> Declared:
     """What an expression may mean: inputs of the schema, outputs of the steps, parameters of Components; ``returned``
     has the outputs of the steps that run a workflow and declare none of their own."""
     properties = workflow.inputs.get("properties")
@@ -214,7 +215,7 @@ def _criterion(
         path = (*(split_path(context.name) or ()), *context.pointer)
         return body and operation is not None and name in response_members(operation, path)
 
-    result = compile_criterion(one, minor=minor, declares=declares)
+    result = compile_criterion(one, minor=minor, strict=strict, declares=declares)
     used = [(code, f"{result.text}: {TOLERANCES[code]}") for code in result.tolerances]
     note_tolerances(used, one.place, notices, strict=strict)
     for note in result.notes:
@@ -243,6 +244,9 @@ def _template(value: Any, place: Place, declared: Declared, notices: list[Notice
 
 def _checked(template: Template, place: Place, *, declared: Declared, notices: list[Notice], strict: bool) -> Template:
     note_tolerances(tolerances(template), place, notices, strict=strict)
+    for bare in bare_references(template):
+        message = f"{bare} has no braces: in Arazzo 1.1 it is text, and is sent as it stands"
+        _add(notices, Notice(code="AZM-P023", message=message, place=place))
     for expression in references(template):
         if expression.root == "steps" and expression.owner not in declared.steps:
             raise DocumentError(

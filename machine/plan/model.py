@@ -219,6 +219,8 @@ class Plan:
     """Source name to the fields of its Source Description Object."""
     self_uri: str = ""
     """The document's ``$self``; empty where it has none."""
+    auth: Mapping[str, str] = field(default_factory=dict)
+    """Where credentials come from, as ``--auth`` takes it; only what a document we trust, or an overlay, says."""
     deadline: float = 3600.0
     call_limit: int = 10_000
     transition_limit: int = 10_000
@@ -299,6 +301,7 @@ class Plan:
             "servers": dict(self.servers),
             "sources": {name: dict(fields) for name, fields in self.sources.items()},
             "self_uri": self.self_uri,
+            "auth": dict(self.auth),
             "deadline": self.deadline,
             "call_limit": self.call_limit,
             "transition_limit": self.transition_limit,
@@ -361,6 +364,7 @@ _PLAIN_FIELDS = (
     "servers",
     "sources",
     "self_uri",
+    "auth",
     "deadline",
     "call_limit",
     "transition_limit",

@@ -53,6 +53,12 @@ def test_json_text_is_sent_as_the_json_it_means(text: str, value: Any) -> None:
     assert rendered(text) == value
 
 
+def test_null_in_a_string_of_1_1_reads_null() -> None:
+    later = compile_json_text('["{$inputs.z}", {$inputs.z}]', place=PLACE, declared=Declared(minor="1.1"), aware=True)
+
+    assert render(later, Context(inputs={"z": None})) == ["null", None]
+
+
 def test_without_the_tolerance_what_is_quoted_stays_text() -> None:
     assert rendered('{"a": "{$inputs.o}"}', aware=False) == {"a": '{"k":[1]}'}
 

@@ -344,9 +344,11 @@ def test_a_filter_is_about_an_object_whose_declared_schema_has_the_member() -> N
     by_value = compile_jsonpath(text, minor="1.0", place=PLACE)
     declared = compile_jsonpath(text, minor="1.0", place=PLACE, declares={"error"}.__contains__)
     strict = compile_jsonpath(text, minor="1.1", place=PLACE, declares={"error"}.__contains__)
+    asked = compile_jsonpath(text, minor="1.0", place=PLACE, strict=True, declares={"error"}.__contains__)
     without, other = {"a": {"error": None}}, {"error": None}
 
     assert (by_value.declared, declared.declared, strict.reading) == (False, True, "rfc9535")
+    assert (asked.reading, asked.tolerances) == ("rfc9535", ())
     assert [one.test(without, Context()).truth for one in (by_value, declared, strict)] == [True, False, True]
     assert [one.test(other, Context()).truth for one in (by_value, declared, strict)] == [True, True, False]
 

@@ -21,6 +21,7 @@ from machine.expressions.template import (
     Replaced,
     Select,
     Template,
+    bare_references,
     compile_template,
     from_json,
     references,
@@ -279,3 +280,23 @@ def test_all_that_a_body_depends_on_is_told() -> None:
     assert [str(one) for one in references(NODES[2])] == ["$inputs.hfToken", "$inputs.count", "$inputs.namespace"]
     assert [str(one) for one in references(NODES[1])] == ["$response.body"]
     assert [code for code, _ in tolerances(NODES[2])] == ["C4"]
+
+
+@pytest.mark.parametrize(
+    ("text", "older", "newer", "bare"),
+    [
+        ("x{$inputs.name}", "x", "xnull", ()),
+        ("by $inputs.namespace", "by me", "by $inputs.namespace", ("$inputs.namespace",)),
+        ("{$inputs.count} $inputs.count", "3 3", "3 $inputs.count", ("$inputs.count",)),
+        ("by $inputs.unheard", "by $inputs.unheard", "by $inputs.unheard", ()),
+    ],
+)
+def test_text_of_1_1_is_read_by_its_grammar(text: str, older: str, newer: str, bare: tuple[str, ...]) -> None:
+    value = {"a": [text]}
+    first, later = compiled(value), compile_template(value, place=Place(), declared=LATER)
+
+    assert render(first, CONTEXT) == {"a": [older]}
+    assert render(later, CONTEXT) == {"a": [newer]}
+    assert bare_references(later) == bare
+    assert bare_references(first) == ()
+    assert render(from_json(json.loads(json.dumps(to_json(later)))), CONTEXT) == {"a": [newer]}

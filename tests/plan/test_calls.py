@@ -142,7 +142,7 @@ def test_declared_names_are_inputs_and_outputs_of_steps() -> None:
     )
     tree = {"components": {"parameters": {"page": {"name": "page", "in": "query", "value": 7}}}}
 
-    assert declared_names(workflow, replace(DOCUMENT, arazzo="1.1.0", tree=tree), {}) == Declared(
+    assert declared_names(workflow, replace(DOCUMENT, arazzo="1.1.0", tree=tree)) == Declared(
         inputs=frozenset({"x", "y.z"}),
         steps={"a": frozenset({"o"}), "b": frozenset()},
         minor="1.1",
@@ -154,7 +154,7 @@ def test_declared_names_are_inputs_and_outputs_of_steps() -> None:
 def test_a_schema_without_properties_declares_nothing(inputs: dict[str, Any]) -> None:
     workflow = Workflow(workflow_id="w", inputs=inputs, steps=(), place=HERE)
 
-    assert declared_names(workflow, DOCUMENT, {}).inputs == frozenset()
+    assert declared_names(workflow, DOCUMENT).inputs == frozenset()
 
 
 DECLARED = Declared(inputs=frozenset({"a", "b.c"}), steps={"s": frozenset({"o"})})
@@ -179,6 +179,14 @@ def test_what_a_value_refers_to_is_looked_up_and_noted(value: str, codes: list[s
 
     assert [one.code for one in notices] == codes
     assert all(one.place == HERE for one in notices)
+
+
+def test_a_reference_that_is_text_in_1_1_is_noted() -> None:
+    notices: list[Notice] = []
+    compile_outputs({"x": "by $inputs.a"}, HERE, replace(DECLARED, minor="1.1"), notices, strict=True)
+
+    assert [(one.code, one.place) for one in notices] == [("AZM-P023", HERE)]
+    assert "it is text" in notices[0].message
 
 
 def test_nothing_is_called_undeclared_where_nothing_is_declared() -> None:

@@ -90,7 +90,7 @@ def test_a_secret_that_only_a_probe_sends_counts_as_sent(probing_plan: Plan) -> 
     plan = type(probing_plan)(**{**_fields(probing_plan), "calls": {"createEndpoint": bare}})
 
     with pytest.raises(HostError) as caught:
-        made({API: "http://x.example"}).check(plan, {})
+        made({API: "http://x.example"}).check(plan, {"auth": {f"{API}.bearerAuth": "none"}})
 
     assert "createEndpoint" in str(caught.value)
 
