@@ -42,11 +42,31 @@ def named_auth(plan: Plan) -> dict[str, str]:
 
 def file_inputs(plan: Plan) -> frozenset[str]:
     """The inputs whose value may be a file that is sent as it is: their schema says so, or they are the whole of a body
-    that is no JSON, or of a part of a multipart body."""
+    that is no JSON, or of a part of a multipart body, or they are handed to such an input of a workflow that is run."""
+    found = {table.workflow: _own(table) for table in plan.tables()}
+    while True:
+        before = dict(found)
+        for table in plan.tables():
+            found[table.workflow] |= _handed_on(table, found) - set(table.secrets)
+        if found == before:
+            return found[plan.workflow]
+
+
+def _own(plan: Plan) -> frozenset[str]:
     declared = {one.name for one in plan.inputs if not one.secret and _is_bytes(one.schema)}
     secret = set(plan.secrets)
     sent = {name for call in plan.calls.values() for name in _sent_whole(call) if name not in secret}
     return frozenset(declared | sent)
+
+
+def _handed_on(plan: Plan, files: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    own = {one.name for one in plan.inputs}
+    found: set[str] = set()
+    for child in plan.children.values():
+        wanted = files[child.workflow]
+        found |= wanted & own if child.same_named else set()
+        found |= {given for name, value in child.parameters if name in wanted for given in _input(value)}
+    return frozenset(found)
 
 
 def _is_bytes(schema: Mapping[str, Any]) -> bool:
