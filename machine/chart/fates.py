@@ -69,21 +69,21 @@ class Fate:
 
 
 def fates_of(plan: Plan, chart: Chart | None = None) -> dict[str, tuple[Fate, ...]]:
-    """By the id of each state that makes a call, what becomes of each answer, in the description's order.
+    """By the id of each state that makes a call, in any workflow of the plan, what becomes of each answer, in the order
+    of the description.
 
     Members whose value changes nothing are left out: what is listed of them all does the same.
     """
     chart = chart or Chart(plan)
-    transitions = {one.id: one for one in plan.transitions}
+    transitions = {one.id: one for table in plan.tables() for one in table.transitions}
     found: dict[str, tuple[Fate, ...]] = {}
-    for state in plan.states:
-        if state.kind != "call" or state.step not in plan.calls:
-            continue
-        call = plan.calls[state.step]
-        before = _standing(chart, plan, state, call)
+    calling = [(table, state) for table in plan.tables() for state in table.states if state.kind == "call"]
+    for table, state in calling:
+        call = table.calls[state.step]
+        before = _standing(chart, table, state, call)
         fates = [
             Fate(answer=answer, transition=transitions[chart.advance(before, event).record.transition])
-            for answer, event in foreseen(plan, state, call)
+            for answer, event in foreseen(table, state, call)
         ]
         found[state.id] = tuple(one for _, same in groupby(fates, _status) for one in _reduced(list(same)))
     return found

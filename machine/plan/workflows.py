@@ -79,7 +79,9 @@ class Directory:
     def _elsewhere(self, site: Site, reference: str, place: Place) -> tuple[Site, str]:
         # The name of a source cannot hold a dot, so the first one after it ends it; a workflowId may hold several.
         name, _, workflow_id = reference.removeprefix(_PREFIX).partition(".")
-        other = site.description.documents.get(name)
+        other, lost = site.description.documents.get(name), site.description.sources.get(name)
+        if other is None and lost is not None and lost.problem is not None:
+            raise lost.problem
         if other is None:
             raise self._nowhere(site, reference, place)
         workflow, plain = other.document.workflow(workflow_id), workflow_id.removeprefix("workflows.")
