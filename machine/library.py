@@ -6,8 +6,9 @@ secret comes from; a document by path never is, wherever it lies.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from .document.findings import Finding
 from .document.load import parse
@@ -15,6 +16,8 @@ from .document.overlay import apply_overlay, read_overlay
 from .document.rules import check
 from .errors import SourceError, UsageError
 from .sources.description import Description, describe
+from .sources.files import plain_value
+from .sources.resolve import is_remote
 
 __all__ = ["check_structure", "load", "shipped"]
 
@@ -40,18 +43,30 @@ def load(
     sources: Mapping[str, str] | None = None,
     overlay: str | Path | None = None,
     strict: bool = False,
+    fetch: Callable[[str], bytes] | None = None,
+    value_of: Callable[[bytes, str], Any] = plain_value,
 ) -> Description:
     """Read a document and everything it leads to.
 
     ``target`` is a path when it contains ``/`` or ends in .yaml, .yml or .json, else the name of a shipped workflow.
     ``sources`` maps source names to paths read instead of the document's own URLs. ``overlay`` is the path of an
-    OpenAPI Overlay that annotates the document. ``strict`` looks for sources only where their URLs say. Raises
+    OpenAPI Overlay that annotates the document. ``strict`` looks for sources only where their URLs say.
+    ``fetch`` reads URLs, which are not read without it; ``value_of`` parses sources. Raises
     SourceError for a document that cannot be read, UsageError for a name that is not shipped, DocumentError for a
     document with errors; a source that cannot be read is raised by ``build_plan`` where it is needed.
     """
     path, trusted = _path_of(target)
     try:
-        return describe(path, read=_read, sources=sources, overlay=str(overlay or ""), strict=strict, trusted=trusted)
+        return describe(
+            path,
+            read=lambda name: fetch(name) if fetch is not None and is_remote(name) else _read(name),
+            sources=sources,
+            overlay=str(overlay or ""),
+            strict=strict,
+            trusted=trusted,
+            remote=fetch is not None,
+            value_of=value_of,
+        )
     except OSError as error:
         raise _unread(path, error) from error
 

@@ -28,6 +28,7 @@ __all__ = [
     "files_in",
     "join_text",
     "redact",
+    "secrets_in",
 ]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -176,6 +177,20 @@ def files_in(value: Any) -> Iterator[FileRef]:
     elif isinstance(value, (list, tuple, Content)):
         for item in value.parts if isinstance(value, Content) else value:
             yield from files_in(item)
+
+
+def secrets_in(value: Any) -> Iterator[SecretRef]:
+    """Every reference to a secret that stands inside the value."""
+    if isinstance(value, _SCALAR):
+        return
+    if isinstance(value, SecretRef):
+        yield value
+    elif isinstance(value, _OBJECT):
+        for item in value.values():
+            yield from secrets_in(item)
+    elif isinstance(value, (list, tuple, SecretText, Content)):
+        for item in value if isinstance(value, (list, tuple)) else value.parts:
+            yield from secrets_in(item)
 
 
 def encode(value: Any) -> Json:

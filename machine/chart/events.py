@@ -117,8 +117,8 @@ class CallFailed(_Happening):
     kind: ClassVar[str] = "call.failed"
     fate: Literal["not_sent", "unknown"]
     cause: str
-    """A stable word: refused, dns, tls, connect_timeout, timeout, reset, cut, too_large, protocol, interrupted,
-    not_ready."""
+    """A stable word: refused, dns, tls, connect_timeout, timeout, reset, cut, too_large, protocol, unsendable, inward,
+    interrupted, not_ready, or credential: what the call needs to be let in was refused before it left."""
     message: str = ""
 
 

@@ -69,21 +69,23 @@ class Fate:
 
 
 def fates_of(plan: Plan, chart: Chart | None = None) -> dict[str, tuple[Fate, ...]]:
-    """By the id of each state that makes a call, what becomes of each answer, in the description's order.
+    """By the id of each state that makes a call, in every workflow of the plan, what becomes of each answer, in the
+    description's order. Where a workflow ends what its caller does then is another move, and not told here.
 
     Members whose value changes nothing are left out: what is listed of them all does the same.
     """
     chart = chart or Chart(plan)
-    transitions = {one.id: one for one in plan.transitions}
+    transitions = {one.id: one for table in plan.tables() for one in table.transitions}
     found: dict[str, tuple[Fate, ...]] = {}
-    for state in plan.states:
-        if state.kind != "call" or state.step not in plan.calls:
+    every = [(table, state) for table in plan.tables() for state in table.states]
+    for table, state in every:
+        call = table.calls.get(state.step)
+        if state.kind != "call" or state.child or call is None:
             continue
-        call = plan.calls[state.step]
-        before = _standing(chart, plan, state, call)
+        before = _standing(chart, table, state, call)
         fates = [
-            Fate(answer=answer, transition=transitions[chart.advance(before, event).record.transition])
-            for answer, event in foreseen(plan, state, call)
+            Fate(answer=answer, transition=transitions[chart.advance(before, event).record.moves[0].transition])
+            for answer, event in foreseen(table, state, call)
         ]
         found[state.id] = tuple(one for _, same in groupby(fates, _status) for one in _reduced(list(same)))
     return found

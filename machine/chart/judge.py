@@ -377,7 +377,8 @@ class Judgement:
     def trouble(self) -> tuple[bool, str]:
         """Whether the answer is none: nothing arrived, the server said "not now", or its words cannot be read."""
         if isinstance(self.event, CallFailed):
-            return self.event.cause != "not_ready", self.no_answer()
+            # A credential that was refused is not had by asking again.
+            return self.event.cause not in ("not_ready", "credential"), self.no_answer()
         if isinstance(self.event, Returned):
             return self.event.troubled, self.event.why
         if self.reply is None:
@@ -389,10 +390,14 @@ class Judgement:
         return False, f"answered {self.reply.status}"
 
     def _refused(self) -> tuple[bool, str]:
+        if isinstance(self.event, CallFailed):
+            return self.event.cause == "credential", self.no_answer()
         status = self.reply.status if self.reply else None
         pending = self.snapshot.pending
         request = pending.request if pending else None
-        carried = request is not None and contains_secret((request.target, dict(request.headers), request.body))
+        carried = request is not None and (
+            bool(request.security) or contains_secret((request.target, dict(request.headers), request.body))
+        )
         return status in (401, 403) and carried, f"answered {status}" if status else self.no_answer()
 
     def _applied(self) -> tuple[bool, str]:

@@ -11,10 +11,11 @@ import click
 
 from ..errors import StoreError, UsageError
 from . import options as flags
+from .calling import need_lines
 
 if TYPE_CHECKING:
     from ..chart.fates import Fate
-    from ..plan.model import CallPlan, Plan
+    from ..plan.model import CallPlan, Plan, State
 
 __all__ = ["diagram", "plan"]
 
@@ -58,26 +59,39 @@ def plan(target: str, workflow: str, as_json: bool, **given: Any) -> None:
 
 
 def plan_lines(plan: Plan, fates: Mapping[str, Sequence[Fate]]) -> Iterator[str]:
-    """A plan as a person reads it."""
-    from .printing import table
-
+    """A plan as a person reads it, then every workflow it can run."""
     yield f"{plan.workflow}: {plan.title}"
     yield ""
+    yield from _table_lines(plan, fates)
+    for source, server in plan.servers.items():
+        yield f"calls {source}: {server or 'no server described, give --server'}"
+    yield from need_lines(plan)
+    yield from _effect_lines(plan)
+    yield f"deadline {plan.deadline:g} s, at most {plan.call_limit} calls and {plan.transition_limit} transitions"
+    yield from (f"note: {notice}" for notice in plan.notices)
+    yield ""
+    for callee in plan.callees.values():
+        yield f"runs {callee.workflow}: {callee.title}"
+        yield ""
+        yield from _table_lines(callee, fates)
+        yield from _effect_lines(callee)
+        yield from (f"note: {notice}" for notice in callee.notices)
+        yield ""
+
+
+def _table_lines(plan: Plan, fates: Mapping[str, Sequence[Fate]]) -> Iterator[str]:
+    """The states, the moves, the fates and the inputs of one workflow."""
+    from .printing import table
+
     names = {state.id: state.name for state in plan.states}
-    rows = []
-    for state in plan.states:
-        call = plan.calls.get(state.step) if state.kind == "call" else None
-        doing = f"{call.operation.method} {call.operation.path} ({call.kind})" if call else ""
-        if call is not None and state.polls and call.poll is not None:
-            poll = call.poll
-            doing += f", every {poll.interval:g} s growing by {poll.backoff:g} to {poll.max:g} s"
-        rows.append([state.name, state.phase, state.kind, doing])
+    rows = [[state.name, state.phase, state.kind, _doing(plan, state)] for state in plan.states]
     yield from table([["STATE", "PHASE", "KIND", "CALL"], *rows])
     yield ""
     moves = []
     for state in plan.states:
         # The list is the precedence: the first whose guard holds is taken.
-        for number, one in enumerate((t for t in plan.leaving(state.id) if "replied" in t.on), start=1):
+        judged = (t for t in plan.leaving(state.id) if "replied" in t.on or "returned" in t.on)
+        for number, one in enumerate(judged, start=1):
             moves.append([state.name, f"{number}.", one.label, f"-> {names[one.target]}", one.guard.text])
         for one in plan.leaving(state.id):
             if state.kind == "doubt" and "resolved" in one.on:
@@ -92,20 +106,34 @@ def plan_lines(plan: Plan, fates: Mapping[str, Sequence[Fate]]) -> Iterator[str]
         default = f", default {one_input.schema['default']!r}" if "default" in one_input.schema else ""
         origin = f", from {one_input.origin}" if one_input.origin else ""
         yield f"input {one_input.name}: {need}{note}{default}{origin}"
-    for source, server in plan.servers.items():
-        yield f"calls {source}: {server or 'no server described, give --server'}"
+
+
+def _effect_lines(plan: Plan) -> Iterator[str]:
     for step, call in plan.calls.items():
         if call.unsafe:
             yield f"effect {step}: {call.kind}, in doubt it {_policy(call)}"
-    yield f"deadline {plan.deadline:g} s, at most {plan.call_limit} calls and {plan.transition_limit} transitions"
-    for notice in plan.notices:
-        yield f"note: {notice}"
-    yield ""
+
+
+def _doing(plan: Plan, state: State) -> str:
+    """What is done in a state."""
+    call = plan.calls.get(state.step) if state.kind == "call" else None
+    child = plan.children.get(state.child)
+    if call is not None:
+        doing, poll = f"{call.operation.method} {call.operation.path} ({call.kind})", call.poll
+    elif child is not None:
+        doing, poll = f"runs {child.workflow}", child.poll
+    else:
+        return ""
+    if state.polls and poll is not None:
+        doing += f", every {poll.interval:g} s growing by {poll.backoff:g} to {poll.max:g} s"
+    return doing
 
 
 def _fate_rows(plan: Plan, fates: Mapping[str, Sequence[Fate]], names: Mapping[str, str]) -> Iterator[list[str]]:
     """What becomes of each answer the description declares, one row for each transition that takes some."""
     for state_id, each in fates.items():
+        if state_id not in names:
+            continue
         taken: dict[str, list[Fate]] = {}
         for fate in each:
             taken.setdefault(fate.transition.id, []).append(fate)

@@ -185,6 +185,11 @@ def _write(
             input_schema=dict(site.workflow.inputs),
             outputs=draft.outputs,
             servers={one.source: one.server for call in described for one in call.operations},
+            auth={
+                site.scope + name: text
+                for name, text in extension.auth.items()
+                if site.description.may_name_origin(site.workflow.workflow_id, f"auth {name}")
+            },
             source_urls={source.name: source.url for source in document.sources},
             deadline=extension.deadline if extension.deadline is not None else 3600.0,
             call_limit=extension.calls or 10_000,

@@ -312,6 +312,7 @@ def _misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any]) -> Iterable[st
     import referencing.exceptions
 
     # Neither secret nor file has a text here; a reference stands in, so the type is checked and nothing else.
+    kept_elsewhere = {name for name, value in values.items() if isinstance(value, FileRef) or contains_secret(value)}
     plain = {name: str(value) if isinstance(value, FileRef) else redact(value) for name, value in values.items()}
     # Without a registry of ours the library would fetch what a $ref names from the network.
     validator = jsonschema.Draft202012Validator(dict(plan.input_schema), registry=referencing.Registry())
@@ -324,7 +325,6 @@ def _misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any]) -> Iterable[st
         # A $ref to nowhere, a bad pattern, or a keyword of the wrong type surfaces as what the validator trips over.
         yield f"the input schema cannot be used: {type(error).__name__}"
         return
-    kept_elsewhere = {name for name, value in values.items() if isinstance(value, FileRef) or contains_secret(value)}
     for misfit in errors:
         name = str(misfit.absolute_path[0]) if misfit.absolute_path else ""
         if name in kept_elsewhere and misfit.validator != "type":

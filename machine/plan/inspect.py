@@ -74,7 +74,10 @@ def inspect(description: Description, plan: Plan) -> tuple[Finding, ...]:
     workflow = document.workflow(plan.workflow)
     if workflow is None:
         return ()
-    declared = declared_names(workflow)
+    returned = {
+        child.step: frozenset(plan.table(child.workflow).outputs) for child in plan.children.values() if child.step
+    }
+    declared = declared_names(workflow, returned)
     subject = _Subject(
         document=document,
         workflow=workflow,

@@ -236,7 +236,7 @@ class Runner:
             self._settle_first(run)
             call, entry = doubtful_call(run, self.store_flag)
             probe = probe_call(run.chart, run.snapshot, call, self.clock.now())
-            self.reach.check(run.plan, run.head.options)
+            self.reach.check_again(run.plan, run.head.options)
             book = self.reach.secrets_again(run.head.options)
             transport = self.reach.open(run, book, self.clock, self.chance)
             try:
@@ -341,7 +341,7 @@ class Runner:
             return
         self._keep_options(run, given)
         book = self.reach.secrets_again(run.head.options)
-        self.reach.check(run.plan, run.head.options)
+        self.reach.check_again(run.plan, run.head.options)
         run.drive(self._go_on(run, book, changes))
 
     def _go_on(self, run: Run, book: SecretBook, changes: dict[str, Any]) -> Iterator[Record]:

@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ..errors import BugError, CredentialError, InputError, RequestError, UsageError
-from ..values import SecretRef, SecretText, join_text
+from ..errors import BugError, CredentialError, HostError, InputError, RequestError, UsageError
+from ..values import SecretRef, SecretText, join_text, secrets_in
 from .clock import held_back
 from .files import Files
 
-__all__ = ["Reference", "SecretBook", "parse_reference"]
+__all__ = ["PREFIX", "Reference", "SecretBook", "parse_reference"]
+
+PREFIX = "auth:"
+"""What the names of credentials begin with, so that no input is ever taken for one."""
 
 _SHORTEST = 6
 """Shorter texts are not looked for in replies: they would be found everywhere and hide nothing."""
@@ -109,6 +112,7 @@ class SecretBook:
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._texts: dict[str, str] = {}
         self._hidden: list[tuple[str, SecretRef]] = []
+        self._bound: dict[str, frozenset[str]] = {}
         self.files = Files()
         self.learn(texts)
 
@@ -136,6 +140,25 @@ class SecretBook:
         # Longest first, so that a secret that contains another is taken out whole.
         self._hidden = sorted(hidden.items(), key=lambda pair: -len(pair[0]))
 
+    def bind(self, name: str, origins: frozenset[str]) -> None:
+        """From now on this text is sent to these origins and to no other."""
+        self._bound[name] = origins
+
+    def bound(self, name: str) -> frozenset[str]:
+        return self._bound.get(name, frozenset())
+
+    def check_origin(self, value: Any, origin: str, step: str) -> None:
+        """Raises HostError AZM-C034 where a text in the value may not go to that origin: an answer may have held it,
+        and a document may pass on what was answered."""
+        for ref in secrets_in(value):
+            if ref.name in self._bound and origin not in self._bound[ref.name]:
+                raise HostError(
+                    f"{step} would send the credential {ref.name.removeprefix(PREFIX)} to another server than its own",
+                    code="AZM-C034",
+                    seen=origin,
+                    next="give that server a credential of its own",
+                )
+
     def __repr__(self) -> str:
         return f"SecretBook({', '.join(sorted(self._texts))})"
 
@@ -155,10 +178,15 @@ class SecretBook:
             return [self.join_all(item) for item in value]
         return value
 
-    def _text_of(self, ref: SecretRef) -> str:
-        text = self._texts.get(ref.name)
+    def text_of(self, name: str) -> str:
+        """The text itself, for those who make another secret of it."""
+        text = self._texts.get(name)
         if text is None:
-            raise BugError(f"no text is known for the secret {ref.name!r}", code="AZM-B010")
+            raise BugError(f"no text is known for the secret {name!r}", code="AZM-B010")
+        return text
+
+    def _text_of(self, ref: SecretRef) -> str:
+        text = self.text_of(ref.name)
         if ref.encoding != "percent":
             return text
         if {".", ".."} & set(re.split(r"[/\\]", text)):
