@@ -84,6 +84,7 @@ class _Consequence:
         self.source = fired.source
         self.target = target
         self.purpose = before.pending.purpose if before.pending else "call"
+        self.again = before.pending is not None and before.pending.again
 
     def conclude(self) -> Advanced:
         after = replace(self.before, seq=self.before.seq + 1, pending=None, stopped=None)
@@ -164,13 +165,18 @@ class _Consequence:
             return entry
         if isinstance(event, Replied) and self.purpose == "call":
             outcome = outcome_of(event.reply)
+            if outcome == "not_applied" and self.again:
+                # It says no to this request, and nothing about the first one under the same key.
+                outcome = "unknown"
             identity = _identity(outputs) if outcome == "applied" else entry.identity
             return replace(entry, outcome=outcome, status=event.reply.status, identity=identity, taken=taken)
         if isinstance(event, CallFailed) and self.purpose == "call":
-            return replace(entry, outcome="not_applied" if event.fate == "not_sent" else "unknown")
+            known = event.fate == "not_sent" and not self.again
+            return replace(entry, outcome="not_applied" if known else "unknown")
         if _ADOPTING & set(self.fired.guard.facts):
             return replace(entry, outcome="applied", identity=_identity(outputs), taken=taken)
-        if isinstance(event, Reopened) and self.before.pending is not None and self.before.pending.kind == entry.kind:
+        pending = self.before.pending
+        if isinstance(event, Reopened) and pending is not None and pending.kind == entry.kind and not self.again:
             return replace(entry, outcome="not_applied")
         return entry
 
@@ -241,6 +247,8 @@ class _Consequence:
         spent = self._spent(after, state, call, delay, unsafe=unsafe)
         if spent:
             return self._stop(after, spent)
+        if unsafe and self._guesses(call, after):
+            return self._stop(after, "in_doubt")
         at = self.event.at
         if after.deadline is not None and at + delay > after.deadline >= at:
             # The last look is at the deadline, not one pace behind it.
@@ -250,6 +258,7 @@ class _Consequence:
         except RequestError as error:
             stop = Stop(reason="request", message=str(error), at=at, source=self.target)
             return replace(after, stopped=stop), Finish(reason="request")
+        again = self.fired.rule == "reissue" or (self.again and isinstance(self.event, Reopened))
         effect = Call(
             step=call.step,
             request=request,
@@ -259,8 +268,9 @@ class _Consequence:
             number=after.seq,
             purpose=purpose,
             intended=delay == 0 and not isinstance(self.event, Resolved),
+            again=again,
         )
-        if unsafe and self.fired.rule != "reissue":
+        if unsafe and not again:
             # Sent again under the same key it is the same effect, so the ledger keeps one line for it.
             entry = LedgerEntry(
                 step=call.step,
@@ -303,6 +313,14 @@ class _Consequence:
 
     def _probing(self) -> bool:
         return self.purpose == "probe" and isinstance(self.event, (Replied, CallFailed))
+
+    def _guesses(self, call: CallPlan, after: Snapshot) -> bool:
+        """Whether the document alone, by a retry or a way back, would send again what may have been applied. Only its
+        key makes that safe, or somebody who says so; a call that is pending already was decided about before."""
+        told = self.fired.rule == "reissue" or isinstance(self.event, Resolved)
+        decided = isinstance(self.event, Reopened) and self.before.pending is not None
+        unknown = any(one.step == call.step and one.open and one.outcome == "unknown" for one in after.ledger)
+        return unknown and not told and not decided
 
     def _spent(self, after: Snapshot, state: State, call: CallPlan, delay: float, *, unsafe: bool) -> str:
         """The budget that forbids the next call, if one does. A run taken up again may make one safe look."""

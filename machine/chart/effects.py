@@ -32,6 +32,9 @@ class Call:
     intended: bool = True
     """Whether storing this call is the intent to send it, because it leaves at once. Where it is not (it waits first,
     or whoever settled a doubt left the sending to somebody else) an unsafe call needs an intent of its own."""
+    again: bool = False
+    """Whether it repeats, under the same key, a call whose fate is unknown: what it is answered is said of both only
+    where it is a success."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -44,6 +47,7 @@ class Call:
             "number": self.number,
             "purpose": self.purpose,
             "intended": self.intended,
+            "again": self.again,
         }
 
 
@@ -72,4 +76,5 @@ def effect_from_json(data: Mapping[str, Any]) -> Effect:
         number=data["number"],
         purpose=data["purpose"],
         intended=data["intended"],
+        again=data["again"],
     )

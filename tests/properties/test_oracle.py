@@ -148,7 +148,7 @@ class Oracle:
         self.visits[row.target] += 1
         self.state = row.target
         before = self.due if self.pending else None
-        self.reason = row.stop or self.used_up(row, event, before)
+        self.reason = row.stop or self.used_up(row, event, before) or self.guess(row, event)
         self.stopped, self.pending = bool(self.reason), not self.reason
         self.origin = self.source if self.states[row.target].kind == "final" else row.target
         target = self.plan.calls.get(self.states[row.target].step)
@@ -189,6 +189,12 @@ class Oracle:
             # A call the run went on with is settled for good: as if it had never been open.
             went_on = "held" in row.guard.facts and row.stop in ("", "ended", "completed")
             entries[-1] = "not_applied" if went_on else known
+
+    def guess(self, row: Transition, event: Event) -> str:
+        """A call that may have been applied is not sent again because the document leads back to it."""
+        call = self.plan.calls[self.states[row.target].step]
+        told = isinstance(event, Resolved) or (isinstance(event, Reopened) and self.pending)
+        return "in_doubt" if call.kind in UNSAFE and not told and "unknown" in self.outcome.get(call.step, []) else ""
 
     def used_up(self, row: Transition, event: Event, before: float | None) -> str:
         call = self.plan.calls[self.states[row.target].step]
