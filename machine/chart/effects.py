@@ -35,6 +35,8 @@ class Call:
     again: bool = False
     """Whether it repeats, under the same key, a call whose fate is unknown: what it is answered is said of both only
     where it is a success."""
+    timeout: float | None = None
+    """Seconds its answer may take by the document's word; None leaves it to the run's settings."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -48,6 +50,7 @@ class Call:
             "purpose": self.purpose,
             "intended": self.intended,
             "again": self.again,
+            "timeout": self.timeout,
         }
 
 
@@ -77,4 +80,5 @@ def effect_from_json(data: Mapping[str, Any]) -> Effect:
         purpose=data["purpose"],
         intended=data["intended"],
         again=data["again"],
+        timeout=data["timeout"],
     )

@@ -236,9 +236,9 @@ class Runner:
             self._settle_first(run)
             call, entry = doubtful_call(run, self.store_flag)
             probe = probe_call(run.chart, run.snapshot, call, self.clock.now())
-            self.reach.check(run.plan, run.head.options)
+            self.reach.check_again(run.plan, run.head.options)
             book = self.reach.secrets_again(run.head.options)
-            transport = self.reach.open(run.plan, run.head.options, book, self.clock, self.chance)
+            transport = self.reach.open(run, book, self.clock, self.chance)
             try:
                 event = self._perform(transport, probe, run.snapshot.settings.call_timeout)
             finally:
@@ -341,7 +341,7 @@ class Runner:
             return
         self._keep_options(run, given)
         book = self.reach.secrets_again(run.head.options)
-        self.reach.check(run.plan, run.head.options)
+        self.reach.check_again(run.plan, run.head.options)
         run.drive(self._go_on(run, book, changes))
 
     def _go_on(self, run: Run, book: SecretBook, changes: dict[str, Any]) -> Iterator[Record]:
@@ -396,7 +396,7 @@ class Runner:
             yield run.first
         if run.snapshot.pending is None:
             return
-        transport = self.reach.open(run.plan, run.head.options, book, self.clock, self.chance)
+        transport = self.reach.open(run, book, self.clock, self.chance)
         performed = 0
         self.interrupts.watch = lambda: bool(self.store.cancel_requested(run.id))
         try:
@@ -451,8 +451,8 @@ class Runner:
         return self.store.cancel_requested(run.id)
 
     def _time_for(self, run: Run, call: Call) -> float:
-        """How long a call may take: a safe one no longer than the deadline leaves, once that is still ahead."""
-        longest = run.snapshot.settings.call_timeout
+        """How long a call may take: as its step says at most, and a safe one while the deadline is still ahead."""
+        longest = min(run.snapshot.settings.call_timeout, call.timeout or float("inf"))
         left = (run.snapshot.deadline or 0.0) - self.clock.now()
         return min(longest, left) if call.kind not in UNSAFE and left > 0 else longest
 

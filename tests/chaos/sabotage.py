@@ -11,13 +11,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from unittest import mock
 
+import machine.chart.calling as calling_module
+import machine.chart.turn as turn_module
 import machine.runtime.runner as runner_module
 import machine.stores.sqlite as sqlite_module
-from machine.chart.consequence import _Consequence
 from machine.chart.judge import Judgement
+from machine.chart.snapshot import Snapshot
+from machine.plan.model import CallPlan
 from machine.stores.sqlite_file import open_writing
 
 __all__ = ["SABOTAGES", "Sabotage", "sabotaged"]
@@ -51,18 +54,18 @@ def _impatient() -> AbstractContextManager[object]:
 
 def _forgetful() -> AbstractContextManager[object]:
     """A create that is sent again gets another key."""
-    key = _Consequence._key
+    key = calling_module._key
 
-    def other(consequence: Any, *arguments: Any) -> str:
-        # From the time of the event, so that a replay of the journal comes to the same.
-        return f"{key(consequence, *arguments)[:16]}{consequence.event.at}"
+    def other(call: CallPlan, after: Snapshot, reissued: bool) -> str:
+        # From what is in the snapshot, so that a replay of the journal comes to the same.
+        return f"{key(call, after, reissued)[:16]}-{after.seq}"
 
-    return mock.patch.object(_Consequence, "_key", other)
+    return mock.patch.object(calling_module, "_key", other)
 
 
 def _obedient() -> AbstractContextManager[object]:
     """What the document says about failures is done even where nobody knows whether it failed."""
-    return mock.patch.object(_Consequence, "_guesses", return_value=False)
+    return mock.patch.object(turn_module, "guesses", return_value=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
