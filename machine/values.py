@@ -45,10 +45,15 @@ MISSING: Final = Missing()
 
 @dataclass(frozen=True, slots=True)
 class SecretRef:
-    """A secret by name. ``encoding`` is how the driver writes it at this spot: ``""`` as is, ``"percent"`` in a URL."""
+    """A secret by name. ``encoding`` is how the driver writes it at this spot: ``""`` as it is, else the encoders one
+    after the other, separated by spaces; ``"percent"`` in a URL, ``"json percent"`` for a JSON text in a URL."""
 
     name: str
     encoding: str = ""
+
+    def encoded(self, encoder: str) -> SecretRef:
+        """The same secret, written by one more encoder."""
+        return SecretRef(self.name, f"{self.encoding} {encoder}".lstrip())
 
     def __str__(self) -> str:
         return f"[secret {self.name}]"

@@ -12,7 +12,7 @@ import click
 
 from ..errors import CredentialError, IdentityError, StoreError, UsageError
 from . import options as flags
-from .app import deaf, exit_with, hush
+from .app import concealer, deaf, exit_with, hush
 
 if TYPE_CHECKING:
     from ..plan.model import Plan
@@ -203,7 +203,8 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
         if given.get("log"):
             from ..runtime.observers import LogObserver
 
-            observers.append(LogObserver(stack.enter_context(_log_stream(given["log"]))))
+            stream = stack.enter_context(_log_stream(given["log"]))
+            observers.append(LogObserver(stream, conceal=concealer().conceal))
         interrupts = stack.enter_context(Interrupts().caught())
 
         def ask(name: str) -> str:
@@ -215,7 +216,7 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
             finally:
                 interrupts.waiting = False
 
-        yield Runner(
+        runner = Runner(
             store,
             clock=clock,
             interrupts=interrupts,
@@ -224,6 +225,8 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
             patience="call" if given.get("once") else "wait" if given.get("no_wait") else "end",
             store_flag=flags.store_flag(given.get("store")),
         )
+        runner.reach.concealer = concealer()
+        yield runner
 
 
 def _check_policy(plan: Plan, policy: str | None) -> None:

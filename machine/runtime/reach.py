@@ -14,6 +14,7 @@ from ..errors import CredentialError
 from ..expressions.template import references
 from ..plan.model import CallPlan, Plan
 from .clock import Clock
+from .concealing import Concealer
 from .hosts import base_url, check_secrecy
 from .secrets import Reference, SecretBook
 
@@ -46,6 +47,8 @@ class Reach:
         self.secret_texts = dict(secret_texts)
         self.prompt = prompt
         self.transport = transport
+        self.concealer = Concealer()
+        """Every text a run of this process was given: whoever writes anything passes it through here last."""
 
     def secrets(self, options: Mapping[str, Any]) -> SecretBook:
         """The texts behind a run's references. Raises CredentialError for one that cannot be had."""
@@ -55,7 +58,10 @@ class Reach:
             else Reference(text).resolve(name, prompt=self.prompt)
             for name, text in options.get("secrets", {}).items()
         }
-        return SecretBook(texts)
+        book = SecretBook(texts)
+        for name, text in texts.items():
+            self.concealer.learn(name, text)
+        return book
 
     def secrets_again(self, options: Mapping[str, Any]) -> SecretBook:
         """As ``secrets``, for a run that has begun: one that cannot be had any more has exit code 14, because the run

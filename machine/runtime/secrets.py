@@ -13,16 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from ..errors import BugError, CredentialError, InputError, RequestError, UsageError
-from ..values import SecretRef, SecretText, join_text
+from ..values import SecretRef, SecretText
 from .clock import held_back
+from .concealing import Concealer, spell
 
 __all__ = ["Reference", "SecretBook", "parse_reference"]
-
-_SHORTEST = 6
-"""Shorter texts are not looked for in replies: they would be found everywhere and hide nothing."""
 
 _COMMAND_TIMEOUT = 30.0
 _LARGEST_FILE = 1 << 20
@@ -115,15 +112,7 @@ class SecretBook:
                     code="AZM-C021",
                     next="remove line breaks and other control characters from it",
                 )
-        # A reply may quote the URL a secret was sent in, where it stands percent-encoded.
-        hidden: dict[str, SecretRef] = {}
-        for name, text in self._texts.items():
-            if len(text) >= _SHORTEST:
-                hidden.setdefault(text, SecretRef(name))
-                # The same text where nothing in it needs encoding, and then it need not be looked for twice.
-                hidden.setdefault(_percent(text), SecretRef(name, "percent"))
-        # Longest first, so that a secret that contains another is taken out whole.
-        self._hidden = sorted(hidden.items(), key=lambda pair: -len(pair[0]))
+        self._concealer = Concealer(self._texts)
 
     def __repr__(self) -> str:
         return f"SecretBook({', '.join(sorted(self._texts))})"
@@ -148,51 +137,19 @@ class SecretBook:
         text = self._texts.get(ref.name)
         if text is None:
             raise BugError(f"no text is known for the secret {ref.name!r}", code="AZM-B010")
-        if ref.encoding != "percent":
-            return text
-        if {".", ".."} & set(re.split(r"[/\\]", text)):
+        written = spell(text, ref.encoding)
+        before, _, last = ref.encoding.rpartition(" ")
+        if last == "percent" and {".", ".."} & set(re.split(r"[/\\]", spell(text, before))):
             # An encoded slash is decoded by some proxies before they normalise the path.
             raise RequestError(
                 f"the secret {ref.name!r} cannot be part of a path", code="AZM-R020", next="give another value"
             )
-        return _percent(text)
+        return written
 
     def conceal(self, value: Any) -> Any:
-        """The value with every known secret replaced by a reference to it."""
-        if isinstance(value, str):
-            return self._conceal_text(value)
-        if isinstance(value, Mapping):
-            return {str(self._conceal_text(key)): self.conceal(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.conceal(item) for item in value]
-        return value
+        """The value with every known secret replaced by a reference to it, however it is spelled."""
+        return self._concealer.conceal(value)
 
     def conceal_json(self, value: Any, text: bytes) -> Any:
-        """The same for a value that was read from ``text``, which is JSON in UTF-8 (RFC 8259)."""
-        if b"\\" not in text and not any(secret.encode() in text for secret, _ in self._hidden):
-            # Section 7: without a backslash nothing is escaped, so every string stands in the text as it is.
-            return value
-        return self.conceal(value)
-
-    def _conceal_text(self, text: str) -> str | SecretText:
-        if not any(secret in text for secret, _ in self._hidden):
-            return text
-        parts: list[str | SecretRef | SecretText] = [text]
-        for secret, ref in self._hidden:
-            if not any(isinstance(part, str) and secret in part for part in parts):
-                continue
-            split: list[str | SecretRef | SecretText] = []
-            for part in parts:
-                if not isinstance(part, str):
-                    split.append(part)
-                    continue
-                for number, piece in enumerate(part.split(secret)):
-                    if number:
-                        split.append(ref)
-                    split.append(piece)
-            parts = split
-        return join_text(parts)
-
-
-def _percent(text: str) -> str:
-    return quote(text, safe="-._~")
+        """The same for a value that was read from ``text``, which is JSON in UTF-8."""
+        return self._concealer.conceal_json(value, text)

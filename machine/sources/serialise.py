@@ -407,9 +407,7 @@ def _literals(text: Text) -> list[str]:
 def _quoted(text: Text, write: Callable[[str], str]) -> Text:
     if isinstance(text, str):
         return write(text)
-    return join_text(
-        SecretRef(part.name, "percent") if isinstance(part, SecretRef) else write(part) for part in text.parts
-    )
+    return join_text(part.encoded("percent") if isinstance(part, SecretRef) else write(part) for part in text.parts)
 
 
 def _query_string(text: Text) -> Text:
