@@ -23,6 +23,7 @@ __all__ = [
     "encode",
     "join_text",
     "redact",
+    "secret_names",
 ]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -118,6 +119,19 @@ def contains_secret(value: Any) -> bool:
     if isinstance(value, _OBJECT):
         return any(contains_secret(item) for item in value.values())
     return isinstance(value, (list, tuple)) and any(contains_secret(item) for item in value)
+
+
+def secret_names(value: Any) -> set[str]:
+    """The names of all secrets inside the value."""
+    if isinstance(value, SecretRef):
+        return {value.name}
+    if isinstance(value, SecretText):
+        return {part.name for part in value.parts if isinstance(part, SecretRef)}
+    if isinstance(value, _OBJECT):
+        value = list(value.values())
+    if not isinstance(value, (list, tuple)):
+        return set()
+    return {name for item in value if not isinstance(item, _SCALAR) for name in secret_names(item)}
 
 
 def encode(value: Any) -> Json:

@@ -88,6 +88,7 @@ def run(target: str, **given: Any) -> None:
     options: dict[str, Any] = {
         "servers": flags.read_servers(given["servers"], plan.servers),
         "allow_hosts": flags.read_hosts(given["allow_hosts"]),
+        "key": given["key"],
         "simulate": None,
     }
     if simulate:
@@ -174,6 +175,7 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
             options = {
                 "servers": flags.read_servers(given["servers"], plan.servers),
                 "allow_hosts": flags.read_hosts(given["allow_hosts"]),
+                "key": given["key"],
             }
             simulate = stored.head.options.get("simulate")
             with simulated(store, runner, chosen, simulate, plan, renewed=True):
@@ -385,12 +387,13 @@ def _fitted(token: Token, given: Mapping[str, Any]) -> Token:
 
 
 def _references(plan: Plan, texts: Mapping[str, str]) -> dict[str, Reference]:
-    """What ``resume -i`` may change: where secrets come from."""
+    """What ``resume -i`` may change: where secrets come from, those an answer gave included."""
+    from ..runtime.sealing import is_answered
     from ..runtime.secrets import Reference
 
     found: dict[str, Reference] = {}
     for name, text in texts.items():
-        if name not in plan.secrets:
+        if name not in plan.secrets and not is_answered(name):
             raise UsageError(
                 f"{name!r} is not a secret input of this run",
                 code="AZM-U062",

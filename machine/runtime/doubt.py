@@ -80,7 +80,7 @@ def probe_call(chart: Chart, snapshot: Snapshot, call: CallPlan, at: float) -> C
             next="look at the other side yourself, then choose --not-sent or --adopt OUTPUT=VALUE",
         )
     request = probe_request(chart.plan, snapshot, call)
-    return Call(step=call.step, request=request, kind="safe", not_before=at, purpose="probe")
+    return Call(step=call.step, request=request, kind="safe", not_before=at, number=snapshot.seq, purpose="probe")
 
 
 def read_evidence(

@@ -99,14 +99,18 @@ def parse_reference(text: str) -> Reference | str:
     return Reference(text) if text.startswith("@") else text
 
 
+def _is_unsendable(text: str) -> bool:
+    """Half of a surrogate pair is how Python carries a byte that is not UTF-8."""
+    return any(ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) <= 0xDFFF for char in text)
+
+
 class SecretBook:
     """Name to text, in memory only."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._texts = dict(texts)
         for name, text in self._texts.items():
-            # Half of a surrogate pair is how Python carries a byte that is not UTF-8.
-            if any(ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) <= 0xDFFF for char in text):
+            if _is_unsendable(text):
                 raise InputError(
                     f"the secret {name!r} contains a control character",
                     code="AZM-C021",
@@ -117,8 +121,18 @@ class SecretBook:
     def __repr__(self) -> str:
         return f"SecretBook({', '.join(sorted(self._texts))})"
 
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(self._texts)
+
+    def learn(self, name: str, text: str) -> None:
+        """Know one more, which nobody has checked: whether it can be sent is seen when it is."""
+        self._texts[name] = text
+        self._concealer.learn(name, text)
+
     def join(self, text: str | SecretText) -> str:
-        """The text as it is sent. Raises RequestError where a secret cannot stand in a URL path."""
+        """The text as it is sent. Raises RequestError where a secret cannot stand in a URL path, or, coming from
+        elsewhere, could end a line."""
         if isinstance(text, str):
             return text
         return "".join(part if isinstance(part, str) else self._text_of(part) for part in text.parts)
@@ -137,6 +151,10 @@ class SecretBook:
         text = self._texts.get(ref.name)
         if text is None:
             raise BugError(f"no text is known for the secret {ref.name!r}", code="AZM-B010")
+        if _is_unsendable(text):
+            raise RequestError(
+                f"the secret {ref.name!r} contains a control character", code="AZM-R021", next="it cannot be sent"
+            )
         written = spell(text, ref.encoding)
         before, _, last = ref.encoding.rpartition(" ")
         if last == "percent" and {".", ".."} & set(re.split(r"[/\\]", spell(text, before))):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -115,6 +116,7 @@ def test_a_transport_is_given_everything_it_needs(probing_plan: Plan, scripted: 
     reach = made({API: "https://given.example"}, {"hfToken": "hf_at-hand"}, transport=make)
     book, clock = reach.secrets(STORED), ManualClock()
 
-    reach.open(probing_plan, STORED, book, clock, lambda: 0.25)
+    run = SimpleNamespace(id="one", plan=probing_plan, head=SimpleNamespace(options=STORED))
+    reach.open(cast("Any", run), book, clock, lambda: 0.25)
 
     assert seen == ["https://given.example", book, clock, 0.25]
