@@ -31,18 +31,23 @@ def shipped() -> dict[str, Path]:
 
 
 def load(
-    target: str | Path, *, sources: Mapping[str, str] | None = None, overlay: str | Path | None = None
+    target: str | Path,
+    *,
+    sources: Mapping[str, str] | None = None,
+    overlay: str | Path | None = None,
+    strict: bool = False,
 ) -> Description:
-    """Read a document and its sources.
+    """Read a document and everything it leads to.
 
     ``target`` is a path when it contains ``/`` or ends in .yaml, .yml or .json, else the name of a shipped workflow.
     ``sources`` maps source names to paths read instead of the document's own URLs. ``overlay`` is the path of an
-    OpenAPI Overlay that annotates the document. Raises SourceError for a file that
-    cannot be read, UsageError for a name that is not shipped, DocumentError for a document with errors.
+    OpenAPI Overlay that annotates the document. ``strict`` looks for sources only where their URLs say. Raises
+    SourceError for a document that cannot be read, UsageError for a name that is not shipped, DocumentError for a
+    document with errors; a source that cannot be read is raised by ``build_plan`` where it is needed.
     """
     text = str(target)
     if isinstance(target, Path) or "/" in text or text.endswith(_ENDINGS):
-        return _described(text, sources=sources, overlay=overlay, trusted=False)
+        return _described(text, sources=sources, overlay=overlay, strict=strict, trusted=False)
     names = shipped()
     if text not in names:
         raise UsageError(
@@ -50,14 +55,14 @@ def load(
             code="AZM-U032",
             next=f"shipped: {', '.join(names)}; a file is given as a path, such as ./{text}",
         )
-    return _described(str(names[text]), sources=sources, overlay=overlay, trusted=True)
+    return _described(str(names[text]), sources=sources, overlay=overlay, strict=strict, trusted=True)
 
 
 def _described(
-    path: str, *, sources: Mapping[str, str] | None, overlay: str | Path | None, trusted: bool
+    path: str, *, sources: Mapping[str, str] | None, overlay: str | Path | None, strict: bool, trusted: bool
 ) -> Description:
     try:
-        return describe(path, read=_read, sources=sources, overlay=str(overlay or ""), trusted=trusted)
+        return describe(path, read=_read, sources=sources, overlay=str(overlay or ""), strict=strict, trusted=trusted)
     except FileNotFoundError as error:
         missing = str(error.args[0]) if error.args else path
         raise SourceError(

@@ -36,8 +36,8 @@ class Reply:
     headers: Mapping[str, Any] = field(default_factory=dict)
     """Lower-case name to value; several values of one name are joined by ``, ``."""
     body: Any = None
-    form: Literal["json", "text", "empty", "undecodable"] = "empty"
-    """How the body was read; ``undecodable`` means it claims to be JSON and is not."""
+    form: Literal["json", "text", "binary", "empty", "undecodable"] = "empty"
+    """How the body was read; ``binary``: it is a FileRef; ``undecodable``: it claims to be JSON and is not."""
     url: Any = ""
     sealed: Mapping[str, str] = field(default_factory=dict)
     """The credentials this answer gave: the name of each reference in it to the sealed text, which only a driver that

@@ -247,7 +247,7 @@ def describe_target(target: str, given: Mapping[str, Any]) -> Description:
     """The document a verb was given, with its sources and its overlay."""
     from ..library import load
 
-    return load(target, sources=pairs(given["sources"], "--source"), overlay=given["overlay"])
+    return load(target, sources=pairs(given["sources"], "--source"), overlay=given["overlay"], strict=given["strict"])
 
 
 def open_store(path: Path | None, *, read_only: bool = False) -> SqliteStore:

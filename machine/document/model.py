@@ -126,7 +126,7 @@ class Workflow:
     summary: str = ""
     description: str = ""
     inputs: Mapping[str, Any] = field(default_factory=dict)
-    """The JSON Schema of the inputs; a ``$ref`` at its top is replaced by what it points at."""
+    """The JSON Schema of the inputs, standing alone: what it refers to stands in its own ``$defs``."""
     depends_on: tuple[str, ...] = ()
     """Workflows that must have completed before this one begins, as written."""
     steps: tuple[Step, ...]
@@ -157,6 +157,8 @@ class Document:
     version: str
     sources: tuple[SourceDescription, ...]
     workflows: tuple[Workflow, ...]
+    self_uri: str = ""
+    """The field ``$self`` (1.1) as written: what other documents know this one by."""
     uri: str = ""
     """The path or URL the text was read from, as the user gave it."""
     sha256: str = ""

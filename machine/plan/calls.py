@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +15,7 @@ from ..expressions.criteria import CompiledCriterion, compile_criterion
 from ..expressions.grammar import TOLERANCES, is_expression
 from ..expressions.template import Declared, Template, compile_template, references, tolerances
 from ..sources.model import Operation, Source, is_json_type
-from ..sources.openapi import find_operation, find_operation_path
+from ..sources.operations import find_operation, find_operation_path
 from .effect import EffectPolicy, ProbePlan
 from .extension import EffectExtension, PollExtension, StepExtension
 from .model import CallPlan, EffectKind, Notice, PollPolicy
@@ -31,6 +33,7 @@ _KIND_OF_METHOD: Mapping[str, EffectKind] = {
     "POST": "create",
 }
 """RFC 9110 section 9.2: which methods may be repeated. Anything else, PATCH included, is ``unknown``."""
+_REDIRECT = re.compile(r"\b3[0-9]{2}\b")
 
 
 def declared_names(workflow: Workflow) -> Declared:
@@ -55,7 +58,7 @@ def compile_step(
     that cannot be read."""
     problems = Problems()
     body = step.request_body
-    operation = problems.attempt(lambda: _operation(step, sources))
+    operation = problems.attempt(lambda: _operation(step, sources, notices, strict=strict))
     problems.attempt(lambda: _refuse_what_is_not_compiled(step))
     parameters = problems.each(
         partial(_parameter, one, declared, notices, strict=strict)
@@ -74,7 +77,7 @@ def compile_step(
     assert operation is not None
     return CallPlan(
         step=step.step_id,
-        operation=operation,
+        operation=replace(operation, redirects=operation.redirects or _asks_for_a_redirect(step, workflow)),
         kind=extension.effect.kind or _KIND_OF_METHOD.get(operation.method, "unknown"),
         parameters=parameters,
         body=payload,
@@ -121,17 +124,49 @@ def _is_json_text(step: Step) -> bool:
     return is_json_type(body.content_type) and body.payload.lstrip()[:1] in ("{", "[")
 
 
-def _operation(step: Step, sources: Mapping[str, Source]) -> Operation:
-    if step.operation_id:
-        return find_operation(sources, step.operation_id, place=step.place)
-    if step.operation_path:
-        return find_operation_path(sources, step.operation_path, place=step.place)
-    raise DocumentError(
-        f"step {step.step_id!r} calls no operation; workflow and channel steps are not compiled by this release",
-        code="AZM-P013",
-        place=step.place,
-        next="call an operation with operationId or operationPath",
+def _operation(step: Step, sources: Mapping[str, Source], notices: list[Notice], *, strict: bool) -> Operation:
+    if not step.operation_id and not step.operation_path:
+        raise DocumentError(
+            f"step {step.step_id!r} calls no operation; workflow and channel steps are not compiled by this release",
+            code="AZM-P013",
+            place=step.place,
+            next="call an operation with operationId or operationPath",
+        )
+    return _found(sources, step.operation_id, step.operation_path, step.place, notices, strict=strict)
+
+
+def _found(
+    sources: Mapping[str, Source],
+    operation_id: str,
+    operation_path: str,
+    place: Place,
+    notices: list[Notice],
+    *,
+    strict: bool,
+) -> Operation:
+    """The operation that is named; in what odd form, and what its description leaves open, is noted."""
+    notes: list[str] = []
+    if operation_id:
+        operation = find_operation(sources, operation_id, place=place, notes=notes)
+    else:
+        operation = find_operation_path(sources, operation_path, place=place, notes=notes)
+    _note([("C6", note) for note in notes], place, notices, strict=strict)
+    for gap in operation.gaps:
+        message = f"the description {operation.source!r} does not say all about {operation.title}: {gap}"
+        _add(notices, Notice(code="AZM-S006", message=message, place=place))
+    return operation
+
+
+def _asks_for_a_redirect(step: Step, workflow: Workflow) -> bool:
+    """Whether a condition about the step names a 3xx status, which it could never see if redirects were followed."""
+    actions = (
+        *(step.on_success or ()),
+        *(step.on_failure or ()),
+        *workflow.success_actions,
+        *workflow.failure_actions,
     )
+    criteria = [*step.success_criteria, *(one for action in actions for one in action.criteria)]
+    return any(_REDIRECT.search(one.condition) for one in criteria)
 
 
 def _parameters(own: Sequence[Parameter], shared: Sequence[Parameter]) -> list[Parameter]:
@@ -225,11 +260,7 @@ def _effect(
             settle=120.0 if extension.settle is None else extension.settle,
             key=extension.key,
         )
-    operation = (
-        find_operation(sources, probe.operation_id, place=step.place)
-        if probe.operation_id
-        else find_operation_path(sources, probe.operation_path, place=step.place)
-    )
+    operation = _found(sources, probe.operation_id, probe.operation_path, step.place, notices, strict=strict)
     if _KIND_OF_METHOD.get(operation.method) != "safe":
         raise DocumentError(
             f"the probe of step {step.step_id!r} would change something: {operation.title}",

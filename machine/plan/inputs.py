@@ -18,7 +18,7 @@ from ..document.model import Workflow
 from ..errors import DocumentError, InputError, Place
 from ..expressions.criteria import CompiledCriterion
 from ..expressions.evaluate import resolve_name
-from ..values import SecretRef, contains_secret
+from ..values import FileRef, SecretRef, contains_secret
 from .credentials import find_credentials
 from .extension import InputExtension
 from .model import CallPlan, InputPlan, Plan
@@ -206,7 +206,7 @@ def _misfits(plan: Plan, values: Mapping[str, Any]) -> Iterable[str]:
         return
     for one in plan.inputs:
         value = values.get(one.name)
-        if one.name not in values or isinstance(value, SecretRef):
+        if one.name not in values or isinstance(value, (SecretRef, FileRef)):
             continue
         kinds = _kinds(one.schema.get("type", []))
         if kinds and not any(_is_of(value, kind) for kind in kinds):
@@ -266,8 +266,9 @@ def _misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any]) -> Iterable[st
     import jsonschema
     import referencing.exceptions
 
-    # A secret has no text here; its reference stands in as a string, so its type is checked and nothing else.
-    plain = {name: str(value) if isinstance(value, SecretRef) else value for name, value in values.items()}
+    # Neither secret nor file has a text here; a reference stands in, so the type is checked and nothing else.
+    kept = (SecretRef, FileRef)
+    plain = {name: str(value) if isinstance(value, kept) else value for name, value in values.items()}
     validator = jsonschema.Draft202012Validator(dict(plan.input_schema))
     try:
         errors = sorted(validator.iter_errors(plain), key=lambda error: list(map(str, error.absolute_path)))
@@ -278,10 +279,10 @@ def _misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any]) -> Iterable[st
         # A $ref to nowhere, a bad pattern, or a keyword of the wrong type surfaces as what the validator trips over.
         yield f"the input schema cannot be used: {type(error).__name__}"
         return
-    secret = set(plan.secrets)
+    kept_elsewhere = {name for name, value in values.items() if isinstance(value, kept)}
     for misfit in errors:
         name = str(misfit.absolute_path[0]) if misfit.absolute_path else ""
-        if name in secret and misfit.validator != "type":
+        if name in kept_elsewhere and misfit.validator != "type":
             continue
         path = "/".join(map(str, misfit.absolute_path))
         yield f"input {path!r}: {misfit.message[:200]}" if path else misfit.message[:200]

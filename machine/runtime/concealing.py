@@ -152,6 +152,10 @@ class Concealer:
             return value
         return self.conceal(value)
 
+    def stands_in(self, body: bytes) -> bool:
+        """Whether one of the texts can be read in these bytes."""
+        return any(mark in body for mark in self._marks if mark not in _MARK_BYTES)
+
     def scrub(self, text: str) -> str:
         """The text with names in the place of secrets: for a line that somebody reads."""
         return str(self._conceal_text(text))
@@ -230,3 +234,4 @@ _FAMILIES: Final = (("\\", "json", _in_json), ("%", "percent", _in_url), ("&", "
 of them, and the ways to write one character. No way begins another, so a search never goes back."""
 
 _MARKS: Final = frozenset(mark for mark, _, _ in _FAMILIES)
+_MARK_BYTES: Final = frozenset(mark.encode() for mark in _MARKS)

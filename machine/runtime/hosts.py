@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from ..errors import HostError
 
-__all__ = ["base_url", "check_secrecy", "is_loopback"]
+__all__ = ["base_url", "check_secrecy", "is_loopback", "origin_of"]
 
 _URL = re.compile(r"[!$%&'()*+,\-./0-9:;=@A-Z\[\]_a-z~]+")
 """RFC 3986 without query and fragment (Server Object: a URL that paths are appended to). Of anything else, such as a
@@ -65,6 +65,16 @@ def check_secrecy(base: str, step: str) -> None:
         raise HostError(
             f"{step} would send a secret over plain http", code="AZM-C032", seen=base, next="use an https server"
         )
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL (RFC 6454), the port always named. Raises ValueError where it has none."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".").lower()
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    if not host or port is None:
+        raise ValueError("no origin")
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def is_loopback(url: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..chart.effects import Call
 from ..chart.events import CallFailed, Replied, Reply
@@ -19,9 +19,11 @@ from ..stores.base import Store
 from .clock import Clock
 from .concealing import Concealer
 from .hosts import base_url, check_secrecy
-from .run import Run
 from .sealing import Answers, Sealer, SealingTransport, needed, refuse_plain, take_out
 from .secrets import Reference, SecretBook
+
+if TYPE_CHECKING:
+    from .run import Run
 
 __all__ = ["MakesTransport", "PerformsCalls", "Reach"]
 
@@ -100,6 +102,7 @@ class Reach:
 
     def open(self, run: Run, book: SecretBook, clock: Clock, chance: Callable[[], float]) -> PerformsCalls:
         """A transport for one run; to be closed."""
+        book.files = run.files()
         options = run.head.options
         inner = self.transport(lambda source: self.base(run.plan, options, source), book, clock, chance)
         places = find_credentials(run.plan.calls).replies

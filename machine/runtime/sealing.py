@@ -199,7 +199,7 @@ def take_out(
         elif place.part == "body":
             body = _changed(body, (*(split_path(place.name) or ()), *place.pointer), hide)
     for text, name in found.items():
-        book.learn(name, text)
+        book.note(name, text)
     return replace(
         reply,
         headers=cast("Mapping[str, Any]", book.conceal(headers)),
@@ -323,7 +323,7 @@ class Answers:
             text = self._sealer.open(self._run_id, name, sealed)
             call = self._call_before(seq)
             if text is not None and not (anew and call is not None and call.kind == "safe"):
-                self._book.learn(name, text)
+                self._book.note(name, text)
                 continue
             why = self._call_again(call, anew=anew, depth=depth)
             if name not in self._book.names:

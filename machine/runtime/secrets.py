@@ -18,6 +18,7 @@ from ..errors import BugError, CredentialError, InputError, RequestError, UsageE
 from ..values import SecretRef, SecretText
 from .clock import held_back
 from .concealing import Concealer, spell
+from .files import Files
 
 __all__ = ["Reference", "SecretBook", "parse_reference"]
 
@@ -105,18 +106,28 @@ def _is_unsendable(text: str) -> bool:
 
 
 class SecretBook:
-    """Name to text, in memory only."""
+    """Name to text, in memory only. ``files`` has the bytes of the files a request refers to."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
-        self._texts = dict(texts)
-        for name, text in self._texts.items():
+        self._texts: dict[str, str] = {}
+        self._concealer = Concealer()
+        self.files = Files()
+        self.learn(texts)
+
+    def learn(self, texts: Mapping[str, str]) -> None:
+        """Know these texts too, or instead of others of the same name. Texts that were replaced stay hidden.
+
+        Raises InputError AZM-C021 for a text with a control character.
+        """
+        for name, text in texts.items():
             if _is_unsendable(text):
                 raise InputError(
                     f"the secret {name!r} contains a control character",
                     code="AZM-C021",
                     next="remove line breaks and other control characters from it",
                 )
-        self._concealer = Concealer(self._texts)
+        for name, text in texts.items():
+            self.note(name, text)
 
     def __repr__(self) -> str:
         return f"SecretBook({', '.join(sorted(self._texts))})"
@@ -125,7 +136,7 @@ class SecretBook:
     def names(self) -> frozenset[str]:
         return frozenset(self._texts)
 
-    def learn(self, name: str, text: str) -> None:
+    def note(self, name: str, text: str) -> None:
         """Know one more, which nobody has checked: whether it can be sent is seen when it is."""
         self._texts[name] = text
         self._concealer.learn(name, text)
@@ -163,6 +174,10 @@ class SecretBook:
                 f"the secret {ref.name!r} cannot be part of a path", code="AZM-R020", next="give another value"
             )
         return written
+
+    def stands_in(self, body: bytes) -> bool:
+        """Whether one of the texts can be read in these bytes."""
+        return self._concealer.stands_in(body)
 
     def conceal(self, value: Any) -> Any:
         """The value with every known secret replaced by a reference to it, however it is spelled."""

@@ -18,6 +18,7 @@ from ..chart.snapshot import Snapshot
 from ..errors import DamageError, UsageError, VersionError
 from ..plan.model import Plan
 from ..stores.base import Store, StoredRun
+from ..values import files_in
 from .sealing import needed
 
 __all__ = ["Token", "export_token"]
@@ -75,13 +76,14 @@ class Token:
         if token.snapshot.plan_sha256 != token.plan.sha256:
             raise _damaged("its plan is not the one its run was begun with")
         _refuse_unsafe(token.plan, token.snapshot, token.run)
+        _refuse_files(token.snapshot, token.run)
         return token
 
 
 def export_token(store: Store, stored: StoredRun, plan: Plan) -> str:
     """The text of a run. Raises UsageError AZM-U090 where it has ended, AZM-U091 where an unsafe call is pending or
     ahead, AZM-U092 for a simulated run, whose service would not come along, AZM-U098 where a later call needs a
-    credential out of an answer."""
+    credential out of an answer, AZM-U089 where an input is a file of this machine."""
     head, snapshot = stored.head, stored.snapshot
     if head.options.get("simulate"):
         raise UsageError(
@@ -97,6 +99,7 @@ def export_token(store: Store, stored: StoredRun, plan: Plan) -> str:
             seen=unknown[0],
             next=f"say where it comes from: arazzo-machine resume {head.id} --no-wait -i {unknown[0]}=@env:VARIABLE",
         )
+    _refuse_files(snapshot, head.id)
     body = {
         "v": TOKEN_VERSION,
         "run": head.id,
@@ -138,6 +141,19 @@ def _refuse_unsafe(plan: Plan, snapshot: Snapshot, run: str) -> None:
             seen=", ".join(ahead),
             next="go on with it where its store is until only safe calls are left",
         )
+
+
+def _refuse_files(snapshot: Snapshot, run: str) -> None:
+    """A text from elsewhere names no file that is read and sent from here."""
+    pending = snapshot.pending.request.body if snapshot.pending else None
+    for file in files_in([pending, *((frame.inputs, frame.steps) for frame in snapshot.frames)]):
+        if file.path:
+            raise UsageError(
+                f"run {run} has a file among its inputs, which does not come along",
+                code="AZM-U089",
+                seen=file.name,
+                next="go on with it where its store is",
+            )
 
 
 def _compact(value: Any) -> str:

@@ -186,6 +186,10 @@ class Store(Protocol):
         """The event kept since the last record; None when none was."""
         ...
 
+    def attach(self, lease: Lease, name: str, content: bytes) -> None:
+        """Keep bytes that belong to the run beside its documents, under their digest, and name them in its head."""
+        ...
+
     def request_cancel(self, run_id: str, by: str, at: float) -> None:
         """Ask whoever holds the run to stop. Needs no lease; a record that cancels or reopens the run answers it."""
         ...

@@ -254,9 +254,21 @@ class SqliteStore:
     def set_options(self, lease: Lease, options: Mapping[str, Any]) -> None:
         with self._writing():
             current = self._current_for(lease)
-            text = _storable(replace(current.run_head(), options=options).text())
-            checksum = _checksum("runs", lease.run_id, current.attempt, text)
-            self._connection.execute(_SET_HEAD, (text, checksum, lease.run_id, current.attempt))
+            self._set_head(lease, current.attempt, replace(current.run_head(), options=options))
+
+    def attach(self, lease: Lease, name: str, content: bytes) -> None:
+        digest = hashlib.sha256(content).hexdigest()
+        with self._writing():
+            current = self._current_for(lease)
+            head = current.run_head()
+            self._connection.execute(_PUT_BLOB, (digest, content))
+            self._set_head(lease, current.attempt, replace(head, documents={**head.documents, name: digest}))
+
+    def _set_head(self, lease: Lease, attempt: int, head: RunHead) -> None:
+        text = _storable(head.text())
+        self._connection.execute(
+            _SET_HEAD, (text, _checksum("runs", lease.run_id, attempt, text), lease.run_id, attempt)
+        )
 
     def load(self, run_id: str) -> StoredRun:
         with self._reading():

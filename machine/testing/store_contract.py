@@ -129,6 +129,16 @@ class StoreContract(ABC):
         assert after.head == replace(before.head, options={"on_doubt": "hold"})
         assert after.snapshot == before.snapshot
 
+    def test_bytes_that_are_attached_stay_as_long_as_their_run(self, store: Store) -> None:
+        lease = self.started(store)
+        store.attach(lease, "body", b"\x00\xff")
+
+        digest = store.load("run-1").head.documents["body"]
+        assert store.blob(digest) == b"\x00\xff"
+        store.delete(lease)
+        with pytest.raises(DamageError):
+            store.blob(digest)
+
     def test_runs_are_listed_newest_first(self, store: Store) -> None:
         for run_id, created in (("middle", 2.0), ("newest", 3.0), ("oldest", 1.0)):
             self.started(store, run_id, created=created)
@@ -472,5 +482,6 @@ def _writes(store: Store, lease: Lease, seq: int) -> list[Callable[[], None]]:
         lambda: store.mark_intent(lease, 1, 1.0),
         lambda: store.keep(lease, {}),
         lambda: store.set_options(lease, {}),
+        lambda: store.attach(lease, "body", b""),
         lambda: store.restart(lease, head_of(), {}, snapshot_at(1), record_at(1)),
     ]

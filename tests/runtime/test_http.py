@@ -4,6 +4,7 @@ import gzip
 import json
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +254,86 @@ def test_a_redirect_is_an_answer_and_is_not_followed(
 
     assert (event.reply.status, event.reply.form) == (status, "empty")
     assert (other.connections, len(server.requests)) == (0, 1)
+
+
+def moved(where: str, status: int = 302) -> bytes:
+    return f"HTTP/1.1 {status} X\r\nLocation: {where}\r\nContent-Length: 0\r\n\r\n".encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("hops", "follows", "expected", "targets"),
+    [
+        pytest.param(["/b"], True, 200, ["/a", "/b"], id="one"),
+        pytest.param(["b?x=1#y", "../c"], True, 200, ["/a", "/b?x=1", "/c"], id="relative"),
+        pytest.param(["/b"] * 5, True, 200, ["/a", *["/b"] * 5], id="five"),
+        pytest.param(["/b"] * 6, True, 302, ["/a", *["/b"] * 5], id="six-are-too-many"),
+        pytest.param(["/b"], False, 302, ["/a"], id="a-redirect-is-an-answer-of-the-document"),
+        pytest.param(["http://127.0.0.1:9/b"], True, 302, ["/a"], id="another-port"),
+        pytest.param(["https://127.0.0.1/b"], True, 302, ["/a"], id="another-scheme"),
+        pytest.param(["//other.example/b"], True, 302, ["/a"], id="another-host"),
+        pytest.param(["http://["], True, 302, ["/a"], id="no-url"),
+        pytest.param(["/b\xff"], True, 302, ["/a"], id="no-ascii"),
+        pytest.param(["/b\\@other.example"], True, 200, ["/a", "/b%5C@other.example"], id="backslash"),
+    ],
+)
+def test_a_safe_call_follows_a_few_redirects_on_its_own_origin(
+    serve: Any,
+    make_transport: Any,
+    make_call: Any,
+    http_reply: Any,
+    replies: Any,
+    hops: list[str],
+    follows: bool,
+    expected: int,
+    targets: list[str],
+) -> None:
+    server = serve(replies(*map(moved, hops), http_reply()))
+    call = make_call(target="/a", headers=BEARER)
+    call = replace(call, request=replace(call.request, follows=follows))
+
+    event = make_transport(server.url, {"token": "s3cret-text"}).perform(call, 2.0)
+
+    assert event.reply.status == expected
+    assert [request.split(b" ")[1].decode() for request in server.requests] == targets
+    assert all(b"Bearer s3cret-text" in request for request in server.requests)
+    assert str(event.reply.url).startswith(server.url + targets[-1].partition("%")[0])
+
+
+@pytest.mark.parametrize("kind", ["create", "unknown", "idempotent"])
+def test_a_call_that_changes_something_follows_no_redirect(
+    serve: Any, make_transport: Any, make_call: Any, http_reply: Any, replies: Any, kind: Any
+) -> None:
+    server = serve(replies(moved("/b"), http_reply()))
+    call = make_call("GET", kind=kind)
+    call = replace(call, request=replace(call.request, follows=True))
+
+    assert make_transport(server.url).perform(call, 2.0).reply.status == 302
+    assert len(server.requests) == 1
+
+
+def test_an_answer_that_unpacks_too_well_is_refused(serve: Any, make_transport: Any, make_call: Any) -> None:
+    bomb = gzip.compress(b"0" * (3 << 20))
+    raw = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb) + bomb
+    url = serve(answer_and_leave(raw)).url
+
+    refused = make_transport(url).perform(make_call(), 5.0)
+    allowed = make_transport(url, ratio=2000).perform(make_call(), 5.0)
+
+    assert (refused.fate, refused.cause) == ("unknown", "too_large")
+    assert "--max-ratio" in refused.message
+    assert allowed.reply.form == "undecodable"
+
+
+def test_what_the_document_accepts_is_not_overruled(
+    serve: Any, make_transport: Any, make_call: Any, http_reply: Any, replies: Any
+) -> None:
+    server = serve(replies(http_reply()))
+
+    make_transport(server.url).perform(make_call(headers=(("accept", "text/csv"),)), 2.0)
+
+    assert [line for line in server.requests[0].lower().split(b"\r\n") if line.startswith(b"accept:")] == [
+        b"accept: text/csv"
+    ]
 
 
 def test_nothing_of_the_environment_is_sent_or_called(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from machine.errors import CredentialError, HostError
 from machine.plan.model import Plan
+from machine.runtime.files import Files
 from machine.runtime.reach import Reach
 from machine.testing.clock import ManualClock
 from machine.values import SecretRef, SecretText
@@ -116,7 +117,10 @@ def test_a_transport_is_given_everything_it_needs(probing_plan: Plan, scripted: 
     reach = made({API: "https://given.example"}, {"hfToken": "hf_at-hand"}, transport=make)
     book, clock = reach.secrets(STORED), ManualClock()
 
-    run = SimpleNamespace(id="one", plan=probing_plan, head=SimpleNamespace(options=STORED))
-    reach.open(cast("Any", run), book, clock, lambda: 0.25)
+    files = Files()
+    run: Any = SimpleNamespace(id="one", plan=probing_plan, head=SimpleNamespace(options=STORED), files=lambda: files)
+
+    reach.open(run, book, clock, lambda: 0.25)
 
     assert seen == ["https://given.example", book, clock, 0.25]
+    assert book.files is files

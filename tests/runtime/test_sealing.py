@@ -303,7 +303,7 @@ def chained(length: int) -> tuple[list[Any], SecretBook, list[str], Any]:
 
     def perform(call: Call) -> Replied:
         asked.append("".join(book.join(value) for _, value in call.request.headers))
-        book.learn(f"reply:{call.number}", f"token-{call.number}")
+        book.note(f"reply:{call.number}", f"token-{call.number}")
         return Replied(at=0.0, reply=Reply(status=200))
 
     return history, book, asked, perform
