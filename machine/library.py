@@ -6,9 +6,13 @@ secret comes from; a document by path never is, wherever it lies.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import errno
+import os
+import stat
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from .document.load import MAX_BYTES
 from .errors import SourceError, UsageError
 from .sources.description import Description, describe
 
@@ -61,8 +65,11 @@ def load(
 def _described(
     path: str, *, sources: Mapping[str, str] | None, overlay: str | Path | None, strict: bool, trusted: bool
 ) -> Description:
+    named = [path, *(sources or {}).values(), *([str(overlay)] if overlay else [])]
     try:
-        return describe(path, read=_read, sources=sources, overlay=str(overlay or ""), strict=strict, trusted=trusted)
+        return describe(
+            path, read=_Reader(named), sources=sources, overlay=str(overlay or ""), strict=strict, trusted=trusted
+        )
     except FileNotFoundError as error:
         missing = str(error.args[0]) if error.args else path
         raise SourceError(
@@ -80,9 +87,46 @@ def _described(
         ) from error
 
 
-def _read(name: str) -> bytes:
-    path = Path(name)
-    if not path.is_file():
-        # A device or a pipe could be read for ever; a folder not at all.
-        raise FileNotFoundError(name)
-    return path.read_bytes()
+class _Reader:
+    """Opens the files an operator named, and those a document leads to from there, as far as they lie with it.
+
+    That is in the folder of a named file or in one beside it, such as ``../openapi``; or in the current folder, or the
+    Git checkout, where the named file lies in it. Never in the whole of a home or of a disk, never behind a link that
+    leads out, and no hidden file: a document from elsewhere would reach for a credential there.
+    """
+
+    def __init__(self, named: Iterable[str]) -> None:
+        self._named = {Path(one).resolve() for one in named if "\0" not in one}
+        here = Path.cwd()
+        whole = {Path(here.anchor), _home()}
+        folders = {one.parent for one in self._named}
+        around = {one for file in self._named for one in file.parents if one == here or (one / ".git").exists()}
+        self._roots = folders | ({one.parent for one in folders - whole} | around) - whole
+
+    def __call__(self, name: str) -> bytes:
+        """Raises FileNotFoundError for what is no regular file, PermissionError for what lies elsewhere."""
+        if "\0" in name:
+            raise FileNotFoundError(name)
+        path = Path(name).resolve()
+        if path not in self._named and not any(self._holds(root, path) for root in self._roots):
+            raise PermissionError(errno.EACCES, "it does not lie with the document", name)
+        # Opened without waiting, looked at once open: a pipe or a device could be read for ever.
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise FileNotFoundError(name) from None
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise FileNotFoundError(name)
+        with os.fdopen(handle, "rb") as file:
+            return file.read(MAX_BYTES + 1)
+
+    def _holds(self, root: Path, path: Path) -> bool:
+        return path.is_relative_to(root) and not any(one.startswith(".") for one in path.relative_to(root).parts)
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(os.sep)
