@@ -8,9 +8,10 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 MINUTES ?= 15
+MODULE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test chaos chaos-full check lint format types demo diagrams diagrams-check bench build clean
+.PHONY: help setup test chaos chaos-full trust fuzz audit mutants check lint format types demo diagrams diagrams-check bench build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +56,18 @@ chaos: setup ## break things for MINUTES=15: kills, power loss, full disks, sign
 
 chaos-full: setup ## every sweep of the fault campaign whole
 	$(PY) tests/chaos/campaign.py --full
+
+trust: setup ## leak, hang, inject: canaries, hostile documents and answers, naughty texts
+	$(PY) tests/trust/campaign.py
+
+fuzz: setup ## read random documents, answers, expressions and stores for MINUTES=15
+	$(PY) tests/fuzz/campaign.py --minutes $(MINUTES)
+
+audit: setup ## ask whether a dependency has a known vulnerability
+	$(PY) tests/trust/audit.py
+
+mutants: setup ## change the safety core line by line and see that a test notices; MODULE=machine/runtime/secrets.py
+	$(PY) tests/mutants/campaign.py $(MODULE)
 
 build: setup ## build the sdist and the wheel into dist/
 	$(PY) -m build

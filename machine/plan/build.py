@@ -44,6 +44,9 @@ from .table import Table
 
 __all__ = ["build_plan"]
 
+_LARGEST = 500
+"""Steps and actions of one workflow. The time a machine takes to build grows with the square of its states."""
+
 _ANSWER: tuple[EventName, ...] = ("replied", "call_failed")
 
 
@@ -72,6 +75,14 @@ def _choose(document: Document, workflow: str) -> Workflow:
     chosen = document.workflow(workflow) if workflow else document.workflows[0]
     if chosen is None:
         raise UsageError(f"{document.uri} has no workflow {workflow!r}", code="AZM-U031", next=f"it has: {names}")
+    size = sum(1 + len(step.on_success or ()) + len(step.on_failure or ()) for step in chosen.steps)
+    if size > _LARGEST:
+        raise DocumentError(
+            f"workflow {chosen.workflow_id!r} has {size} steps and actions; at most {_LARGEST} are compiled",
+            code="AZM-P019",
+            place=chosen.place,
+            next="split it into several workflows",
+        )
     return chosen
 
 
