@@ -28,8 +28,12 @@ def verdict(code: int, out: str, err: str) -> tuple[int, list[str]]:
     except (ValueError, KeyError, TypeError):
         last = (err.strip().splitlines() or ["it said nothing"])[-1]
         return 2, [f"not audited: pip-audit ended with {code}: {last[:200]}"]
-    skipped = [one["name"] for one in dependencies if "skip_reason" in one and one["name"] != "arazzo-machine"]
-    lines = [*found, *([f"not audited: {', '.join(skipped)}"] if skipped else [])]
+    skipped = [one for one in dependencies if "skip_reason" in one and one["name"] != "arazzo-machine"]
+    lines = list(found)
+    if skipped:
+        first = skipped[0]
+        reason = f"such as {first['name']}: {str(first['skip_reason'])[:100]}"
+        lines.append(f"not audited: {len(skipped)} of {len(dependencies)} packages, {reason}")
     return (1 if found else 2 if skipped else 0), lines or [f"{len(dependencies)} packages, no known vulnerability"]
 
 

@@ -19,7 +19,7 @@ SKIPPED: dict[str, Any] = {"name": "c", "skip_reason": "no version"}
     [
         ([CLEAN, OURS], 0, "2 packages, no known vulnerability"),
         ([CLEAN, BAD], 1, "b 2: PYSEC-1, mended in 3"),
-        ([CLEAN, SKIPPED], 2, "not audited: c"),
+        ([CLEAN, SKIPPED], 2, "not audited: 1 of 2 packages, such as c: no version"),
     ],
 )
 def test_what_was_found_is_named(dependencies: list[Any], code: int, line: str) -> None:
