@@ -9,9 +9,10 @@ STAMP := $(VENV)/.installed
 
 MINUTES ?= 15
 MODULE ?=
+CORPUS_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test chaos chaos-full trust fuzz audit mutants check lint format types demo diagrams diagrams-check bench build clean
+.PHONY: help setup test chaos chaos-full trust fuzz audit mutants corpus conformance check lint format types demo diagrams diagrams-check bench build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +49,9 @@ diagrams: setup ## draw the shipped workflows again
 diagrams-check: setup ## fail when a drawing differs from what its workflow says
 	$(PY) -m machine.testing.gallery --check
 
+conformance: setup ## try every conformance case, print the table and write its page
+	$(PY) tests/conformance/page.py
+
 bench: setup ## measure the speed of the machine
 	$(PY) -m machine.testing.bench
 
@@ -68,6 +72,9 @@ audit: setup ## ask whether a dependency has a known vulnerability
 
 mutants: setup ## change the safety core line by line and see that a test notices; MODULE=machine/runtime/secrets.py
 	$(PY) tests/mutants/campaign.py $(MODULE)
+
+corpus: setup ## compile, check, draw and drive the documents of others; CORPUS_ARGS='--only TEXT --json FILE'
+	$(PY) tests/corpus/measure.py $(CORPUS_ARGS)
 
 build: setup ## build the sdist and the wheel into dist/
 	$(PY) -m build

@@ -9,14 +9,20 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+from .document.findings import Finding
 from .document.load import MAX_BYTES
+from .document.overlay import apply_overlay, read_overlay
+from .document.rules import check
 from .errors import SourceError, UsageError
 from .sources.description import Description, describe
+from .sources.files import arazzo_tree, plain_value
+from .sources.resolve import is_remote
 
-__all__ = ["load", "shipped"]
+__all__ = ["check_structure", "load", "shipped"]
 
 _ENDINGS = (".yaml", ".yml", ".json")
 _SUFFIX = ".arazzo.yaml"
@@ -40,18 +46,53 @@ def load(
     sources: Mapping[str, str] | None = None,
     overlay: str | Path | None = None,
     strict: bool = False,
+    fetch: Callable[[str], bytes] | None = None,
+    value_of: Callable[[bytes, str], Any] = plain_value,
 ) -> Description:
     """Read a document and everything it leads to.
 
     ``target`` is a path when it contains ``/`` or ends in .yaml, .yml or .json, else the name of a shipped workflow.
     ``sources`` maps source names to paths read instead of the document's own URLs. ``overlay`` is the path of an
-    OpenAPI Overlay that annotates the document. ``strict`` looks for sources only where their URLs say. Raises
+    OpenAPI Overlay that annotates the document. ``strict`` looks for sources only where their URLs say.
+    ``fetch`` reads URLs, which are not read without it; ``value_of`` parses sources. Raises
     SourceError for a document that cannot be read, UsageError for a name that is not shipped, DocumentError for a
     document with errors; a source that cannot be read is raised by ``build_plan`` where it is needed.
     """
+    path, trusted = _path_of(target)
+    read = _Reader([path, *(sources or {}).values(), *([str(overlay)] if overlay else [])])
+    try:
+        return describe(
+            path,
+            read=lambda name: fetch(name) if fetch is not None and is_remote(name) else read(name),
+            sources=sources,
+            overlay=str(overlay or ""),
+            strict=strict,
+            trusted=trusted,
+            remote=fetch is not None,
+            value_of=value_of,
+        )
+    except OSError as error:
+        raise _unread(path, error) from error
+
+
+def check_structure(target: str | Path, *, overlay: str | Path | None = None) -> tuple[Finding, ...]:
+    """What is wrong with the structure of a document, whose sources are not read.
+
+    Raises as :func:`load` does for a document that cannot be read or parsed.
+    """
+    path = _path_of(target)[0]
+    tree = arazzo_tree(_opened(path), path)
+    if not overlay:
+        return check(tree)
+    merged, notes = apply_overlay(tree, read_overlay(_opened(str(overlay)), uri=str(overlay)))
+    return (*notes, *check(merged))
+
+
+def _path_of(target: str | Path) -> tuple[str, bool]:
+    """The path of a document, and whether it is a shipped one."""
     text = str(target)
     if isinstance(target, Path) or "/" in text or text.endswith(_ENDINGS):
-        return _described(text, sources=sources, overlay=overlay, strict=strict, trusted=False)
+        return text, False
     names = shipped()
     if text not in names:
         raise UsageError(
@@ -59,32 +100,31 @@ def load(
             code="AZM-U032",
             next=f"shipped: {', '.join(names)}; a file is given as a path, such as ./{text}",
         )
-    return _described(str(names[text]), sources=sources, overlay=overlay, strict=strict, trusted=True)
+    return str(names[text]), True
 
 
-def _described(
-    path: str, *, sources: Mapping[str, str] | None, overlay: str | Path | None, strict: bool, trusted: bool
-) -> Description:
-    named = [path, *(sources or {}).values(), *([str(overlay)] if overlay else [])]
+def _opened(path: str) -> bytes:
     try:
-        return describe(
-            path, read=_Reader(named), sources=sources, overlay=str(overlay or ""), strict=strict, trusted=trusted
-        )
-    except FileNotFoundError as error:
+        return _Reader([path])(path)
+    except OSError as error:
+        raise _unread(path, error) from error
+
+
+def _unread(path: str, error: OSError) -> SourceError:
+    if isinstance(error, FileNotFoundError):
         missing = str(error.args[0]) if error.args else path
-        raise SourceError(
+        return SourceError(
             "there is no such document",
             code="AZM-S020",
             seen=missing,
             next="give the path of an Arazzo document" if missing == path else "give the path of an overlay",
-        ) from error
-    except OSError as error:
-        raise SourceError(
-            f"the document cannot be read: {error.strerror or type(error).__name__}",
-            code="AZM-S021",
-            seen=path,
-            next="give the path of an Arazzo document that can be read",
-        ) from error
+        )
+    return SourceError(
+        f"the document cannot be read: {error.strerror or type(error).__name__}",
+        code="AZM-S021",
+        seen=path,
+        next="give the path of an Arazzo document that can be read",
+    )
 
 
 class _Reader:

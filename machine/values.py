@@ -29,6 +29,7 @@ __all__ = [
     "join_text",
     "redact",
     "secret_names",
+    "secrets_in",
 ]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -165,19 +166,6 @@ def contains_secret(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and any(contains_secret(item) for item in value)
 
 
-def secret_names(value: Any) -> set[str]:
-    """The names of all secrets inside the value."""
-    if isinstance(value, SecretRef):
-        return {value.name}
-    if isinstance(value, (SecretText, Content)):
-        value = value.parts
-    elif isinstance(value, _OBJECT):
-        value = list(value.values())
-    if not isinstance(value, (list, tuple)):
-        return set()
-    return {name for item in value if not isinstance(item, _SCALAR) for name in secret_names(item)}
-
-
 def contains_file(value: Any) -> bool:
     """Whether bytes kept elsewhere are referred to anywhere inside the value."""
     return any(True for _ in files_in(value))
@@ -195,6 +183,25 @@ def files_in(value: Any) -> Iterator[FileRef]:
     elif isinstance(value, (list, tuple, Content)):
         for item in value.parts if isinstance(value, Content) else value:
             yield from files_in(item)
+
+
+def secrets_in(value: Any) -> Iterator[SecretRef]:
+    """Every reference to a secret that stands inside the value."""
+    if isinstance(value, _SCALAR):
+        return
+    if isinstance(value, SecretRef):
+        yield value
+    elif isinstance(value, _OBJECT):
+        for item in value.values():
+            yield from secrets_in(item)
+    elif isinstance(value, (list, tuple, SecretText, Content)):
+        for item in value if isinstance(value, (list, tuple)) else value.parts:
+            yield from secrets_in(item)
+
+
+def secret_names(value: Any) -> set[str]:
+    """The names of all secrets inside the value."""
+    return {ref.name for ref in secrets_in(value)}
 
 
 def encode(value: Any) -> Json:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
-from ..errors import CredentialError, IdentityError, StoreError, UsageError
+from ..errors import IdentityError, StoreError, UsageError
+from . import calling
 from . import options as flags
 from .app import concealer, deaf, exit_with, hush
+from .printing import ask_for
 
 if TYPE_CHECKING:
     from ..plan.model import Plan
@@ -42,6 +44,8 @@ _quiet = click.option("-q", "--quiet", is_flag=True, help="Say only what money d
 @click.option("--inputs", "inputs_file", type=click.Path(path_type=Path), help="A YAML or JSON file of inputs.")
 @click.option("--id", "run_id", default=None, help="The run's id; the same one never creates twice.")
 @flags.reach
+@calling.calls
+@calling.checks
 @flags.bounds
 @flags.doubt
 @flags.patience
@@ -79,7 +83,7 @@ def run(target: str, **given: Any) -> None:
         )
     description = flags.describe_target(target, given)
     plan = build_plan(description, workflow=given["workflow"], unmatched=given["unmatched"], strict=given["strict"])
-    prepared = prepare(plan, _inputs(plan, given, simulated=bool(simulate)), prompt=_ask)
+    prepared = prepare(plan, _inputs(plan, given, simulated=bool(simulate)), prompt=ask_for)
     if given["run_id"] is not None:
         # An empty one is refused too: a variable that was not set must not become an id of its own every time.
         check_run_id(given["run_id"])
@@ -97,11 +101,8 @@ def run(target: str, **given: Any) -> None:
     from .progress import Progress
 
     progress = Progress(quiet=given["quiet"], store=flags.store_flag(given["store"]))
-    if not given["as_json"] and not given["quiet"]:
-        for notice in plan.notices:
-            progress.line(f"note: {notice}")
-    for warning in prepared.warnings:
-        progress.line(f"warning: {warning}")
+    if calling.before(plan, prepared, given, options, progress, trusted=description.trusted):
+        return
     with flags.open_store(given["store"]) as store, opened_runner(store, given, progress) as runner:
         run_id = given["run_id"] or runner.new_id()
         _same_side(runner, run_id, options["simulate"])
@@ -126,6 +127,7 @@ def run(target: str, **given: Any) -> None:
 @click.option("-i", "--input", "inputs", multiple=True, metavar="NAME=@REF", help="Another reference to a secret.")
 @click.option("--token", "token_file", help="Go on with the run of a token: a file, or - for standard input.")
 @flags.reach
+@calling.calls
 @flags.bounds
 @flags.doubt
 @flags.patience
@@ -176,6 +178,7 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
                 "servers": flags.read_servers(given["servers"], plan.servers),
                 "allow_hosts": flags.read_hosts(given["allow_hosts"]),
                 "key": given["key"],
+                "auth": calling.auth_given(plan, given),
             }
             simulate = stored.head.options.get("simulate")
             with simulated(store, runner, chosen, simulate, plan, renewed=True):
@@ -214,7 +217,7 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
             interrupts.waiting = True
             try:
                 interrupts.check()
-                return _ask(name)
+                return ask_for(name)
             finally:
                 interrupts.waiting = False
 
@@ -224,6 +227,7 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
             interrupts=interrupts,
             observers=observers,
             prompt=ask,
+            transport=calling.transport_of(given),
             patience="call" if given.get("once") else "wait" if given.get("no_wait") else "end",
             store_flag=flags.store_flag(given.get("store")),
         )
@@ -233,7 +237,7 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
 
 def _check_policy(plan: Plan, policy: str | None) -> None:
     """Refuse a policy no unsafe call of the workflow could follow, rather than holding in silence."""
-    effects = [call.effect for call in plan.calls.values() if call.unsafe]
+    effects = [call.effect for table in plan.tables() for call in table.calls.values() if call.unsafe]
     lacking = {
         "probe": ("a probe", all(one.probe is None for one in effects)),
         "reissue": ("an idempotency key", all(one.key is None for one in effects)),
@@ -317,6 +321,7 @@ def simulated(
         ) from error
     with Simulator(simulate["scenario"], simulate["profile"], state_file=state_file, renewed=renewed) as simulator:
         runner.reach.servers = dict.fromkeys(plan.servers, simulator.url)
+        runner.reach.pretend = True
         runner.reach.secret_texts = {name: f"simulated-{name}" for name in plan.secrets}
         yield
 
@@ -382,6 +387,7 @@ def _fitted(token: Token, given: Mapping[str, Any]) -> Token:
         "servers": {**came.get("servers", {}), **flags.read_servers(given["servers"], plan.servers)},
         "allow_hosts": flags.read_hosts(given["allow_hosts"]) or came.get("allow_hosts", []),
         "secrets": secrets,
+        "auth": calling.auth_given(plan, given),
     }
     return replace(token, options=options)
 
@@ -434,19 +440,6 @@ def _inputs_of_file(path: Path) -> dict[str, Any]:
     return {name: flags.read_value(name, one) if isinstance(one, str) else one for name, one in value.items()}
 
 
-def _ask(name: str) -> str:
-    """What the person at the terminal types; it is not shown."""
-    from .printing import safe_line
-
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise CredentialError(
-            f"{name!r} is to be asked for, and standard input is no terminal",
-            code="AZM-C022",
-            next=f"give another reference: -i {name}=@env:VARIABLE",
-        )
-    return str(click.prompt(safe_line(name), hide_input=True, err=True))
-
-
 def _announce_secrets(
     progress: Progress, runner: Runner, plan: Plan, references: Mapping[str, Reference], options: Mapping[str, Any]
 ) -> None:
@@ -456,6 +449,8 @@ def _announce_secrets(
     hosts = sorted({urlsplit(runner.reach.base(plan, options, source)).netloc for source in plan.servers})
     for name, reference in references.items():
         progress.line(f"secret {name} ({reference.text}) goes to {', '.join(hosts)}")
+    for line in calling.announce_auth(plan, options, runner.reach):
+        progress.line(line)
 
 
 def _only_resumable(store: SqliteStore, runner: Runner) -> str:

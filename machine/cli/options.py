@@ -78,6 +78,9 @@ def document(function: F) -> F:
             click.option("-w", "--workflow", default="", help="Which workflow of the document."),
             click.option("--source", "sources", multiple=True, metavar="NAME=PATH", help="Read source NAME from PATH."),
             click.option(
+                "--allow-source", "allow_sources", multiple=True, metavar="HOST", help="Fetch sources from this host."
+            ),
+            click.option(
                 "--overlay", type=click.Path(path_type=Path), help="An OpenAPI Overlay that annotates the document."
             ),
             click.option("--strict", is_flag=True, help="The specification to the letter."),
@@ -246,8 +249,15 @@ def read_hosts(texts: Iterable[str]) -> list[str]:
 def describe_target(target: str, given: Mapping[str, Any]) -> Description:
     """The document a verb was given, with its sources and its overlay."""
     from ..library import load
+    from .calling import reading_of
 
-    return load(target, sources=pairs(given["sources"], "--source"), overlay=given["overlay"], strict=given["strict"])
+    return load(
+        target,
+        sources=pairs(given["sources"], "--source"),
+        overlay=given["overlay"],
+        strict=given["strict"],
+        **reading_of(given),
+    )
 
 
 def open_store(path: Path | None, *, read_only: bool = False) -> SqliteStore:

@@ -8,13 +8,14 @@ a text that holds it came from.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..diagram.model import printable
-from ..errors import DocumentError, MachineError
+from ..errors import CredentialError, DocumentError, MachineError
 from ..values import redact
 from .app import concealer
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLOURS",
+    "ask_for",
     "echo_json",
     "error_lines",
     "other_side",
@@ -54,6 +56,17 @@ def safe_line(text: str) -> str:
 def echo_json(value: Any) -> None:
     """The one object on standard output, in ASCII: no character of a reply reaches a terminal or trips an encoding."""
     click.echo(json.dumps(redact(concealer().conceal(value))))
+
+
+def ask_for(name: str) -> str:
+    """The secret a person at the terminal types; it is not shown. Raises CredentialError where nobody can be asked."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise CredentialError(
+            f"{name!r} is to be asked for, and standard input is no terminal",
+            code="AZM-C022",
+            next=f"give another reference: -i {name}=@env:VARIABLE",
+        )
+    return str(click.prompt(safe_line(name), hide_input=True, err=True))
 
 
 def error_lines(error: MachineError) -> Iterator[str]:
@@ -113,7 +126,9 @@ def why_lines(plan: Plan, records: Iterable[Record]) -> Iterator[str]:
     from ..runtime.result import timestamp
 
     for record in records:
-        source, target = plan.state(record.source).name, plan.state(record.target).name
-        yield f"{record.seq:>4}  {timestamp(record.at)}  {record.kind}  {source} -> {target}"
-        for verdict in record.guards:
-            yield f"        {'yes' if verdict.truth else 'no ':<3} {verdict.label}: {verdict.why}"
+        for number, move in enumerate(record.moves):
+            source, target = plan.state(move.source).name, plan.state(move.target).name
+            head = f"{record.seq:>4}  {timestamp(record.at)}  {record.kind}" if number == 0 else f"      {move.on}"
+            yield f"{head}  {source} -> {target}"
+            for verdict in move.guards:
+                yield f"        {'yes' if verdict.truth else 'no ':<3} {verdict.label}: {verdict.why}"

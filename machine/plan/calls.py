@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,7 +21,15 @@ from .extension import EffectExtension, PollExtension, StepExtension
 from .model import CallPlan, EffectKind, Notice, PollPolicy
 from .problems import Problems
 
-__all__ = ["compile_criteria", "compile_outputs", "compile_step", "declared_names", "refuse_two_servers"]
+__all__ = [
+    "compile_criteria",
+    "compile_outputs",
+    "compile_poll",
+    "compile_step",
+    "declared_names",
+    "note_tolerances",
+    "refuse_two_servers",
+]
 
 _KIND_OF_METHOD: Mapping[str, EffectKind] = {
     "GET": "safe",
@@ -36,11 +44,15 @@ _KIND_OF_METHOD: Mapping[str, EffectKind] = {
 _REDIRECT = re.compile(r"\b3[0-9]{2}\b")
 
 
-def declared_names(workflow: Workflow) -> Declared:
-    """The names an expression may mean: inputs of the schema, outputs of the steps."""
+def declared_names(workflow: Workflow, returned: Mapping[str, Set[str]]) -> Declared:
+    """The names an expression may mean: inputs of the schema, outputs of the steps; ``returned`` has those of the
+    steps that run a workflow and declare none of their own."""
     properties = workflow.inputs.get("properties")
     names = frozenset(properties) if isinstance(properties, Mapping) else frozenset()
-    return Declared(inputs=names, steps={step.step_id: frozenset(step.outputs) for step in workflow.steps})
+    steps = {
+        step.step_id: frozenset(step.outputs or returned.get(step.step_id, frozenset())) for step in workflow.steps
+    }
+    return Declared(inputs=names, steps=steps)
 
 
 def compile_step(
@@ -72,7 +84,7 @@ def compile_step(
     success = problems.attempt(lambda: compile_criteria(step.success_criteria, minor, notices, strict=strict))
     outputs = problems.attempt(lambda: compile_outputs(step.outputs, step.place, declared, notices, strict=strict))
     effect = problems.attempt(lambda: _effect(extension.effect, step, sources, declared, minor, notices, strict=strict))
-    poll = problems.attempt(lambda: _poll(extension.poll, minor, notices, strict=strict))
+    poll = problems.attempt(lambda: compile_poll(extension.poll, minor, notices, strict=strict))
     problems.report()
     assert operation is not None
     return CallPlan(
@@ -86,6 +98,7 @@ def compile_step(
         outputs=outputs or {},
         poll=poll,
         effect=effect or EffectPolicy(),
+        timeout=None if step.timeout_ms is None else step.timeout_ms / 1000,
         place=step.place,
     )
 
@@ -99,8 +112,6 @@ def _refuse_what_is_not_compiled(step: Step) -> None:
     body = step.request_body
     problems = Problems()
     for field, present, advice in (
-        ("timeout", step.timeout_ms is not None, "use --call-timeout"),
-        ("dependsOn", bool(step.depends_on), "put the steps in the order they need"),
         ("requestBody.replacements", body is not None and bool(body.replacements), "write the values in the payload"),
         ("a JSON payload written as text", _is_json_text(step), "write the payload as an object"),
     ):
@@ -125,12 +136,12 @@ def _is_json_text(step: Step) -> bool:
 
 
 def _operation(step: Step, sources: Mapping[str, Source], notices: list[Notice], *, strict: bool) -> Operation:
-    if not step.operation_id and not step.operation_path:
+    if step.message_action or not (step.operation_id or step.operation_path):
         raise DocumentError(
-            f"step {step.step_id!r} calls no operation; workflow and channel steps are not compiled by this release",
+            f"step {step.step_id!r} sends or receives messages; only calls over HTTP can be made",
             code="AZM-P013",
             place=step.place,
-            next="call an operation with operationId or operationPath",
+            next="call an operation with operationId or operationPath, or run a workflow with workflowId",
         )
     return _found(sources, step.operation_id, step.operation_path, step.place, notices, strict=strict)
 
@@ -150,7 +161,7 @@ def _found(
         operation = find_operation(sources, operation_id, place=place, notes=notes)
     else:
         operation = find_operation_path(sources, operation_path, place=place, notes=notes)
-    _note([("C6", note) for note in notes], place, notices, strict=strict)
+    note_tolerances([("C6", note) for note in notes], place, notices, strict=strict)
     for gap in operation.gaps:
         message = f"the description {operation.source!r} does not say all about {operation.title}: {gap}"
         _add(notices, Notice(code="AZM-S006", message=message, place=place))
@@ -188,7 +199,7 @@ def compile_criteria(
 def _criterion(one: Criterion, minor: str, notices: list[Notice], *, strict: bool) -> CompiledCriterion:
     result = compile_criterion(one, minor=minor)
     used = [(code, f"{result.text}: {TOLERANCES[code]}") for code in result.tolerances]
-    _note(used, one.place, notices, strict=strict)
+    note_tolerances(used, one.place, notices, strict=strict)
     for note in result.notes:
         _add(notices, Notice(code="AZM-P022", message=f"{result.text}: {note}", place=one.place))
     return result
@@ -210,7 +221,7 @@ def compile_outputs(
 
 def _template(value: Any, place: Place, declared: Declared, notices: list[Notice], *, strict: bool) -> Template:
     template = compile_template(value, place=place, declared=declared)
-    _note(tolerances(template), place, notices, strict=strict)
+    note_tolerances(tolerances(template), place, notices, strict=strict)
     for expression in references(template):
         if expression.root == "steps" and expression.owner not in declared.steps:
             raise DocumentError(
@@ -227,7 +238,8 @@ def _template(value: Any, place: Place, declared: Declared, notices: list[Notice
     return template
 
 
-def _note(found: Sequence[tuple[str, str]], place: Place, notices: list[Notice], *, strict: bool) -> None:
+def note_tolerances(found: Sequence[tuple[str, str]], place: Place, notices: list[Notice], *, strict: bool) -> None:
+    """Note each (code, why), once a site. Raises DocumentError with all of them when ``strict``."""
     if found and strict:
         findings = tuple(
             Finding(code=code, severity="error", message=why, place=place, suggestion="leave out --strict to allow it")
@@ -287,7 +299,8 @@ def _effect(
     )
 
 
-def _poll(extension: PollExtension | None, minor: str, notices: list[Notice], *, strict: bool) -> PollPolicy:
+def compile_poll(extension: PollExtension | None, minor: str, notices: list[Notice], *, strict: bool) -> PollPolicy:
+    """The pace a step has where it turns out to lie on a loop."""
     if extension is None:
         return PollPolicy()
     given = {

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InputError
-from ..plan.inputs import check_inputs, coerce
+from ..plan.inputs import check_inputs, coerce, origin_name
 from ..plan.model import Plan
 from ..plan.needs import file_inputs
 from ..values import FileRef, SecretRef, encode
@@ -59,6 +59,11 @@ def prepare(plan: Plan, given: Mapping[str, Any], *, prompt: Callable[[str], str
         if one.secret and one.origin and one.name not in given:
             references[one.name] = Reference(one.origin)
             values[one.name] = SecretRef(one.name)
+    for callee in plan.callees.values():
+        # What a workflow this one runs fetches itself has a name of its own in the run.
+        for one in callee.inputs:
+            if one.secret and one.origin:
+                references[origin_name(callee, one.name)] = Reference(one.origin)
     for name, value in given.items():
         if isinstance(value, (SecretRef, FileRef)):
             raise InputError(

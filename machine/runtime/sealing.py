@@ -25,7 +25,7 @@ from ..chart.snapshot import Record, Snapshot
 from ..errors import CredentialError, UsageError
 from ..expressions.grammar import Expression, split_path
 from ..expressions.template import references
-from ..plan.credentials import find_credentials
+from ..plan.credentials import Credentials
 from ..plan.model import Plan
 from ..values import SecretRef, secret_names
 from .secrets import Reference, SecretBook
@@ -64,8 +64,8 @@ class Sealer:
     def prepare(self) -> None:
         """Have the key ready, and make the file where there is none, so that sealing an answer cannot fail later.
 
-        Raises CredentialError AZM-C040 for a key that cannot be had or is none, AZM-C041 for a key file others can
-        read, AZM-C042 where a key was given and nothing can seal with it.
+        Raises CredentialError AZM-C060 for a key that cannot be had or is none, AZM-C061 for a key file others can
+        read, AZM-C062 where a key was given and nothing can seal with it.
         """
         if self._key:
             return
@@ -73,7 +73,7 @@ class Sealer:
             if self._reference:
                 raise CredentialError(
                     "a key was given, and the package that seals with it is not installed",
-                    code="AZM-C042",
+                    code="AZM-C062",
                     next="pip install 'arazzo-machine[crypto]'",
                 )
             return
@@ -123,7 +123,7 @@ def _read_key(text: str, where: str) -> bytes:
     if len(key) != _KEY_BYTES:
         raise CredentialError(
             f"the key of {where} is none: {_KEY_BYTES} bytes in base64 are expected",
-            code="AZM-C040",
+            code="AZM-C060",
             next="make one with: openssl rand -base64 32",
         )
     return key
@@ -150,7 +150,7 @@ def _file_key(file: Path) -> bytes:
             if not stat.S_ISREG(mode) or mode & 0o077:
                 raise CredentialError(
                     "the key file can be read by others, or is no file",
-                    code="AZM-C041",
+                    code="AZM-C061",
                     seen=str(file),
                     next=f"chmod 600 {file}; and if it was read, begin new runs with a new key",
                 )
@@ -158,7 +158,7 @@ def _file_key(file: Path) -> bytes:
     except OSError as error:
         raise CredentialError(
             "the key beside the store cannot be read or made",
-            code="AZM-C040",
+            code="AZM-C060",
             seen=f"{file}: {error.strerror}",
             next="check the folder, or give a key: --key @env:VARIABLE",
         ) from error
@@ -240,13 +240,13 @@ class SealingTransport:
         self.inner.close()
 
 
-def refuse_plain(plan: Plan, step: str, outputs: Mapping[str, Any]) -> None:
-    """Raise UsageError AZM-U096 where somebody gives the text of a credential as an output: it would be stored so."""
-    plain = sorted(set(outputs) & find_credentials(plan.calls).outputs.get(step, frozenset()))
+def refuse_plain(placed: Credentials, step: str, outputs: Mapping[str, Any]) -> None:
+    """Raise UsageError AZM-U106 where somebody gives the text of a credential as an output: it would be stored so."""
+    plain = sorted(set(outputs) & placed.outputs.get(step, frozenset()))
     if plain:
         raise UsageError(
             f"output {plain[0]!r} of {step} is a credential: its text is not stored",
-            code="AZM-U096",
+            code="AZM-U106",
             next="give the whole answer in a file: --reply FILE",
         )
 
@@ -255,24 +255,28 @@ def refuse_plain(plan: Plan, step: str, outputs: Mapping[str, Any]) -> None:
 
 
 def needed(plan: Plan, snapshot: Snapshot) -> frozenset[str]:
-    """The secrets a run may still send: those of the call that waits, and of the outputs later calls read."""
-    pending, stop = snapshot.pending, snapshot.stopped
+    """The credentials of answers a run may still send: those of the call that waits, of the outputs later calls read,
+    and of what one workflow handed to another."""
+    pending = snapshot.pending
     found: set[str] = set()
     if pending is not None:
         found |= secret_names([pending.request.target, dict(pending.request.headers), pending.request.body])
-    reached = {stop.source if stop is not None else snapshot.frame.state}
-    while new := {one.target for one in plan.transitions if one.source in reached} - reached:
-        reached |= new
-    calls = [plan.calls[state.step] for state in plan.states if state.id in reached and state.step in plan.calls]
+    frames, source = snapshot.standing
+    calls = [call for _, call in plan.ahead(*(frame.state for frame in frames[:-1]), source) if call is not None]
     templates = [
         *(value for call in calls for _, _, value in call.parameters),
         *(call.body for call in calls if call.body is not None),
         *(value for call in calls if call.effect.probe for _, _, value in call.effect.probe.parameters),
     ]
-    owners = {one.owner for template in templates for one in references(template) if one.root == "steps"}
-    for frame in snapshot.frames:
-        found |= secret_names([outputs for step, outputs in frame.steps.items() if step in owners])
-    return frozenset(found)
+    read = [one for template in templates for one in references(template)]
+    owners = {one.owner for one in read if one.root == "steps"}
+    several = len(plan.callees) > 0
+    for frame in frames:
+        found |= secret_names([outputs for step, outputs in frame.steps.items() if several or step in owners])
+        found |= secret_names(frame.inputs)
+    if several and calls:
+        found |= secret_names([(one.inputs, one.outputs) for one in snapshot.workflows.values()])
+    return frozenset(name for name in found if is_answered(name))
 
 
 class Answers:

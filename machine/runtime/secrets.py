@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import BugError, CredentialError, InputError, RequestError, UsageError
-from ..values import SecretRef, SecretText
+from ..errors import BugError, CredentialError, HostError, InputError, RequestError, UsageError
+from ..values import SecretRef, SecretText, secrets_in
 from .clock import held_back
 from .concealing import Concealer, spell
 from .files import Files
 
-__all__ = ["Reference", "SecretBook", "parse_reference"]
+__all__ = ["PREFIX", "Reference", "SecretBook", "parse_reference"]
+
+PREFIX = "auth:"
+"""What the names of credentials begin with, so that no input is ever taken for one."""
 
 _COMMAND_TIMEOUT = 30.0
 _LARGEST_FILE = 1 << 20
@@ -106,11 +109,16 @@ def _is_unsendable(text: str) -> bool:
 
 
 class SecretBook:
-    """Name to text, in memory only. ``files`` has the bytes of the files a request refers to."""
+    """Name to text, in memory only. ``files`` has the bytes of the files a request refers to.
 
-    def __init__(self, texts: Mapping[str, str]) -> None:
+    ``told`` learns every text this book does, for what is printed and logged.
+    """
+
+    def __init__(self, texts: Mapping[str, str], *, told: Concealer | None = None) -> None:
         self._texts: dict[str, str] = {}
         self._concealer = Concealer()
+        self._told = told
+        self._bound: dict[str, frozenset[str]] = {}
         self.files = Files()
         self.learn(texts)
 
@@ -129,9 +137,6 @@ class SecretBook:
         for name, text in texts.items():
             self.note(name, text)
 
-    def __repr__(self) -> str:
-        return f"SecretBook({', '.join(sorted(self._texts))})"
-
     @property
     def names(self) -> frozenset[str]:
         return frozenset(self._texts)
@@ -139,7 +144,31 @@ class SecretBook:
     def note(self, name: str, text: str) -> None:
         """Know one more, which nobody has checked: whether it can be sent is seen when it is."""
         self._texts[name] = text
-        self._concealer.learn(name, text)
+        for one in (self._concealer, self._told):
+            if one is not None:
+                one.learn(name, text)
+
+    def bind(self, name: str, origins: frozenset[str]) -> None:
+        """From now on this text is sent to these origins and to no other."""
+        self._bound[name] = origins
+
+    def bound(self, name: str) -> frozenset[str]:
+        return self._bound.get(name, frozenset())
+
+    def check_origin(self, value: Any, origin: str, step: str) -> None:
+        """Raises HostError AZM-C034 where a text in the value may not go to that origin: an answer may have held it,
+        and a document may pass on what was answered."""
+        for ref in secrets_in(value):
+            if ref.name in self._bound and origin not in self._bound[ref.name]:
+                raise HostError(
+                    f"{step} would send the credential {ref.name.removeprefix(PREFIX)} to another server than its own",
+                    code="AZM-C034",
+                    seen=origin,
+                    next="give that server a credential of its own",
+                )
+
+    def __repr__(self) -> str:
+        return f"SecretBook({', '.join(sorted(self._texts))})"
 
     def join(self, text: str | SecretText) -> str:
         """The text as it is sent. Raises RequestError where a secret cannot stand in a URL path, or, coming from
@@ -158,22 +187,26 @@ class SecretBook:
             return [self.join_all(item) for item in value]
         return value
 
-    def _text_of(self, ref: SecretRef) -> str:
-        text = self._texts.get(ref.name)
+    def text_of(self, name: str) -> str:
+        """The text itself, for those who make another secret of it."""
+        text = self._texts.get(name)
         if text is None:
-            raise BugError(f"no text is known for the secret {ref.name!r}", code="AZM-B010")
+            raise BugError(f"no text is known for the secret {name!r}", code="AZM-B010")
+        return text
+
+    def _text_of(self, ref: SecretRef) -> str:
+        text = self.text_of(ref.name)
         if _is_unsendable(text):
             raise RequestError(
-                f"the secret {ref.name!r} contains a control character", code="AZM-R021", next="it cannot be sent"
+                f"the secret {ref.name!r} contains a control character", code="AZM-R024", next="it cannot be sent"
             )
-        written = spell(text, ref.encoding)
         before, _, last = ref.encoding.rpartition(" ")
         if last == "percent" and {".", ".."} & set(re.split(r"[/\\]", spell(text, before))):
             # An encoded slash is decoded by some proxies before they normalise the path.
             raise RequestError(
                 f"the secret {ref.name!r} cannot be part of a path", code="AZM-R020", next="give another value"
             )
-        return written
+        return spell(text, ref.encoding)
 
     def stands_in(self, body: bytes) -> bool:
         """Whether one of the texts can be read in these bytes."""

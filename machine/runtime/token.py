@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..chart.snapshot import Snapshot
+from ..chart.snapshot import READY, Snapshot
 from ..errors import DamageError, UsageError, VersionError
 from ..plan.model import Plan
 from ..stores.base import Store, StoredRun
@@ -82,7 +82,7 @@ class Token:
 
 def export_token(store: Store, stored: StoredRun, plan: Plan) -> str:
     """The text of a run. Raises UsageError AZM-U090 where it has ended, AZM-U091 where an unsafe call is pending or
-    ahead, AZM-U092 for a simulated run, whose service would not come along, AZM-U098 where a later call needs a
+    ahead, AZM-U092 for a simulated run, whose service would not come along, AZM-U107 where a later call needs a
     credential out of an answer, AZM-U089 where an input is a file of this machine."""
     head, snapshot = stored.head, stored.snapshot
     if head.options.get("simulate"):
@@ -95,7 +95,7 @@ def export_token(store: Store, stored: StoredRun, plan: Plan) -> str:
     if unknown := sorted(needed(plan, snapshot) - set(head.options.get("secrets", {}))):
         raise UsageError(
             f"run {head.id} needs a credential that an answer gave it, which does not come along",
-            code="AZM-U098",
+            code="AZM-U107",
             seen=unknown[0],
             next=f"say where it comes from: arazzo-machine resume {head.id} --no-wait -i {unknown[0]}=@env:VARIABLE",
         )
@@ -122,17 +122,13 @@ def _read_options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _refuse_unsafe(plan: Plan, snapshot: Snapshot, run: str) -> None:
     """Only safe calls may lie ahead of a run that several may take up at once."""
-    stop = snapshot.stopped
-    source = stop.source if stop is not None else snapshot.frame.state
-    if stop is not None and stop.reason in ("ended", "completed"):
+    if snapshot.stopped is not None and snapshot.stopped.reason in READY:
         raise UsageError(f"run {run} has ended", code="AZM-U090", next=f"arazzo-machine show {run}")
-    reached = {source}
-    while new := {one.target for one in plan.transitions if one.source in reached} - reached:
-        reached |= new
+    frames, source = snapshot.standing
     ahead = [
         state.name
-        for state in plan.states
-        if state.id in reached and (state.kind == "doubt" or (state.kind == "call" and plan.calls[state.step].unsafe))
+        for state, call in plan.ahead(*(frame.state for frame in frames[:-1]), source)
+        if state.kind == "doubt" or (call is not None and call.unsafe)
     ]
     if ahead:
         raise UsageError(

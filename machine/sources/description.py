@@ -175,9 +175,15 @@ def _given(key: str, gathered: Gathered) -> bool:
 
 
 def _granted(document: Document, tree: Tree, overlay: str) -> frozenset[tuple[str, str]]:
-    """The inputs whose origin stands in the overlay, not in the document it was laid over."""
+    """The inputs whose origin stands in the overlay, not in the document it was laid over; credentials too, each under
+    the name ``auth KEY``."""
     found = set()
     for workflow in document.workflows:
+        auth = workflow.extension.get("auth") if isinstance(workflow.extension, Mapping) else None
+        for name in auth if isinstance(auth, Mapping) else ():
+            escaped = str(name).replace("~", "~0").replace("/", "~1")
+            if tree.place(f"{workflow.place.pointer}/x-machine/auth/{escaped}").document == overlay:
+                found.add((workflow.workflow_id, f"auth {name}"))
         properties = workflow.inputs.get("properties")
         for name in properties if isinstance(properties, Mapping) else ():
             escaped = str(name).replace("~", "~0").replace("/", "~1")

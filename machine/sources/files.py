@@ -29,7 +29,7 @@ MAX_FILES: Final = 200
 _MAX_ATTEMPTS: Final = 2000
 """Names that may be asked for: a file can refer to a million others that are not there."""
 
-_REFERENCE: Final = re.compile(rb"""["']?\$ref["']?\s*:\s*["']?([^"'\s#,}\]]+)""")
+_REFERENCE: Final = re.compile(rb"""\$ref["']?\s*:\s*["']?([^"'\s#,}\]]+)""")
 """References out of a file, read off its text: walking a million parsed values for them would take a second. What is
 found too much is a file that is not there."""
 

@@ -152,7 +152,7 @@ def test_one_that_could_end_a_line_is_not_sent(make_runner: Any, scripted: Any, 
 
     with pytest.raises(RequestError) as caught:
         credentials(transport)
-    assert caught.value.code == "AZM-R021"
+    assert caught.value.code == "AZM-R024"
     assert "X: y" not in str(caught.value)
 
 
@@ -356,7 +356,7 @@ def test_a_credential_is_not_adopted_as_a_text(doubtful: Path, make_runner: Any,
         with pytest.raises(UsageError) as caught:
             runner.resolve("r", "adopt", outputs={"token": TOKEN})
 
-        assert caught.value.code == "AZM-U096"
+        assert caught.value.code == "AZM-U106"
         assert TOKEN not in str(caught.value)
         assert TOKEN.encode() not in stored_bytes(store)
         assert runner.resolve("r", "adopt", outputs={"user": "me"}).reason != "in_doubt"
@@ -374,7 +374,7 @@ def test_a_run_that_needs_one_is_not_handed_on_until_it_is_given(
         runner.resume("r", references={"reply:1": Reference("@env:NEW")}).result()
         token = export_token(store, store.load("r"), made("POST"))
 
-    assert caught.value.code == "AZM-U098"
+    assert caught.value.code == "AZM-U107"
     assert "-i reply:1=@env:VARIABLE" in caught.value.next
     assert TOKEN not in token
     assert OTHER not in token
@@ -441,10 +441,10 @@ def _pipe(file: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "code"),
     [
-        pytest.param(_readable, "AZM-C041", id="others-can-read-it"),
-        pytest.param(_pipe, "AZM-C041", id="no-file"),
-        pytest.param(_short, "AZM-C040", id="no-key"),
-        pytest.param(_link, "AZM-C040", id="a-link"),
+        pytest.param(_readable, "AZM-C061", id="others-can-read-it"),
+        pytest.param(_pipe, "AZM-C061", id="no-file"),
+        pytest.param(_short, "AZM-C060", id="no-key"),
+        pytest.param(_link, "AZM-C060", id="a-link"),
     ],
 )
 def test_a_key_file_that_cannot_be_trusted_is_refused_before_anything_is_sent(
@@ -465,7 +465,7 @@ def test_a_folder_that_takes_no_key_file_is_an_error_with_advice(tmp_path: Path)
     with pytest.raises(CredentialError) as caught:
         Sealer(file=tmp_path / "none" / "runs.db.key").prepare()
 
-    assert caught.value.code == "AZM-C040"
+    assert caught.value.code == "AZM-C060"
     assert "--key" in caught.value.next
 
 
@@ -475,7 +475,7 @@ def test_a_key_that_is_none_is_refused_and_not_shown(monkeypatch: pytest.MonkeyP
     with pytest.raises(CredentialError) as caught:
         Sealer("@env:A_KEY").prepare()
 
-    assert caught.value.code == "AZM-C040"
+    assert caught.value.code == "AZM-C060"
     assert text not in str(caught.value)
 
 
@@ -489,7 +489,7 @@ def test_a_key_without_the_package_is_refused_and_no_key_is_made_without_it(
     without = Sealer(file=tmp_path / "key")
     without.prepare()
 
-    assert caught.value.code == "AZM-C042"
+    assert caught.value.code == "AZM-C062"
     assert without.seal("r", "n", TOKEN) == ""
     assert list(tmp_path.iterdir()) == []
 
