@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from machine.plan.credentials import find_credentials
+from machine.plan.build import build_plan
+from machine.plan.credentials import credentials_of, find_credentials
 from machine.plan.model import Plan
+from machine.sources.description import describe
+
+THINGS: dict[str, Any] = {
+    "openapi": "3.1.0",
+    "info": {"title": "Things", "version": "1"},
+    "servers": [{"url": "https://things.example/v1"}],
+    "paths": {"/{id}": {"get": {"operationId": "getThing", "responses": {"200": {"description": "one"}}}}},
+}
 
 
 def step(name: str, operation: str = "getThing", *, uses: str = "", **more: Any) -> dict[str, Any]:
@@ -143,3 +153,68 @@ def test_outputs_that_quote_each_other_are_followed_to_an_end(built: Callable[..
     found = find_credentials(built(steps).calls)
 
     assert [str(one) for one in found.replies["a"]] == ["$response.body#/y"]
+
+
+# -- through other workflows -------------------------------------------------------------------------------------------
+
+
+def several(**workflows: dict[str, Any]) -> Plan:
+    """The plan of the first of these workflows, with all that it reaches."""
+    document = {
+        "arazzo": "1.0.1",
+        "info": {"title": "A test", "version": "1"},
+        "sourceDescriptions": [{"name": "things", "url": "things.json", "type": "openapi"}],
+        "workflows": [
+            {"workflowId": name, "parameters": [{"name": "id", "in": "path", "value": "one"}], **body}
+            for name, body in workflows.items()
+        ],
+    }
+    texts = {"w.json": json.dumps(document).encode(), "things.json": json.dumps(THINGS).encode()}
+    return build_plan(describe("w.json", read=texts.__getitem__), workflow=next(iter(workflows)))
+
+
+LOG_IN = {
+    "steps": [step("login", outputs={"token": "$response.body#/t", "user": "$response.body#/u"})],
+    "outputs": {"token": "$steps.login.outputs.token"},
+}
+
+
+@pytest.mark.parametrize(
+    ("run", "uses"),
+    [
+        pytest.param({"stepId": "in", "workflowId": "child"}, "$steps.in.outputs.token", id="its-outputs"),
+        pytest.param(
+            {"stepId": "in", "workflowId": "child", "outputs": {"x": "$outputs.token"}},
+            "Bearer {$steps.in.outputs.x}",
+            id="outputs-of-its-own",
+        ),
+        pytest.param(
+            {"stepId": "in", "workflowId": "child"}, "$workflows.child.outputs.token", id="the-workflow-by-name"
+        ),
+    ],
+)
+def test_a_token_a_workflow_hands_back_is_followed_into_it(run: dict[str, Any], uses: str) -> None:
+    found = credentials_of(several(main={"steps": [run, step("use", uses=uses)]}, child=LOG_IN))
+
+    assert {name: list(map(str, places)) for name, places in found.replies.items()} == {"login": ["$response.body#/t"]}
+
+
+def test_a_token_that_is_handed_to_a_workflow_is_followed_out_of_it() -> None:
+    use = {
+        "inputs": {"type": "object", "properties": {"key": {"type": "string"}}},
+        "steps": [step("use", uses="Bearer {$inputs.key}")],
+    }
+    main = {
+        "steps": [
+            step("login", outputs={"token": "$response.body"}),
+            {
+                "stepId": "in",
+                "workflowId": "child",
+                "parameters": [{"name": "key", "value": "$steps.login.outputs.token#/t"}],
+            },
+        ]
+    }
+    found = credentials_of(several(main=main, child=use))
+
+    assert [str(one) for one in found.replies["login"]] == ["$response.body#/t"]
+    assert found.outputs["login"] == {"token"}
