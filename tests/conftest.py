@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -188,31 +187,15 @@ def built(describe_things: Callable[..., Description]) -> Callable[..., Plan]:
     return build
 
 
-def workflow_of(
-    workflow_id: str, *steps: Mapping[str, Any], inputs: Mapping[str, Any] | None = None, **fields: Any
-) -> dict[str, Any]:
-    """A workflow of a document of several. Its steps have the path parameter ``id``."""
-    return {
-        "workflowId": workflow_id,
-        "parameters": [{"name": "id", "in": "path", "value": "one"}],
-        **({"inputs": {"type": "object", "properties": inputs}} if inputs is not None else {}),
-        **fields,
-        "steps": list(steps),
-    }
-
-
 @pytest.fixture(scope="session")
 def composed() -> Callable[..., Plan]:
     """``composed(*workflows, version=..., others=..., trusted=..., **options)``: the plan of the first workflow.
 
-    ``others`` maps the name of a source description to the workflows of another document. Each workflow is what
-    ``workflow_of`` gives.
+    ``others`` maps the name of a source description to the workflows of another document.
     """
 
-    def describe_one(
-        name: str, workflows: Sequence[Mapping[str, Any]], version: str, others: Sequence[str], trusted: bool
-    ) -> Description:
-        document = {
+    def document(version: str, workflows: Sequence[Mapping[str, Any]], others: Sequence[str]) -> bytes:
+        found = {
             "arazzo": version,
             "info": {"title": "A test", "version": "1"},
             "sourceDescriptions": [
@@ -221,9 +204,7 @@ def composed() -> Callable[..., Plan]:
             ],
             "workflows": workflows,
         }
-        texts = {name: json.dumps(document, indent=1).encode(), "things.json": json.dumps(THINGS).encode()}
-        texts |= {f"{one}.arazzo.json": json.dumps(document).encode() for one in others}
-        return describe(name, read=texts.__getitem__, trusted=trusted)
+        return json.dumps(found, indent=1).encode()
 
     def build(
         *workflows: Mapping[str, Any],
@@ -232,13 +213,11 @@ def composed() -> Callable[..., Plan]:
         trusted: bool = False,
         **options: Any,
     ) -> Plan:
-        elsewhere = {
-            name: describe_one(f"{name}.arazzo.json", found, version, (), trusted)
-            for name, found in (others or {}).items()
-        }
-        entry = describe_one("test.arazzo.json", workflows, version, list(elsewhere), trusted)
-        first = str(workflows[0]["workflowId"])
-        return build_plan(replace(entry, documents=elsewhere), **{"workflow": first, **options})
+        texts = {f"{name}.arazzo.json": document(version, found, ()) for name, found in (others or {}).items()}
+        texts |= {"test.arazzo.json": document(version, workflows, list(others or {}))}
+        texts |= {"things.json": json.dumps(THINGS).encode()}
+        description = describe("test.arazzo.json", read=texts.__getitem__, trusted=trusted)
+        return build_plan(description, **{"workflow": str(workflows[0]["workflowId"]), **options})
 
     return build
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
-from ..errors import CredentialError, IdentityError, StoreError, UsageError
+from ..errors import IdentityError, StoreError, UsageError
+from . import calling
 from . import options as flags
-from .app import deaf, exit_with, hush
+from .app import concealer, deaf, exit_with, hush
+from .printing import ask_for
 
 if TYPE_CHECKING:
     from ..plan.model import Plan
@@ -42,6 +44,8 @@ _quiet = click.option("-q", "--quiet", is_flag=True, help="Say only what money d
 @click.option("--inputs", "inputs_file", type=click.Path(path_type=Path), help="A YAML or JSON file of inputs.")
 @click.option("--id", "run_id", default=None, help="The run's id; the same one never creates twice.")
 @flags.reach
+@calling.calls
+@calling.checks
 @flags.bounds
 @flags.doubt
 @flags.patience
@@ -79,7 +83,7 @@ def run(target: str, **given: Any) -> None:
         )
     description = flags.describe_target(target, given)
     plan = build_plan(description, workflow=given["workflow"], unmatched=given["unmatched"], strict=given["strict"])
-    prepared = prepare(plan, _inputs(plan, given, simulated=bool(simulate)), prompt=_ask)
+    prepared = prepare(plan, _inputs(plan, given, simulated=bool(simulate)), prompt=ask_for)
     if given["run_id"] is not None:
         # An empty one is refused too: a variable that was not set must not become an id of its own every time.
         check_run_id(given["run_id"])
@@ -88,6 +92,7 @@ def run(target: str, **given: Any) -> None:
     options: dict[str, Any] = {
         "servers": flags.read_servers(given["servers"], plan.servers),
         "allow_hosts": flags.read_hosts(given["allow_hosts"]),
+        "key": given["key"],
         "simulate": None,
     }
     if simulate:
@@ -96,11 +101,8 @@ def run(target: str, **given: Any) -> None:
     from .progress import Progress
 
     progress = Progress(quiet=given["quiet"], store=flags.store_flag(given["store"]))
-    if not given["as_json"] and not given["quiet"]:
-        for notice in plan.notices:
-            progress.line(f"note: {notice}")
-    for warning in prepared.warnings:
-        progress.line(f"warning: {warning}")
+    if calling.before(plan, prepared, given, options, progress, trusted=description.trusted):
+        return
     with flags.open_store(given["store"]) as store, opened_runner(store, given, progress) as runner:
         run_id = given["run_id"] or runner.new_id()
         _same_side(runner, run_id, options["simulate"])
@@ -125,6 +127,7 @@ def run(target: str, **given: Any) -> None:
 @click.option("-i", "--input", "inputs", multiple=True, metavar="NAME=@REF", help="Another reference to a secret.")
 @click.option("--token", "token_file", help="Go on with the run of a token: a file, or - for standard input.")
 @flags.reach
+@calling.calls
 @flags.bounds
 @flags.doubt
 @flags.patience
@@ -174,6 +177,8 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
             options = {
                 "servers": flags.read_servers(given["servers"], plan.servers),
                 "allow_hosts": flags.read_hosts(given["allow_hosts"]),
+                "key": given["key"],
+                "auth": calling.auth_given(plan, given),
             }
             simulate = stored.head.options.get("simulate")
             with simulated(store, runner, chosen, simulate, plan, renewed=True):
@@ -203,7 +208,8 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
         if given.get("log"):
             from ..runtime.observers import LogObserver
 
-            observers.append(LogObserver(stack.enter_context(_log_stream(given["log"]))))
+            stream = stack.enter_context(_log_stream(given["log"]))
+            observers.append(LogObserver(stream, conceal=concealer().conceal))
         interrupts = stack.enter_context(Interrupts().caught())
 
         def ask(name: str) -> str:
@@ -211,19 +217,22 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
             interrupts.waiting = True
             try:
                 interrupts.check()
-                return _ask(name)
+                return ask_for(name)
             finally:
                 interrupts.waiting = False
 
-        yield Runner(
+        runner = Runner(
             store,
             clock=clock,
             interrupts=interrupts,
             observers=observers,
             prompt=ask,
+            transport=calling.transport_of(given),
             patience="call" if given.get("once") else "wait" if given.get("no_wait") else "end",
             store_flag=flags.store_flag(given.get("store")),
         )
+        runner.reach.concealer = concealer()
+        yield runner
 
 
 def _check_policy(plan: Plan, policy: str | None) -> None:
@@ -312,6 +321,7 @@ def simulated(
         ) from error
     with Simulator(simulate["scenario"], simulate["profile"], state_file=state_file, renewed=renewed) as simulator:
         runner.reach.servers = dict.fromkeys(plan.servers, simulator.url)
+        runner.reach.pretend = True
         runner.reach.secret_texts = {name: f"simulated-{name}" for name in plan.secrets}
         yield
 
@@ -377,17 +387,19 @@ def _fitted(token: Token, given: Mapping[str, Any]) -> Token:
         "servers": {**came.get("servers", {}), **flags.read_servers(given["servers"], plan.servers)},
         "allow_hosts": flags.read_hosts(given["allow_hosts"]) or came.get("allow_hosts", []),
         "secrets": secrets,
+        "auth": calling.auth_given(plan, given),
     }
     return replace(token, options=options)
 
 
 def _references(plan: Plan, texts: Mapping[str, str]) -> dict[str, Reference]:
-    """What ``resume -i`` may change: where secrets come from."""
+    """What ``resume -i`` may change: where secrets come from, those an answer gave included."""
+    from ..runtime.sealing import is_answered
     from ..runtime.secrets import Reference
 
     found: dict[str, Reference] = {}
     for name, text in texts.items():
-        if name not in plan.secrets:
+        if name not in plan.secrets and not is_answered(name):
             raise UsageError(
                 f"{name!r} is not a secret input of this run",
                 code="AZM-U062",
@@ -428,19 +440,6 @@ def _inputs_of_file(path: Path) -> dict[str, Any]:
     return {name: flags.read_value(name, one) if isinstance(one, str) else one for name, one in value.items()}
 
 
-def _ask(name: str) -> str:
-    """What the person at the terminal types; it is not shown."""
-    from .printing import safe_line
-
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise CredentialError(
-            f"{name!r} is to be asked for, and standard input is no terminal",
-            code="AZM-C022",
-            next=f"give another reference: -i {name}=@env:VARIABLE",
-        )
-    return str(click.prompt(safe_line(name), hide_input=True, err=True))
-
-
 def _announce_secrets(
     progress: Progress, runner: Runner, plan: Plan, references: Mapping[str, Reference], options: Mapping[str, Any]
 ) -> None:
@@ -450,6 +449,8 @@ def _announce_secrets(
     hosts = sorted({urlsplit(runner.reach.base(plan, options, source)).netloc for source in plan.servers})
     for name, reference in references.items():
         progress.line(f"secret {name} ({reference.text}) goes to {', '.join(hosts)}")
+    for line in calling.announce_auth(plan, options, runner.reach):
+        progress.line(line)
 
 
 def _only_resumable(store: SqliteStore, runner: Runner) -> str:

@@ -47,6 +47,17 @@ def duration(text: str) -> float:
         raise click.BadParameter(str(error)) from error
 
 
+def _key(text: str) -> str:
+    """Where a key is: a reference, because the key itself would stand in a shell's history and be stored."""
+    from ..runtime.secrets import Reference
+
+    try:
+        return Reference(text).text
+    except UsageError:
+        # What was typed is not shown.
+        raise click.BadParameter("a reference is expected, such as @env:NAME") from None
+
+
 def _timeout(text: str) -> float:
     seconds = duration(text)
     if seconds == 0:
@@ -66,6 +77,9 @@ def document(function: F) -> F:
         [
             click.option("-w", "--workflow", default="", help="Which workflow of the document."),
             click.option("--source", "sources", multiple=True, metavar="NAME=PATH", help="Read source NAME from PATH."),
+            click.option(
+                "--allow-source", "allow_sources", multiple=True, metavar="HOST", help="Fetch sources from this host."
+            ),
             click.option(
                 "--overlay", type=click.Path(path_type=Path), help="An OpenAPI Overlay that annotates the document."
             ),
@@ -90,6 +104,12 @@ def reach(function: F) -> F:
             ),
             click.option(
                 "--allow-host", "allow_hosts", multiple=True, metavar="HOST", help="Allow a loopback or private host."
+            ),
+            click.option(
+                "--key",
+                type=_key,
+                metavar="@env:NAME",
+                help="The key that seals credentials out of answers [a file beside the store].",
             ),
         ]
     ):
@@ -229,8 +249,15 @@ def read_hosts(texts: Iterable[str]) -> list[str]:
 def describe_target(target: str, given: Mapping[str, Any]) -> Description:
     """The document a verb was given, with its sources and its overlay."""
     from ..library import load
+    from .calling import reading_of
 
-    return load(target, sources=pairs(given["sources"], "--source"), overlay=given["overlay"], strict=given["strict"])
+    return load(
+        target,
+        sources=pairs(given["sources"], "--source"),
+        overlay=given["overlay"],
+        strict=given["strict"],
+        **reading_of(given),
+    )
 
 
 def open_store(path: Path | None, *, read_only: bool = False) -> SqliteStore:

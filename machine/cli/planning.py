@@ -11,6 +11,7 @@ import click
 
 from ..errors import StoreError, UsageError
 from . import options as flags
+from .calling import need_lines
 
 if TYPE_CHECKING:
     from ..chart.fates import Fate
@@ -58,67 +59,81 @@ def plan(target: str, workflow: str, as_json: bool, **given: Any) -> None:
 
 
 def plan_lines(plan: Plan, fates: Mapping[str, Sequence[Fate]]) -> Iterator[str]:
-    """A plan as a person reads it: its own workflow, and those it runs."""
+    """A plan as a person reads it, then every workflow it can run."""
     yield f"{plan.workflow}: {plan.title}"
-    for one in plan.tables():
-        if one is not plan:
-            yield f"runs {one.workflow}: {one.title}"
-        yield ""
-        yield from _table_lines(one, fates)
-    for one_input in plan.inputs:
-        need = "required" if one_input.required and not one_input.origin else "optional"
-        note = f", secret ({one_input.why_secret})" if one_input.secret else ""
-        default = f", default {one_input.schema['default']!r}" if "default" in one_input.schema else ""
-        origin = f", from {one_input.origin}" if one_input.origin else ""
-        yield f"input {one_input.name}: {need}{note}{default}{origin}"
+    yield ""
+    yield from _table_lines(plan, fates)
     for source, server in plan.servers.items():
         yield f"calls {source}: {server or 'no server described, give --server'}"
-    for step, call in ((step, call) for one in plan.tables() for step, call in one.calls.items()):
-        if call.unsafe:
-            yield f"effect {step}: {call.kind}, in doubt it {_policy(call)}"
+    yield from need_lines(plan)
+    yield from _effect_lines(plan)
     yield f"deadline {plan.deadline:g} s, at most {plan.call_limit} calls and {plan.transition_limit} transitions"
-    for notice in plan.notices:
-        yield f"note: {notice}"
+    yield from (f"note: {notice}" for notice in plan.notices)
     yield ""
+    for callee in plan.callees.values():
+        yield f"runs {callee.workflow}: {callee.title}"
+        yield ""
+        yield from _table_lines(callee, fates)
+        yield from _effect_lines(callee)
+        yield from (f"note: {notice}" for notice in callee.notices)
+        yield ""
 
 
 def _table_lines(plan: Plan, fates: Mapping[str, Sequence[Fate]]) -> Iterator[str]:
-    """The states of one workflow, its transitions in the order they are tried, and what each answer would do."""
+    """The states, the moves, the fates and the inputs of one workflow."""
     from .printing import table
 
     names = {state.id: state.name for state in plan.states}
-    yield from table([["STATE", "PHASE", "KIND", "CALL"], *([*_state_row(plan, state)] for state in plan.states)])
+    rows = [[state.name, state.phase, state.kind, _doing(plan, state)] for state in plan.states]
+    yield from table([["STATE", "PHASE", "KIND", "CALL"], *rows])
     yield ""
     moves = []
     for state in plan.states:
         # The list is the precedence: the first whose guard holds is taken.
-        answers = [one for one in plan.leaving(state.id) if {"replied", "returned"} & set(one.on)]
-        for number, one in enumerate(answers, start=1):
+        judged = (t for t in plan.leaving(state.id) if "replied" in t.on or "returned" in t.on)
+        for number, one in enumerate(judged, start=1):
             moves.append([state.name, f"{number}.", one.label, f"-> {names[one.target]}", one.guard.text])
         for one in plan.leaving(state.id):
             if state.kind == "doubt" and "resolved" in one.on:
                 moves.append([state.name, "*", one.label, f"-> {names[one.target]}", one.guard.text])
     yield from table([["FROM", "", "TRANSITION", "TO", "WHEN"], *moves])
     yield ""
-    if rows := list(_fate_rows(plan, fates, names)):
-        yield from table([["STATE", "TRANSITION", "TO", "ANSWERS THAT LEAD THERE"], *rows])
-        yield ""
+    yield from table([["STATE", "TRANSITION", "TO", "ANSWERS THAT LEAD THERE"], *_fate_rows(plan, fates, names)])
+    yield ""
+    for one_input in plan.inputs:
+        need = "required" if one_input.required and not one_input.origin else "optional"
+        note = f", secret ({one_input.why_secret})" if one_input.secret else ""
+        default = f", default {one_input.schema['default']!r}" if "default" in one_input.schema else ""
+        origin = f", from {one_input.origin}" if one_input.origin else ""
+        yield f"input {one_input.name}: {need}{note}{default}{origin}"
 
 
-def _state_row(plan: Plan, state: State) -> Iterator[str]:
+def _effect_lines(plan: Plan) -> Iterator[str]:
+    for step, call in plan.calls.items():
+        if call.unsafe:
+            yield f"effect {step}: {call.kind}, in doubt it {_policy(call)}"
+
+
+def _doing(plan: Plan, state: State) -> str:
+    """What is done in a state."""
     call = plan.calls.get(state.step) if state.kind == "call" else None
-    doing = f"{call.operation.method} {call.operation.path} ({call.kind})" if call else ""
-    if call is not None and state.polls and call.poll is not None:
-        poll = call.poll
+    child = plan.children.get(state.child)
+    if call is not None:
+        doing, poll = f"{call.operation.method} {call.operation.path} ({call.kind})", call.poll
+    elif child is not None:
+        doing, poll = f"runs {child.workflow}", child.poll
+    else:
+        return ""
+    if state.polls and poll is not None:
         doing += f", every {poll.interval:g} s growing by {poll.backoff:g} to {poll.max:g} s"
-    if state.kind == "workflow":
-        doing = f"runs {plan.children[state.child].workflow}"
-    yield from (state.name, state.phase, state.kind, doing)
+    return doing
 
 
 def _fate_rows(plan: Plan, fates: Mapping[str, Sequence[Fate]], names: Mapping[str, str]) -> Iterator[list[str]]:
     """What becomes of each answer the description declares, one row for each transition that takes some."""
-    for state_id, each in ((one.id, fates[one.id]) for one in plan.states if one.id in fates):
+    for state_id, each in fates.items():
+        if state_id not in names:
+            continue
         taken: dict[str, list[Fate]] = {}
         for fate in each:
             taken.setdefault(fate.transition.id, []).append(fate)

@@ -218,7 +218,7 @@ class _Drafter:
 
     def edge(self, step: Step, action: Action, declared: Declared) -> Edge:
         if action.type == "retry" and action.kind == "success":
-            self.retry_on_success(step, action)
+            self.retry_on_success(action)
         child = None
         if action.workflow_id and action.type != "end":
             callee = self.callee(action.workflow_id, action.place)
@@ -230,15 +230,9 @@ class _Drafter:
         certain = all(_wording(one) in sure for one in action.criteria)
         return Edge(action=action, criteria=criteria, certain=certain, child=child)
 
-    def retry_on_success(self, step: Step, action: Action) -> None:
-        """Success Action Object: there is no ``retry``. In 1.0 documents it means a loop (tolerance C8, A19)."""
-        if self.minor != "1.0":
-            raise DocumentError(
-                f"action {action.name!r} retries on success, which only a failure action can",
-                code="AZM-P018",
-                place=action.place,
-                next=f"write a goto to {step.step_id} with the same criteria",
-            )
+    def retry_on_success(self, action: Action) -> None:
+        """Success Action Object: there is no ``retry``. In 1.0 documents it means a loop (tolerance C8, A19); of 1.1 it
+        is refused when the document is read."""
         why = f"{action.name}: a retry on success is read as a loop with its pace and its limit"
         note_tolerances([("C8", why)], action.place, self.notices, strict=self.strict)
 

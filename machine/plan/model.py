@@ -215,6 +215,8 @@ class Plan:
     outputs: Mapping[str, Template] = field(default_factory=dict)
     servers: Mapping[str, str] = field(default_factory=dict)
     """Source name to base URL, as the description says."""
+    auth: Mapping[str, str] = field(default_factory=dict)
+    """Where credentials come from, as ``--auth`` takes it; only what a document we trust, or an overlay, says."""
     source_urls: Mapping[str, str] = field(default_factory=dict)
     deadline: float = 3600.0
     call_limit: int = 10_000
@@ -294,6 +296,7 @@ class Plan:
             "input_schema": dict(self.input_schema),
             "outputs": {name: templates.to_json(value) for name, value in self.outputs.items()},
             "servers": dict(self.servers),
+            "auth": dict(self.auth),
             "source_urls": dict(self.source_urls),
             "deadline": self.deadline,
             "call_limit": self.call_limit,
@@ -355,6 +358,7 @@ _PLAIN_FIELDS = (
     "scope",
     "input_schema",
     "servers",
+    "auth",
     "source_urls",
     "deadline",
     "call_limit",

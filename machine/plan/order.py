@@ -13,18 +13,23 @@ __all__ = ["find_cycle", "reaches", "sort_steps"]
 
 
 def sort_steps(order: Sequence[str], waits: Mapping[str, Set[str]], reads: Mapping[str, Set[str]]) -> tuple[str, ...]:
-    """The steps so that each stands behind all it ``waits`` for, and behind all it ``reads`` where that can be; among
-    those that may come next, the one that is written first. ``waits`` must have no cycle.
+    """The steps so that each stands behind all it ``waits`` for and all it ``reads``; among those that may come next,
+    the one that is written first. ``waits`` must have no cycle.
 
-    Steps on a loop may well read each other: such a wish gives way, the document's order decides.
+    Steps of a loop may well read each other: of them the document's order decides.
     """
+    both = {step: {*waits.get(step, ()), *reads.get(step, ())} for step in order}
+    before = {step: waits.get(step, set()) | _outside_loops(step, reads.get(step, set()), both) for step in order}
     left, placed = list(order), list[str]()
     while left:
-        free = [step for step in left if waits.get(step, set()) <= set(placed)]
-        chosen = next((step for step in free if reads.get(step, set()) - {step} <= set(placed)), free[0])
+        chosen = next(step for step in left if before[step] <= set(placed))
         left.remove(chosen)
         placed.append(chosen)
     return tuple(placed)
+
+
+def _outside_loops(step: str, reads: Set[str], graph: Mapping[str, Set[str]]) -> set[str]:
+    return {other for other in reads if other != step and step not in reaches(graph, other)}
 
 
 def find_cycle(graph: Mapping[str, Set[str]]) -> tuple[str, ...]:

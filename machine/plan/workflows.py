@@ -50,7 +50,8 @@ class Directory:
         specification has it (empty where it is).
 
         Arazzo, Step Object, workflowId: an id of the same document, or ``$sourceDescriptions.NAME.ID``. Raises
-        DocumentError AZM-P040 for a workflow that is nowhere, AZM-P041 for one that several documents have.
+        DocumentError AZM-P040 for a workflow that is nowhere, AZM-P041 for one that several documents have, and what
+        kept a document from being read.
         """
         own = site.description.document.workflow(reference)
         if own is not None:
@@ -79,11 +80,7 @@ class Directory:
     def _elsewhere(self, site: Site, reference: str, place: Place) -> tuple[Site, str]:
         # The name of a source cannot hold a dot, so the first one after it ends it; a workflowId may hold several.
         name, _, workflow_id = reference.removeprefix(_PREFIX).partition(".")
-        other, lost = site.description.documents.get(name), site.description.sources.get(name)
-        if other is None and lost is not None and lost.problem is not None:
-            raise lost.problem
-        if other is None:
-            raise self._nowhere(site, reference, place)
+        other = site.description.document_at(name, place=place)
         workflow, plain = other.document.workflow(workflow_id), workflow_id.removeprefix("workflows.")
         odd = ""
         if workflow is None and plain != workflow_id:

@@ -371,51 +371,6 @@ def test_a_workflow_that_could_not_begin_is_entered_again(drive: Begin, composed
     assert (run.reason, len(run.snapshot.ledger)) == ("broke", 1), "asked again, refused again, and nothing was sent"
 
 
-def keyed(name: str) -> dict[str, Any]:
-    return step(name, "makeThing", outputs=NAME, **{"x-machine": {"effect": {"idempotencyKey": {}}}})
-
-
-def key_of(run: Any) -> str:
-    return str(dict(run.pending.request.headers)["Idempotency-Key"])
-
-
-def test_the_same_step_in_two_visits_is_two_effects(drive: Begin, composed: Composed) -> None:
-    child = flow("child", keyed("make"), outputs={"name": "$steps.make.outputs.name"})
-    run = drive(composed(flow("root", runs("one", "child"), runs("two", "child")), child))
-    first = key_of(run)
-    run.fail().resolve("not_sent")
-    retried = key_of(run)
-    run.fail()
-    doubtful = run.resolve("reissue")
-
-    assert len({first, retried}) == 2, "it is known that nothing came of the first"
-    assert key_of(doubtful) == retried, "nobody knows, so it must be the same"
-    run.reply(201, {"name": "a"})
-    second = key_of(run)
-    run.fail()
-
-    assert (run.path, run.reason) == (["two", "in_doubt"], "in_doubt")
-    assert second not in {first, retried}
-    assert [(one.frame, one.outcome, one.open) for one in run.snapshot.ledger] == [
-        (1, "not_applied", False),
-        (1, "unknown", True),
-        (1, "applied", False),
-        (2, "unknown", True),
-    ]
-    run.resolve("not_sent")
-
-    assert [one.outcome for one in run.snapshot.ledger[:4]] == ["not_applied", "unknown", "applied", "not_applied"]
-
-
-def test_a_goto_back_to_a_create_is_another_effect(drive: Begin, composed: Composed) -> None:
-    more = keyed("make") | {"onSuccess": [action("more", "goto", "$statusCode == 202", stepId="make")]}
-    run = drive(composed(flow("root", more)))
-    first = key_of(run)
-    run.reply(202, {"name": "a"})
-
-    assert key_of(run) != first
-
-
 def test_a_refused_credential_and_a_cancellation_keep_the_stack(drive: Begin, composed: Composed) -> None:
     secret = [{"name": "Authorization", "in": "header", "value": "Bearer {$inputs.key}"}]
     child = flow("child", step("s", parameters=secret), inputs={"key": {"type": "string"}})
@@ -658,3 +613,15 @@ def test_a_workflow_of_another_document_has_its_own_sources_and_neighbours(drive
     assert (run.path, run.snapshot.frame.steps) == (["z"], {"go": {"t": 9}})
     assert sorted(run.snapshot.workflows) == ["far.child", "far.login"]
     assert plan.servers == {"things": "https://things.example/v1", "far.things": "https://things.example/v1"}
+
+
+def test_a_secret_a_trusted_workflow_fetches_itself_has_a_name_of_its_own(drive: Begin, composed: Composed) -> None:
+    word = {"word": {"type": "string", "x-machine": {"secret": True, "from": "@env:WORD"}}}
+    sent = [{"name": "q", "in": "query", "value": "$inputs.word"}]
+    child = flow("child", step("s", parameters=sent), inputs=word)
+    run = drive(composed(flow("root", runs("go", "child")), child, trusted=True))
+
+    assert run.snapshot.frame.inputs == {"word": SecretRef("child.word")}
+    given_one = drive(composed(flow("root", runs("go", "child", parameters=given(word="plain"))), child, trusted=True))
+
+    assert given_one.snapshot.frame.inputs == {"word": "plain"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -274,3 +275,15 @@ def ready_run(endpoint_plan: Plan) -> tuple[Record, ...]:
         "s_polling:stillStarting",
         "s_polling:ready",
     )
+
+
+@pytest.fixture
+def nested_plan(composed: Callable[..., Plan]) -> Plan:
+    """A workflow that runs another, which runs a third, twice."""
+
+    def flow(name: str, *steps: Any) -> dict[str, Any]:
+        return {"workflowId": name, "steps": list(steps)}
+
+    runs = [{"stepId": name, "workflowId": "third"} for name in ("x", "y")]
+    listed = {"stepId": "s", "operationId": "listThings"}
+    return composed(flow("root", {"stepId": "r", "workflowId": "second"}), flow("second", *runs), flow("third", listed))

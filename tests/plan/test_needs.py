@@ -45,3 +45,14 @@ def test_a_secret_is_never_sent_as_a_file(built: Built, things_api: dict[str, An
     step = {"stepId": "a", "operationId": "makeThing", "requestBody": {"payload": {"a": "$inputs.token"}}}
 
     assert file_inputs(built([step], inputs={"token": {"type": "string"}}, api=api)) == frozenset()
+
+
+def test_a_file_may_be_handed_to_the_workflow_that_sends_it(composed: Built) -> None:
+    body = {"contentType": "application/octet-stream", "payload": "$inputs.f"}
+    sends = {"workflowId": "sends", "steps": [{"stepId": "a", "operationId": "makeThing", "requestBody": body}]}
+    given = [{"name": "f", "value": "$inputs.mine"}, {"name": "g", "value": "$inputs.other"}]
+    runs = {"stepId": "r", "workflowId": "sends", "parameters": given}
+    waits = {"stepId": "s", "workflowId": "sends"}
+
+    assert file_inputs(composed({"workflowId": "root", "steps": [runs]}, sends)) == {"mine"}
+    assert file_inputs(composed({"workflowId": "root", "steps": [waits]}, sends)) == frozenset()
