@@ -6,17 +6,20 @@ secret comes from; a document by path never is, wherever it lies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .document.findings import Finding
-from .document.load import parse
+from .document.load import MAX_BYTES
 from .document.overlay import apply_overlay, read_overlay
 from .document.rules import check
 from .errors import SourceError, UsageError
 from .sources.description import Description, describe
-from .sources.files import plain_value
+from .sources.files import arazzo_tree, plain_value
 from .sources.resolve import is_remote
 
 __all__ = ["check_structure", "load", "shipped"]
@@ -56,10 +59,11 @@ def load(
     document with errors; a source that cannot be read is raised by ``build_plan`` where it is needed.
     """
     path, trusted = _path_of(target)
+    read = _Reader([path, *(sources or {}).values(), *([str(overlay)] if overlay else [])])
     try:
         return describe(
             path,
-            read=lambda name: fetch(name) if fetch is not None and is_remote(name) else _read(name),
+            read=lambda name: fetch(name) if fetch is not None and is_remote(name) else read(name),
             sources=sources,
             overlay=str(overlay or ""),
             strict=strict,
@@ -77,7 +81,7 @@ def check_structure(target: str | Path, *, overlay: str | Path | None = None) ->
     Raises as :func:`load` does for a document that cannot be read or parsed.
     """
     path = _path_of(target)[0]
-    tree = parse(_opened(path), uri=path)
+    tree = arazzo_tree(_opened(path), path)
     if not overlay:
         return check(tree)
     merged, notes = apply_overlay(tree, read_overlay(_opened(str(overlay)), uri=str(overlay)))
@@ -101,7 +105,7 @@ def _path_of(target: str | Path) -> tuple[str, bool]:
 
 def _opened(path: str) -> bytes:
     try:
-        return _read(path)
+        return _Reader([path])(path)
     except OSError as error:
         raise _unread(path, error) from error
 
@@ -123,9 +127,46 @@ def _unread(path: str, error: OSError) -> SourceError:
     )
 
 
-def _read(name: str) -> bytes:
-    path = Path(name)
-    if not path.is_file():
-        # A device or a pipe could be read for ever; a folder not at all.
-        raise FileNotFoundError(name)
-    return path.read_bytes()
+class _Reader:
+    """Opens the files an operator named, and those a document leads to from there, as far as they lie with it.
+
+    That is in the folder of a named file or in one beside it, such as ``../openapi``; or in the current folder, or the
+    Git checkout, where the named file lies in it. Never in the whole of a home or of a disk, never behind a link that
+    leads out, and no hidden file: a document from elsewhere would reach for a credential there.
+    """
+
+    def __init__(self, named: Iterable[str]) -> None:
+        self._named = {Path(one).resolve() for one in named if "\0" not in one}
+        here = Path.cwd()
+        whole = {Path(here.anchor), _home()}
+        folders = {one.parent for one in self._named}
+        around = {one for file in self._named for one in file.parents if one == here or (one / ".git").exists()}
+        self._roots = folders | ({one.parent for one in folders - whole} | around) - whole
+
+    def __call__(self, name: str) -> bytes:
+        """Raises FileNotFoundError for what is no regular file, PermissionError for what lies elsewhere."""
+        if "\0" in name:
+            raise FileNotFoundError(name)
+        path = Path(name).resolve()
+        if path not in self._named and not any(self._holds(root, path) for root in self._roots):
+            raise PermissionError(errno.EACCES, "it does not lie with the document", name)
+        # Opened without waiting, looked at once open: a pipe or a device could be read for ever.
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise FileNotFoundError(name) from None
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise FileNotFoundError(name)
+        with os.fdopen(handle, "rb") as file:
+            return file.read(MAX_BYTES + 1)
+
+    def _holds(self, root: Path, path: Path) -> bool:
+        return path.is_relative_to(root) and not any(one.startswith(".") for one in path.relative_to(root).parts)
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(os.sep)

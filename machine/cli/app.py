@@ -11,15 +11,19 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextvars import ContextVar
 from types import FrameType
-from typing import NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 import click
 
 from ..errors import BugError, MachineError, StoreError, UsageError
 from ..runtime.clock import Interrupted
 
-__all__ = ["app", "deaf", "exit_with", "hush", "main"]
+if TYPE_CHECKING:
+    from ..runtime.concealing import Concealer
+
+__all__ = ["app", "concealer", "deaf", "exit_with", "hush", "main"]
 
 _VERBS = {
     "run": "executing",
@@ -36,6 +40,8 @@ _VERBS = {
 """Verb to the module of this folder that holds it."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_CONCEALER: ContextVar[Concealer | None] = ContextVar("concealer", default=None)
 
 
 class _Verbs(click.Group):
@@ -94,7 +100,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(_run(sys.argv[1:]))
 
 
+def concealer() -> Concealer:
+    """What every line of this command passes last: it takes out the secrets the command has been given so far."""
+    from ..runtime.concealing import Concealer
+
+    found = _CONCEALER.get()
+    if found is None:
+        _CONCEALER.set(found := Concealer())
+    return found
+
+
 def _run(arguments: list[str]) -> int:
+    before = _CONCEALER.set(None)
+    try:
+        return _execute(arguments)
+    finally:
+        _CONCEALER.reset(before)
+
+
+def _execute(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     _forgive()
     if not arguments:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
-from ..errors import CredentialError, IdentityError, StoreError, UsageError
+from ..errors import IdentityError, StoreError, UsageError
 from . import calling
 from . import options as flags
-from .app import deaf, exit_with, hush
+from .app import concealer, deaf, exit_with, hush
+from .printing import ask_for
 
 if TYPE_CHECKING:
     from ..plan.model import Plan
@@ -82,7 +83,7 @@ def run(target: str, **given: Any) -> None:
         )
     description = flags.describe_target(target, given)
     plan = build_plan(description, workflow=given["workflow"], unmatched=given["unmatched"], strict=given["strict"])
-    prepared = prepare(plan, _inputs(plan, given, simulated=bool(simulate)), prompt=_ask)
+    prepared = prepare(plan, _inputs(plan, given, simulated=bool(simulate)), prompt=ask_for)
     if given["run_id"] is not None:
         # An empty one is refused too: a variable that was not set must not become an id of its own every time.
         check_run_id(given["run_id"])
@@ -91,6 +92,7 @@ def run(target: str, **given: Any) -> None:
     options: dict[str, Any] = {
         "servers": flags.read_servers(given["servers"], plan.servers),
         "allow_hosts": flags.read_hosts(given["allow_hosts"]),
+        "key": given["key"],
         "simulate": None,
     }
     if simulate:
@@ -175,6 +177,7 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
             options = {
                 "servers": flags.read_servers(given["servers"], plan.servers),
                 "allow_hosts": flags.read_hosts(given["allow_hosts"]),
+                "key": given["key"],
                 "auth": calling.auth_given(plan, given),
             }
             simulate = stored.head.options.get("simulate")
@@ -205,7 +208,8 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
         if given.get("log"):
             from ..runtime.observers import LogObserver
 
-            observers.append(LogObserver(stack.enter_context(_log_stream(given["log"]))))
+            stream = stack.enter_context(_log_stream(given["log"]))
+            observers.append(LogObserver(stream, conceal=concealer().conceal))
         interrupts = stack.enter_context(Interrupts().caught())
 
         def ask(name: str) -> str:
@@ -213,11 +217,11 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
             interrupts.waiting = True
             try:
                 interrupts.check()
-                return _ask(name)
+                return ask_for(name)
             finally:
                 interrupts.waiting = False
 
-        yield Runner(
+        runner = Runner(
             store,
             clock=clock,
             interrupts=interrupts,
@@ -227,6 +231,8 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
             patience="call" if given.get("once") else "wait" if given.get("no_wait") else "end",
             store_flag=flags.store_flag(given.get("store")),
         )
+        runner.reach.concealer = concealer()
+        yield runner
 
 
 def _check_policy(plan: Plan, policy: str | None) -> None:
@@ -387,12 +393,13 @@ def _fitted(token: Token, given: Mapping[str, Any]) -> Token:
 
 
 def _references(plan: Plan, texts: Mapping[str, str]) -> dict[str, Reference]:
-    """What ``resume -i`` may change: where secrets come from."""
+    """What ``resume -i`` may change: where secrets come from, those an answer gave included."""
+    from ..runtime.sealing import is_answered
     from ..runtime.secrets import Reference
 
     found: dict[str, Reference] = {}
     for name, text in texts.items():
-        if name not in plan.secrets:
+        if name not in plan.secrets and not is_answered(name):
             raise UsageError(
                 f"{name!r} is not a secret input of this run",
                 code="AZM-U062",
@@ -431,19 +438,6 @@ def _inputs_of_file(path: Path) -> dict[str, Any]:
             next="write one line per input, such as namespace: acme",
         )
     return {name: flags.read_value(name, one) if isinstance(one, str) else one for name, one in value.items()}
-
-
-def _ask(name: str) -> str:
-    """What the person at the terminal types; it is not shown."""
-    from .printing import safe_line
-
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise CredentialError(
-            f"{name!r} is to be asked for, and standard input is no terminal",
-            code="AZM-C022",
-            next=f"give another reference: -i {name}=@env:VARIABLE",
-        )
-    return str(click.prompt(safe_line(name), hide_input=True, err=True))
 
 
 def _announce_secrets(

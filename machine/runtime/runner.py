@@ -78,7 +78,7 @@ class Runner:
         self._draw = chance
         self.interrupts = interrupts or Interrupts()
         self.observers = tuple(observers)
-        self.reach = Reach(servers=servers or {}, secret_texts=secret_texts or {}, prompt=prompt, transport=transport)
+        self.reach = Reach(servers, secret_texts, prompt, transport, store, store_flag)
         self.patience = patience
         self._glanced = 0.0
         self.store_flag = store_flag
@@ -208,14 +208,15 @@ class Runner:
             run.take(stored, self.plan_of(stored))
             self._settle_first(run)
             history = self.store.history(run.id)
+            step, given = doubtful_call(run, self.store_flag)[0].step, dict(outputs or {})
             self._apply(
                 run,
                 resolution(
                     run,
                     history,
                     choice,
-                    dict(outputs or {}),
-                    reply,
+                    given,
+                    self.reach.sealed(run, step, given, reply),
                     at=self.clock.now(),
                     chance=self.chance(),
                     by=who(),
@@ -236,8 +237,7 @@ class Runner:
             self._settle_first(run)
             call, entry = doubtful_call(run, self.store_flag)
             probe = probe_call(run.chart, run.snapshot, call, self.clock.now())
-            self.reach.check_again(run.plan, run.head.options)
-            book = self.reach.secrets_again(run.head.options)
+            book = self.reach.again(run, self.clock, self.chance)
             transport = self.reach.open(run, book, self.clock, self.chance)
             try:
                 event = self._perform(transport, probe, run.snapshot.settings.call_timeout)
@@ -340,9 +340,7 @@ class Runner:
         if not Result.of(run.head, run.chart, run.snapshot, held=True).resumable:
             return
         self._keep_options(run, given)
-        book = self.reach.secrets_again(run.head.options)
-        self.reach.check_again(run.plan, run.head.options)
-        run.drive(self._go_on(run, book, changes))
+        run.drive(self._go_on(run, self.reach.again(run, self.clock, self.chance), changes))
 
     def _go_on(self, run: Run, book: SecretBook, changes: dict[str, Any]) -> Iterator[Record]:
         """Take a stored run up again, then drive it."""

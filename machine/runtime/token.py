@@ -19,6 +19,7 @@ from ..errors import DamageError, UsageError, VersionError
 from ..plan.model import Plan
 from ..stores.base import Store, StoredRun
 from ..values import files_in
+from .sealing import needed
 
 __all__ = ["Token", "export_token"]
 
@@ -74,6 +75,8 @@ class Token:
             raise _damaged("a part of it is missing") from error
         if token.snapshot.plan_sha256 != token.plan.sha256:
             raise _damaged("its plan is not the one its run was begun with")
+        if not token.snapshot.frames or not _stands_in(token.plan, token.snapshot):
+            raise _damaged("it stands where its plan has no state")
         _refuse_unsafe(token.plan, token.snapshot, token.run)
         _refuse_files(token.snapshot, token.run)
         return token
@@ -81,8 +84,8 @@ class Token:
 
 def export_token(store: Store, stored: StoredRun, plan: Plan) -> str:
     """The text of a run. Raises UsageError AZM-U090 where it has ended, AZM-U091 where an unsafe call is pending or
-    ahead, AZM-U092 for a simulated run, whose service would not come along, AZM-U089 where an input is a file of
-    this machine."""
+    ahead, AZM-U092 for a simulated run, whose service would not come along, AZM-U107 where a later call needs a
+    credential out of an answer, AZM-U089 where an input is a file of this machine."""
     head, snapshot = stored.head, stored.snapshot
     if head.options.get("simulate"):
         raise UsageError(
@@ -91,6 +94,13 @@ def export_token(store: Store, stored: StoredRun, plan: Plan) -> str:
             next="make tokens of runs against a server",
         )
     _refuse_unsafe(plan, snapshot, head.id)
+    if unknown := sorted(needed(plan, snapshot) - set(head.options.get("secrets", {}))):
+        raise UsageError(
+            f"run {head.id} needs a credential that an answer gave it, which does not come along",
+            code="AZM-U107",
+            seen=unknown[0],
+            next=f"say where it comes from: arazzo-machine resume {head.id} --no-wait -i {unknown[0]}=@env:VARIABLE",
+        )
     _refuse_files(snapshot, head.id)
     body = {
         "v": TOKEN_VERSION,
@@ -110,6 +120,16 @@ def _read_options(given: Mapping[str, Any]) -> dict[str, Any]:
     if not all(isinstance(one, str) for one in texts):
         raise TypeError("an option is no text")
     return {name: given[name] for name in _CARRIED if name in given}
+
+
+def _stands_in(plan: Plan, snapshot: Snapshot) -> bool:
+    """Whether every workflow and state the run is in are the plan's, and each but the last runs the one above it."""
+    known = {table.workflow: {state.id: state for state in table.states} for table in plan.tables()}
+    frames, source = snapshot.standing
+    places = [(frame.workflow, frame.state) for frame in (*snapshot.frames, *frames)]
+    if any(state not in known.get(workflow, {}) for workflow, state in [*places, (frames[-1].workflow, source)]):
+        return False
+    return all(known[frame.workflow][frame.state].kind == "workflow" for frame in frames[:-1])
 
 
 def _refuse_unsafe(plan: Plan, snapshot: Snapshot, run: str) -> None:
