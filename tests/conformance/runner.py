@@ -31,8 +31,8 @@ from machine.runtime.replies import decode
 from machine.runtime.runner import Runner
 from machine.runtime.secrets import Reference, SecretBook
 from machine.sources.description import Description, describe
-from machine.sources.model import Request, is_json_type
 from machine.sources.files import plain_value
+from machine.sources.model import Request, is_json_type
 from machine.stores.memory import MemoryStore
 from machine.testing.clock import ManualClock
 from machine.testing.hugging_face import Response
