@@ -33,10 +33,11 @@ from ..errors import BugError, IdentityError, UsageError
 from ..expressions.template import references
 from ..plan.model import Phase, Plan, State, Transition
 from ..values import MISSING
-from .consequence import Advanced, conclude
+from .consequence import conclude
+from .edit import carried_over
 from .events import Event, Reopened, Resolved
 from .judge import Judgement, context_of, read_value
-from .snapshot import Frame, Snapshot
+from .snapshot import Advanced, Frame, Snapshot
 
 __all__ = ["Chart", "compile_class"]
 
@@ -86,8 +87,10 @@ class Chart:
         return {name: None if value is MISSING else value for name, value in values.items()}, unresolved
 
     def advance(self, snapshot: Snapshot, event: Event) -> Advanced:
-        """Apply one event. Raises IdentityError when the snapshot belongs to another plan, UsageError when the event
-        cannot happen in its state."""
+        """Apply one event. Raises IdentityError when the snapshot belongs to another plan and the event does not say
+        that this one applies from here on, UsageError when the event cannot happen in its state."""
+        if isinstance(event, Reopened) and event.edit is not None:
+            snapshot = carried_over(snapshot, event.edit)
         if snapshot.plan_sha256 != self.plan_sha256:
             raise IdentityError(
                 "this snapshot was made by another plan", code="AZM-C001", next="use the plan stored with the run"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from ..errors import RequestError
 from ..expressions.template import render
@@ -23,20 +23,12 @@ from .explain import stop_message
 from .judge import Judgement, context_of
 from .look import outcome_of
 from .pacing import poll_delay, retry_after
-from .snapshot import Frame, LedgerEntry, Record, Snapshot, Stop
+from .snapshot import Advanced, Frame, LedgerEntry, Record, Snapshot, Stop
 
-__all__ = ["Advanced", "conclude", "probe_request"]
+__all__ = ["conclude", "probe_request"]
 
 _ADOPTING = frozenset({"adopted", "ours"})
 """Facts of the transitions that take a thing on the other side for the step's result."""
-
-
-class Advanced(NamedTuple):
-    """What one event came to."""
-
-    snapshot: Snapshot
-    effects: tuple[Effect, ...]
-    record: Record
 
 
 def conclude(
@@ -151,7 +143,8 @@ class _Consequence:
         if self.fired.rule == "absent" or "not_sent" in self.fired.guard.facts:
             # Whoever says that nothing is there says it of every call of the step that was open.
             return tuple(
-                replace(one, outcome="not_applied") if one.step == entry.step and one.open else one for one in ledger
+                replace(one, outcome="not_applied", ruled_out=True) if one.step == entry.step and one.open else one
+                for one in ledger
             )
         return tuple(changed if one is entry else one for one in ledger)
 

@@ -226,10 +226,11 @@ class Judgement:
                 entry = self.last_entry()
                 conflicted = entry is not None and entry.status == 409 and not self._doubted()
                 return conflicted, "it conflicted and nothing of ours was in doubt" if conflicted else ""
-            case "settled":
+            case "settled" | "clashed":
                 entry = self.last_entry()
-                if entry is not None and entry.status == 409:
-                    return False, "it was answered that it exists"
+                clashed = entry is not None and entry.status == 409
+                if clashed != (name == "clashed"):
+                    return False, "it was answered that it exists" if clashed else "nothing clashed with it"
                 due = (entry.at if entry else 0.0) + self.settle
                 left = round(due - self.event.at, 3)
                 return left <= 0, "late application is ruled out" if left <= 0 else f"it may be applied for {left:g} s"
@@ -256,10 +257,11 @@ class Judgement:
         return adopts or self.snapshot.settings.adopt_existing
 
     def _doubted(self) -> bool:
-        """Whether an earlier call of this step may have been applied."""
+        """Whether an earlier call of this step may have been applied after all. That nothing was there when somebody
+        looked, or said so, does not outweigh that something is there now."""
         step = self.call.step if self.call else ""
         entries = [one for one in self.snapshot.ledger if one.step == step]
-        return any(one.outcome == "unknown" and one is not entries[-1] for one in entries)
+        return any((one.outcome == "unknown" or one.ruled_out) and one is not entries[-1] for one in entries)
 
     def _key_is_valid(self) -> tuple[bool, str]:
         entry = self.last_entry()

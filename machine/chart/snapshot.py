@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ..errors import DamageError, VersionError
 from ..values import decode, encode
 from .effects import Call, Effect, effect_from_json
 from .settings import Settings
 
-__all__ = ["EXIT_CODES", "Frame", "GuardVerdict", "LedgerEntry", "Record", "Snapshot", "Stop"]
+__all__ = ["EXIT_CODES", "Advanced", "Frame", "GuardVerdict", "LedgerEntry", "Record", "Snapshot", "Stop"]
 
 SNAPSHOT_VERSION = 1
 RECORD_VERSION = 1
@@ -75,6 +75,8 @@ class LedgerEntry:
     status: int | None = None
     taken: bool = False
     """Whether the run went on with it as the step's result. What was applied and not taken is still open."""
+    ruled_out: bool = False
+    """Whether ``not_applied`` rests on somebody's look or word, not on an answer: a look may have come too early."""
 
     @property
     def open(self) -> bool:
@@ -90,6 +92,7 @@ class LedgerEntry:
             "at": self.at,
             "status": self.status,
             "taken": self.taken,
+            "ruled_out": self.ruled_out,
         }
 
 
@@ -289,3 +292,11 @@ class Record:
             raise DamageError(
                 f"a stored record is damaged: {type(error).__name__}", code="AZM-T016", next="restore the store"
             ) from error
+
+
+class Advanced(NamedTuple):
+    """What one event came to."""
+
+    snapshot: Snapshot
+    effects: tuple[Effect, ...]
+    record: Record

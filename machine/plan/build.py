@@ -354,6 +354,7 @@ class _Builder:
         self.table.edge(doubt, failed, _ANSWER, "broke", "probe", "found", "theirs", stop="broke")
         self.table.edge(doubt, failed, _ANSWER, "broke", "probe", "absent", "theirs", stop="broke")
         self.table.edge(doubt, here, _ANSWER, "not there", "absent", "absent", "settled", pace="now")
+        self.table.edge(doubt, doubt, _ANSWER, "still in doubt", "probe", "absent", "clashed", stop="in_doubt")
         self.table.edge(doubt, doubt, _ANSWER, "not there yet", "probe", "absent", pace="probe")
         if not self.strict:
             self.table.edge(doubt, doubt, _ANSWER, "tolerated", "tolerance", "troubled", pace="probe")
