@@ -17,7 +17,7 @@ from ..plan.model import Plan, PollPolicy
 from ..stores.base import RunHead
 from ..values import redact
 
-__all__ = ["Effect", "Next", "Result", "is_resumable", "timestamp"]
+__all__ = ["Effect", "Next", "Result", "is_resumable", "needed_outputs", "timestamp"]
 
 _ENDED = frozenset({"ended", "completed", "broke", "failure_action", "unmatched"})
 _READY = frozenset({"ended", "completed"})
@@ -176,7 +176,7 @@ def is_resumable(snapshot: Snapshot) -> bool:
     return stop.reason not in _ENDED or snapshot.applied
 
 
-def _needed(plan: Plan, step: str) -> list[str]:
+def needed_outputs(plan: Plan, step: str) -> list[str]:
     """The outputs of a step that anything else reads: what somebody who adopts it has to know."""
     templates = [
         *plan.outputs.values(),
@@ -200,7 +200,7 @@ def _next(run: str, plan: Plan, snapshot: Snapshot, ready: bool, resumable: bool
         if call is not None and call.unsafe and entry is not None:
             if call.effect.probe is not None and entry.outcome != "applied":
                 return Next(action="resolve", command=f"arazzo-machine resolve {run}{store_flag}")
-            needed = _needed(plan, step)
+            needed = needed_outputs(plan, step)
             adopt = " ".join(f"--adopt {name}=VALUE" for name in needed) or "--adopt"
             if entry.outcome != "applied":
                 adopt = f"{adopt}  # or, where you know it was never applied: --not-sent"
