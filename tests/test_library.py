@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from machine.errors import DocumentError, SourceError, UsageError
-from machine.library import load, shipped
+from machine.library import Files, load, read_file, shipped
 from machine.plan.build import build_plan
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,12 +93,12 @@ def test_what_is_no_file_is_no_document(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_document_the_system_does_not_let_us_read_is_a_source_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(self: Path) -> bytes:
-        raise PermissionError(13, "Permission denied", str(self))
+    def refuse(path: Path, flags: int) -> int:
+        raise PermissionError(13, "Permission denied", str(path))
 
     path = tmp_path / "d.yaml"
     path.touch()
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr("os.open", refuse)
     with pytest.raises(SourceError) as caught:
         load(path)
 
@@ -144,3 +145,32 @@ def test_an_overlay_that_is_not_there_is_told_from_a_document_that_is_not(tmp_pa
 
     assert caught.value.seen == str(tmp_path / "no.yaml")
     assert "overlay" in caught.value.next
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        pytest.param(os.mkfifo, "it is not a regular file", id="a-pipe"),
+        pytest.param(os.mkdir, "it is not a regular file", id="a-folder"),
+        pytest.param(
+            lambda path: Path(path).write_bytes(b"x" * ((1 << 20) + 1)), "it is larger than 1 MiB", id="large"
+        ),
+    ],
+)
+def test_only_a_regular_file_of_some_size_is_read(tmp_path: Path, make: Callable[[Path], object], why: str) -> None:
+    make(tmp_path / "file")
+
+    with pytest.raises(OSError, match=why):
+        read_file(tmp_path / "file", largest=1 << 20)
+
+
+def test_what_was_read_is_remembered_and_a_change_is_seen(tmp_path: Path) -> None:
+    for name in ("same.yaml", "other.yaml", "gone.yaml"):
+        (tmp_path / name).write_text("one")
+    files = Files(tmp_path)
+    read = [files(name) for name in ("same.yaml", "other.yaml", "gone.yaml")]
+    (tmp_path / "other.yaml").write_text("two")
+    (tmp_path / "gone.yaml").unlink()
+
+    assert read == [b"one"] * 3
+    assert Files(tmp_path).changed(dict(files.digests)) == ["other.yaml"]
