@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 MINUTES ?= 15
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test chaos chaos-full check lint format types demo diagrams diagrams-check bench build clean
+.PHONY: help setup test golden chaos chaos-full check lint format types demo diagrams diagrams-check bench build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ $(STAMP): pyproject.toml
 
 test: setup ## run the tests; TEST=tests/plan narrows them, PYTEST_ARGS=-x is passed on
 	$(PY) -m pytest -n auto --dist loadfile $(PYTEST_ARGS) $(TEST)
+
+golden: setup ## write the stored runs of tests/golden in today's format
+	$(PY) tests/golden/write.py
 
 check: lint types test diagrams-check ## everything a change has to pass
 
