@@ -8,9 +8,11 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 MINUTES ?= 15
+CORPUS_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test golden chaos chaos-full check lint format types demo diagrams diagrams-check bench build clean
+.PHONY: help setup test golden chaos chaos-full corpus conformance check lint format types demo diagrams diagrams-check
+.PHONY: bench build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +52,9 @@ diagrams: setup ## draw the shipped workflows again
 diagrams-check: setup ## fail when a drawing differs from what its workflow says
 	$(PY) -m machine.testing.gallery --check
 
+conformance: setup ## try every conformance case, print the table and write its page
+	$(PY) tests/conformance/page.py
+
 bench: setup ## measure the speed of the machine
 	$(PY) -m machine.testing.bench
 
@@ -58,6 +63,9 @@ chaos: setup ## break things for MINUTES=15: kills, power loss, full disks, sign
 
 chaos-full: setup ## every sweep of the fault campaign whole
 	$(PY) tests/chaos/campaign.py --full
+
+corpus: setup ## compile, check, draw and drive the documents of others; CORPUS_ARGS='--only TEXT --json FILE'
+	$(PY) tests/corpus/measure.py $(CORPUS_ARGS)
 
 build: setup ## build the sdist and the wheel into dist/
 	$(PY) -m build

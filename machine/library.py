@@ -10,13 +10,20 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+from .document.findings import Finding
+from .document.load import parse
+from .document.overlay import apply_overlay, read_overlay
+from .document.rules import check
 from .errors import SourceError, UsageError
 from .sources.description import Description, describe
+from .sources.files import plain_value
+from .sources.resolve import is_remote
 
-__all__ = ["Files", "load", "read_file", "shipped"]
+__all__ = ["Files", "check_structure", "load", "read_file", "shipped"]
 
 _LARGEST = 64 << 20
 
@@ -63,6 +70,7 @@ class Files:
     def __call__(self, name: str) -> bytes:
         path = self.folder / name
         if not path.is_file():
+            # A device or a pipe could be read for ever; a folder not at all.
             raise FileNotFoundError(name)
         data = read_file(path)
         self.digests[name] = hashlib.sha256(data).hexdigest()
@@ -86,19 +94,56 @@ def load(
     *,
     sources: Mapping[str, str] | None = None,
     overlay: str | Path | None = None,
+    strict: bool = False,
+    fetch: Callable[[str], bytes] | None = None,
+    value_of: Callable[[bytes, str], Any] = plain_value,
     files: Files | None = None,
 ) -> Description:
-    """Read a document and its sources.
+    """Read a document and everything it leads to.
 
     ``target`` is a path when it contains ``/`` or ends in .yaml, .yml or .json, else the name of a shipped workflow.
     ``sources`` maps source names to paths read instead of the document's own URLs. ``overlay`` is the path of an
-    OpenAPI Overlay that annotates the document. ``files`` says out of which folder, and remembers what was read. Raises
-    SourceError for a file that cannot be read, UsageError for a name that is not shipped, DocumentError for a document
-    with errors.
+    OpenAPI Overlay that annotates the document. ``strict`` looks for sources only where their URLs say.
+    ``fetch`` reads URLs, which are not read without it; ``value_of`` parses sources; ``files`` says out of which folder
+    names are read, and remembers what was there. Raises SourceError for a document that cannot be read, UsageError for
+    a name that is not shipped, DocumentError for a document with errors; a source that cannot be read is raised by
+    ``build_plan`` where it is needed.
     """
-    text, read = str(target), files or Files()
+    path, trusted = _path_of(target)
+    opened = files or Files()
+    try:
+        return describe(
+            path,
+            read=lambda name: fetch(name) if fetch is not None and is_remote(name) else opened(name),
+            sources=sources,
+            overlay=str(overlay or ""),
+            strict=strict,
+            trusted=trusted,
+            remote=fetch is not None,
+            value_of=value_of,
+        )
+    except OSError as error:
+        raise _unread(path, error) from error
+
+
+def check_structure(target: str | Path, *, overlay: str | Path | None = None) -> tuple[Finding, ...]:
+    """What is wrong with the structure of a document, whose sources are not read.
+
+    Raises as :func:`load` does for a document that cannot be read or parsed.
+    """
+    path = _path_of(target)[0]
+    tree = parse(_opened(path), uri=path)
+    if not overlay:
+        return check(tree)
+    merged, notes = apply_overlay(tree, read_overlay(_opened(str(overlay)), uri=str(overlay)))
+    return (*notes, *check(merged))
+
+
+def _path_of(target: str | Path) -> tuple[str, bool]:
+    """The path of a document, and whether it is a shipped one."""
+    text = str(target)
     if isinstance(target, Path) or "/" in text or text.endswith(_ENDINGS):
-        return _described(text, sources=sources, overlay=overlay, read=read, trusted=False)
+        return text, False
     names = shipped()
     if text not in names:
         raise UsageError(
@@ -106,26 +151,28 @@ def load(
             code="AZM-U032",
             next=f"shipped: {', '.join(names)}; a file is given as a path, such as ./{text}",
         )
-    return _described(str(names[text]), sources=sources, overlay=overlay, read=read, trusted=True)
+    return str(names[text]), True
 
 
-def _described(
-    path: str, *, sources: Mapping[str, str] | None, overlay: str | Path | None, read: Files, trusted: bool
-) -> Description:
+def _opened(path: str) -> bytes:
     try:
-        return describe(path, read=read, sources=sources, overlay=str(overlay or ""), trusted=trusted)
-    except FileNotFoundError as error:
+        return Files()(path)
+    except OSError as error:
+        raise _unread(path, error) from error
+
+
+def _unread(path: str, error: OSError) -> SourceError:
+    if isinstance(error, FileNotFoundError):
         missing = str(error.args[0]) if error.args else path
-        raise SourceError(
+        return SourceError(
             "there is no such document",
             code="AZM-S020",
             seen=missing,
             next="give the path of an Arazzo document" if missing == path else "give the path of an overlay",
-        ) from error
-    except OSError as error:
-        raise SourceError(
-            f"the document cannot be read: {error.strerror or type(error).__name__}",
-            code="AZM-S021",
-            seen=path,
-            next="give the path of an Arazzo document that can be read",
-        ) from error
+        )
+    return SourceError(
+        f"the document cannot be read: {error.strerror or type(error).__name__}",
+        code="AZM-S021",
+        seen=path,
+        next="give the path of an Arazzo document that can be read",
+    )

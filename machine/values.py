@@ -2,27 +2,33 @@
 
 A secret is never a string here. It is a ``SecretRef`` (a name), and a string built from one is a ``SecretText``
 (its parts). Only the driver, at the moment of sending, knows the texts and joins the parts; so snapshots, records,
-logs and pictures cannot hold a secret however they are made. This file does no I/O.
+logs and pictures cannot hold a secret however they are made. A file, too, is only referred to (``FileRef``): its bytes
+are read when they are sent. This file does no I/O.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
 __all__ = [
     "MISSING",
+    "Content",
+    "FileRef",
     "Json",
     "Missing",
     "SecretRef",
     "SecretText",
     "Value",
+    "contains_file",
     "contains_secret",
     "decode",
     "encode",
+    "files_in",
     "join_text",
     "redact",
+    "secrets_in",
 ]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -64,12 +70,46 @@ class SecretText:
         return "".join(str(part) for part in self.parts)
 
 
-Value: TypeAlias = "Json | SecretRef | SecretText | Missing"
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """Bytes that are kept elsewhere: a file of the operator's, or the body of an answer that is no text.
+
+    Made only of what an operator gave or a server answered, never out of a text.
+    """
+
+    sha256: str
+    """Of the bytes; what is sent later must still have it."""
+    size: int
+    """In bytes."""
+    type: str = "application/octet-stream"
+    """The media type it seems to be, or was said to be."""
+    name: str = ""
+    """The file's name without folders."""
+    path: str = ""
+    """Where the operator's file is; empty for the bytes of an answer, which the store has."""
+
+    def __str__(self) -> str:
+        return f"[file {self.name or self.sha256[:12]}, {self.size} bytes]"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A body with secrets or files in it, kept as its parts; the texts among them are sent as UTF-8."""
+
+    parts: tuple[str | SecretRef | FileRef, ...]
+
+    def __str__(self) -> str:
+        return "".join(str(part) for part in self.parts)
+
+
+Value: TypeAlias = "Json | SecretRef | SecretText | FileRef | Content | Missing"
 
 _SECRET: Final = "$secret"
 _TEXT: Final = "$text"
+_FILE: Final = "$file"
+_CONTENT: Final = "$content"
 _LITERAL: Final = "$literal"
-_MARKS: Final = frozenset({_SECRET, _TEXT, _LITERAL})
+_MARKS: Final = frozenset({_SECRET, _TEXT, _FILE, _CONTENT, _LITERAL})
 
 
 def join_text(parts: Iterable[str | SecretRef | SecretText]) -> str | SecretText:
@@ -92,15 +132,18 @@ _OBJECT: Final = (dict, Mapping)
 
 
 def redact(value: Any) -> Json:
-    """The value with every secret shown as ``[secret NAME]`` and every absent value as null: safe to print."""
+    """The value with every secret shown as ``[secret NAME]``, every file by what is known of it, and every absent value
+    as null: safe to print."""
     if isinstance(value, _SCALAR):
         return value
     if isinstance(value, _OBJECT):
         return {key: redact(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [redact(item) for item in value]
-    if isinstance(value, (SecretRef, SecretText)):
+    if isinstance(value, (SecretRef, SecretText, Content)):
         return str(value)
+    if isinstance(value, FileRef):
+        return {"sha256": value.sha256, "size": value.size, "type": value.type}
     return None if isinstance(value, Missing) else cast("Json", value)
 
 
@@ -112,7 +155,42 @@ def contains_secret(value: Any) -> bool:
         return True
     if isinstance(value, _OBJECT):
         return any(contains_secret(item) for item in value.values())
+    if isinstance(value, Content):
+        return any(isinstance(part, SecretRef) for part in value.parts)
     return isinstance(value, (list, tuple)) and any(contains_secret(item) for item in value)
+
+
+def contains_file(value: Any) -> bool:
+    """Whether bytes kept elsewhere are referred to anywhere inside the value."""
+    return any(True for _ in files_in(value))
+
+
+def files_in(value: Any) -> Iterator[FileRef]:
+    """Every reference to bytes kept elsewhere that stands inside the value."""
+    if isinstance(value, _SCALAR):
+        return
+    if isinstance(value, FileRef):
+        yield value
+    elif isinstance(value, _OBJECT):
+        for item in value.values():
+            yield from files_in(item)
+    elif isinstance(value, (list, tuple, Content)):
+        for item in value.parts if isinstance(value, Content) else value:
+            yield from files_in(item)
+
+
+def secrets_in(value: Any) -> Iterator[SecretRef]:
+    """Every reference to a secret that stands inside the value."""
+    if isinstance(value, _SCALAR):
+        return
+    if isinstance(value, SecretRef):
+        yield value
+    elif isinstance(value, _OBJECT):
+        for item in value.values():
+            yield from secrets_in(item)
+    elif isinstance(value, (list, tuple, SecretText, Content)):
+        for item in value if isinstance(value, (list, tuple)) else value.parts:
+            yield from secrets_in(item)
 
 
 def encode(value: Any) -> Json:
@@ -129,6 +207,10 @@ def encode(value: Any) -> Json:
         return {_SECRET: value.name, "encoding": value.encoding} if value.encoding else {_SECRET: value.name}
     if isinstance(value, SecretText):
         return {_TEXT: [encode(part) for part in value.parts]}
+    if isinstance(value, Content):
+        return {_CONTENT: [encode(part) for part in value.parts]}
+    if isinstance(value, FileRef):
+        return {_FILE: value.sha256, "size": value.size, "type": value.type, "name": value.name, "path": value.path}
     return {_LITERAL: None} if isinstance(value, Missing) else cast("Json", value)
 
 
@@ -145,4 +227,8 @@ def decode(value: Any) -> Any:
         return SecretRef(str(value[_SECRET]), str(value.get("encoding", "")))
     if _TEXT in value:
         return SecretText(tuple(decode(part) for part in value[_TEXT]))
+    if _CONTENT in value:
+        return Content(tuple(decode(part) for part in value[_CONTENT]))
+    if _FILE in value:
+        return FileRef(value[_FILE], value["size"], value["type"], value["name"], value["path"])
     return {key: decode(item) for key, item in value.items()}

@@ -205,13 +205,13 @@ def document_of(
 
 
 @pytest.fixture(scope="session")
-def built() -> Callable[..., Plan]:
-    """``built(steps, workflow=..., inputs=..., version=..., trusted=..., **options)``: the plan of a small document.
+def describe_things() -> Callable[..., Description]:
+    """``describe_things(steps, workflow=..., inputs=..., version=..., api=..., trusted=...)``: a small document, read.
 
     It is written with one member a line, so that every place in it has a line of its own.
     """
 
-    def build(
+    def read(
         steps: Sequence[Mapping[str, Any]],
         *,
         version: str = "1.0.1",
@@ -219,15 +219,60 @@ def built() -> Callable[..., Plan]:
         inputs: Mapping[str, Any] | None = None,
         api: Mapping[str, Any] = THINGS,
         trusted: bool = False,
-        **options: Any,
-    ) -> Plan:
+    ) -> Description:
         document = document_of(steps, version=version, workflow=workflow, inputs=inputs)
         texts = {
             "test.arazzo.json": json.dumps(document, indent=1).encode(),
             "things.json": json.dumps(api).encode(),
         }
+        return describe("test.arazzo.json", read=texts.__getitem__, trusted=trusted)
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def built(describe_things: Callable[..., Description]) -> Callable[..., Plan]:
+    """``built(steps, **options)``: the plan of such a document; what is no part of it is passed on to the compiler."""
+
+    def build(steps: Sequence[Mapping[str, Any]], **options: Any) -> Plan:
+        of_document = {"version", "workflow", "inputs", "api", "trusted"}
+        description = describe_things(steps, **{key: one for key, one in options.items() if key in of_document})
+        return build_plan(description, **{key: one for key, one in options.items() if key not in of_document})
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def composed() -> Callable[..., Plan]:
+    """``composed(*workflows, version=..., others=..., trusted=..., **options)``: the plan of the first workflow.
+
+    ``others`` maps the name of a source description to the workflows of another document.
+    """
+
+    def document(version: str, workflows: Sequence[Mapping[str, Any]], others: Sequence[str]) -> bytes:
+        found = {
+            "arazzo": version,
+            "info": {"title": "A test", "version": "1"},
+            "sourceDescriptions": [
+                {"name": "things", "url": "things.json", "type": "openapi"},
+                *({"name": one, "url": f"{one}.arazzo.json", "type": "arazzo"} for one in others),
+            ],
+            "workflows": workflows,
+        }
+        return json.dumps(found, indent=1).encode()
+
+    def build(
+        *workflows: Mapping[str, Any],
+        version: str = "1.0.1",
+        others: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+        trusted: bool = False,
+        **options: Any,
+    ) -> Plan:
+        texts = {f"{name}.arazzo.json": document(version, found, ()) for name, found in (others or {}).items()}
+        texts |= {"test.arazzo.json": document(version, workflows, list(others or {}))}
+        texts |= {"things.json": json.dumps(THINGS).encode()}
         description = describe("test.arazzo.json", read=texts.__getitem__, trusted=trusted)
-        return build_plan(description, **options)
+        return build_plan(description, **{"workflow": str(workflows[0]["workflowId"]), **options})
 
     return build
 
@@ -352,7 +397,18 @@ class Drive:
     @property
     def last(self) -> str:
         """The label of the transition that was taken last."""
-        return next(one.label for one in self.plan.transitions if one.id == self.records[-1].transition)
+        return self.moves[0]
+
+    @property
+    def moves(self) -> list[str]:
+        """The labels of all transitions the last event caused."""
+        labels = {one.id: one.label for table in self.plan.tables() for one in table.transitions}
+        return [labels[one.transition] for one in self.records[-1].moves]
+
+    @property
+    def path(self) -> list[str]:
+        """The names of the states of all frames."""
+        return [state.name for state in self.chart.path(self.snapshot)]
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import re
 import shlex
@@ -13,8 +14,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text()
+    for path in [ROOT / "README.md", ROOT / "workflows" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+}
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-BLOCKS = BLOCK.findall(README)
+BLOCKS = {page: BLOCK.findall(text) for page, text in PAGES.items()}
+NAMED = re.compile(r"# ([\w.-]+)\n")
+"""The first line of a block that stands for a file of that name, which later commands of the page read."""
 
 CHANGING = (
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"), "TIME"),
@@ -60,12 +67,24 @@ def commands(block: str) -> list[tuple[str, list[str]]]:
     return found
 
 
+def written(page: str, folder: Path) -> None:
+    """Lay out the files a page shows."""
+    for language, block in BLOCKS[page]:
+        if language == "yaml" and (name := NAMED.match(block)):
+            (folder / name[1]).write_text(block)
+
+
 @pytest.mark.slow
-def test_every_command_of_the_readme_prints_what_the_readme_shows(tmp_path: Path) -> None:
-    shown_commands = [pair for language, block in BLOCKS if language == "console" for pair in commands(block)]
+@pytest.mark.parametrize("page", [page for page, found in BLOCKS.items() if "console" in dict(found)])
+def test_every_command_of_a_page_prints_what_the_page_shows(page: str, tmp_path: Path) -> None:
+    shown_commands = [pair for language, block in BLOCKS[page] if language == "console" for pair in commands(block)]
+    written(page, tmp_path)
     for command, shown in shown_commands:
         program, *arguments = shlex.split(command)
-        assert program == "arazzo-machine"
+        assert program in ("arazzo-machine", "make")
+        if program == "make":
+            assert arguments[0] in TARGETS
+            continue
         done = subprocess.run(
             [sys.executable, "-m", "machine", *arguments],
             cwd=tmp_path,
@@ -84,9 +103,17 @@ def test_every_command_of_the_readme_prints_what_the_readme_shows(tmp_path: Path
         assert matches(shown, printed) or sorted(shown) == sorted(printed), f"{command}\n{done.stdout}"
 
 
+PYTHON = [
+    pytest.param(block, id=f"{page}-{number}")
+    for page, found in BLOCKS.items()
+    for number, (language, block) in enumerate(found)
+    if language == "python"
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("code", [block for language, block in BLOCKS if language == "python"])
-def test_every_python_block_of_the_readme_runs(code: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", PYTHON)
+def test_every_python_block_runs(code: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
@@ -100,24 +127,48 @@ def test_every_python_block_of_the_readme_runs(code: str, tmp_path: Path) -> Non
 
 
 def test_every_block_is_of_a_kind_that_is_run_or_read() -> None:
-    assert {language for language, _ in BLOCKS} == {"console", "python", "yaml"}
+    kinds = {language for found in BLOCKS.values() for language, _ in found}
+
+    assert kinds == {"console", "python", "yaml", "ini", "text"}
 
 
-def test_the_extension_shown_is_one_the_compiler_reads() -> None:
+def test_every_yaml_block_can_be_read_and_every_extension_is_one_the_compiler_reads() -> None:
     from machine.document.load import parse
     from machine.errors import Place
     from machine.plan.extension import StepExtension
 
-    text = next(block for language, block in BLOCKS if language == "yaml")
+    found = [parse(block).value for blocks in BLOCKS.values() for language, block in blocks if language == "yaml"]
+    extensions = [StepExtension.read(one["x-machine"], Place()) for one in found if set(one) == {"x-machine"}]
 
-    assert StepExtension.read(parse(text).value["x-machine"], Place()).state == "waiting"
+    assert "waiting" in {one.state for one in extensions}
+
+
+def test_every_ini_block_can_be_read() -> None:
+    for language, block in (pair for found in BLOCKS.values() for pair in found):
+        if language == "ini":
+            assert configparser.ConfigParser(interpolation=None).read_string(block) is None
+
+
+def test_every_command_shown_outside_a_block_that_is_run_has_flags_that_exist() -> None:
+    from machine.cli.executing import run
+
+    texts = [text for found in BLOCKS.values() for language, text in found if language in ("yaml", "ini", "text")]
+    shown = [line for text in texts for line in text.splitlines() if "arazzo-machine run" in line]
+    known = {flag for one in run.params for flag in one.opts}
+
+    assert shown
+    for line in shown:
+        flags = re.findall(r"(?<= )--?[a-z-]+", line.partition("arazzo-machine run")[2])
+        assert [flag for flag in flags if flag not in known] == [], line
+
+
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
 def test_every_make_target_named_in_the_documents_exists() -> None:
-    documents = [README, *((ROOT / name).read_text() for name in ("CONTRIBUTING.md", "DECISIONS.md"))]
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    documents = [*PAGES.values(), *((ROOT / name).read_text() for name in ("CONTRIBUTING.md", "DECISIONS.md"))]
 
-    assert {name for text in documents for name in re.findall(r"`make ([a-z-]+)", text)} <= targets
+    assert {name for text in documents for name in re.findall(r"`make ([a-z-]+)", text)} <= TARGETS
 
 
 def test_every_exit_code_of_the_machine_is_in_the_readme() -> None:
@@ -133,7 +184,9 @@ def test_every_exit_code_of_the_machine_is_in_the_readme() -> None:
 
 
 def test_relative_links_of_the_documents_lead_somewhere() -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    links = [
+        (page, link) for page, text in PAGES.items() for link in re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", text)
+    ]
 
     assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert [(page, link) for page, link in links if not ((ROOT / page).parent / link).exists()] == []

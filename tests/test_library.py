@@ -107,8 +107,9 @@ def test_a_document_the_system_does_not_let_us_read_is_a_source_error(
 
 
 def test_a_source_that_cannot_be_read_is_named(user_document: Path) -> None:
+    description = load(user_document)
     with pytest.raises(SourceError) as caught:
-        load(user_document)
+        build_plan(description)
 
     assert caught.value.code == "AZM-S001"
     assert "--source inferenceEndpointsApi=PATH" in caught.value.next

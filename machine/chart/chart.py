@@ -2,19 +2,20 @@
 
 Theory of operation
 ===================
-The plan's table becomes one python-statemachine class. Its guards ask a Judgement (``judge.py``) and its actions do
+Each table of a plan becomes one python-statemachine class. Its guards ask a Judgement (``judge.py``) and its actions do
 one thing: they note which transition fired. Everything a move causes is computed from that one fact, as a new frozen
 snapshot, a list of effects and a record (``consequence.py``). So the library decides *where to go* and we decide *what
 that means*; neither touches a network, a disk, a clock or a random number.
 
-One living machine per chart is used as a flyweight: set to the state a snapshot is in, sent one event, read back. A
+One living machine per workflow is used as a flyweight: set to the state a snapshot is in, sent one event, read back. A
 waiting run therefore holds nothing in memory. A chart belongs to one thread.
 
     advance(snapshot, event)
-        1. the state to judge in     the snapshot's, or ``stopped.source`` of a run that is taken up again
+        1. the state to judge in     the top frame's, or where a stopped run is taken up again
         2. the judgement             outputs, facts, criteria
         3. the machine moves         first guard that holds wins; no guard, no move: python-statemachine refuses
-        4. the consequence           ledger, visits, retries, budgets -> the next Call, or a Stop
+        4. the consequence           ledger, visits, retries, budgets -> the next Call, or a Stop; or a workflow begins
+                                     or ends, and the machine of the frame that is now on top is asked (``turn.py``)
 
 The class is public (``Chart.machine_class``) and takes listeners, so that a program can hold and watch the machine
 itself. Document names are shown by its states and never become attributes: a step called ``send`` is harmless.
@@ -23,6 +24,7 @@ itself. Document names are shown by its states and never become attributes: a st
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from statemachine import StateChart
@@ -31,28 +33,50 @@ from statemachine.io import create_machine_class_from_definition
 
 from ..errors import BugError, IdentityError, UsageError
 from ..expressions.template import references
-from ..plan.model import Phase, Plan, State, Transition
+from ..plan.model import CallPlan, Phase, Plan, State, Transition
 from ..values import MISSING
-from .consequence import conclude
 from .edit import carried_over
-from .events import Event, Reopened, Resolved
-from .judge import Judgement, context_of, read_value
-from .snapshot import Advanced, Frame, Snapshot
+from .events import Event, Happening, Reopened
+from .judge import Judgement
+from .snapshot import Frame, LedgerEntry, Snapshot
+from .turn import Advanced, Turn, outputs_of
 
-__all__ = ["Chart", "compile_class"]
+__all__ = ["Advanced", "Chart", "Standing", "compile_class"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a run would be taken up: a snapshot whose top frame is the one that moves, that frame's table, the state,
+    and the call it makes or is in doubt about."""
+
+    snapshot: Snapshot
+    table: Plan
+    state: State
+    call: CallPlan | None
+
+    @property
+    def open_calls(self) -> list[LedgerEntry]:
+        """The unsafe calls of the step there that were or may have been applied and were not gone on with, oldest
+        first."""
+        number = self.snapshot.frame.number
+        return [one for one in self.snapshot.ledger if (one.frame, one.step) == (number, self.state.step) and one.open]
 
 
 class Chart:
-    """A plan that can move. ``listeners`` are python-statemachine listeners and hear every transition."""
+    """A plan that can move. ``listeners`` are python-statemachine listeners and hear every transition of every
+    workflow."""
 
     def __init__(self, plan: Plan, *, listeners: Iterable[object] = ()) -> None:
         self.plan = plan
         self.plan_sha256 = plan.sha256
-        self.machine_class: type[StateChart[Any]] = compile_class(plan, self.plan_sha256)
         self._listeners = list(listeners)
-        self._machine = self.machine_class(listeners=self._listeners)
-        self._states: Mapping[str, State] = {state.id: state for state in plan.states}
-        self._sees_request = _steps_that_see_their_request(plan)
+        self._states: Mapping[str, State] = {state.id: state for table in plan.tables() for state in table.states}
+        self._movers: dict[str, _Mover] = {}
+        self.machine_class = self.machine_class_of(plan.workflow)
+
+    def machine_class_of(self, workflow: str) -> type[StateChart[Any]]:
+        """The python-statemachine class of one of the plan's workflows, by key; ``machine_class`` is the plan's own."""
+        return self._mover(workflow).machine_class
 
     def begin(self) -> Snapshot:
         """The snapshot of a run to which nothing has happened yet; Started moves it."""
@@ -65,24 +89,35 @@ class Chart:
         return "created" if phase == "starting" and snapshot.applied else phase
 
     def state(self, snapshot: Snapshot) -> State:
+        """The state of the top frame."""
         return self._states[snapshot.frame.state]
+
+    def path(self, snapshot: Snapshot) -> tuple[State, ...]:
+        """The states of all frames: where the run is, from its own workflow to the one under way."""
+        return tuple(self._states[frame.state] for frame in snapshot.frames)
+
+    def standing(self, snapshot: Snapshot) -> Standing:
+        """Where a run would be taken up, and what is done there."""
+        frames, source = snapshot.standing
+        table, state = self.plan.table(frames[-1].workflow), self._states[source]
+        call = table.calls.get(state.step) if state.kind in ("call", "doubt") else None
+        return Standing(snapshot=replace(snapshot, frames=frames), table=table, state=state, call=call)
 
     def probes(self, snapshot: Snapshot) -> bool:
         """Whether a run that is in doubt would look again by itself when it is taken up."""
-        stop = snapshot.stopped
-        step = self._states[stop.source].step if stop else ""
-        call = self.plan.calls.get(step)
+        call = self.standing(snapshot).call if snapshot.stopped else None
         if call is None or call.effect.probe is None:
             return False
         return (snapshot.settings.on_doubt or call.effect.on_doubt) == "probe"
 
     def outputs(self, snapshot: Snapshot) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """The workflow's outputs as far as they are known, every declared key present, and the keys that are not.
+        """The run's outputs as far as they are known, every declared key present, and the keys that are not.
 
-        Outputs of steps that never ran are null, not an error (ambiguity A23).
+        They are those of its first workflow, or of the one that took its place. Outputs of steps that never ran are
+        null, not an error (ambiguity A23).
         """
-        context = context_of(self.plan, snapshot)
-        values = {name: read_value(value, context) for name, value in self.plan.outputs.items()}
+        first = replace(snapshot, frames=snapshot.frames[:1])
+        values = outputs_of(self.plan.table(first.frame.workflow), first)
         unresolved = tuple(name for name, value in values.items() if value is MISSING or value is None)
         return {name: None if value is MISSING else value for name, value in values.items()}, unresolved
 
@@ -95,43 +130,74 @@ class Chart:
             raise IdentityError(
                 "this snapshot was made by another plan", code="AZM-C001", next="use the plan stored with the run"
             )
-        source = snapshot.frame.state
-        if snapshot.stopped and isinstance(event, (Reopened, Resolved)):
-            source = snapshot.stopped.source
-        call = self.plan.calls.get(self._states[source].step)
-        judgement = Judgement.of(
-            self.plan, snapshot, event, call, sees_request=call is not None and call.step in self._sees_request
-        )
-        target = self._move(source, event, judgement)
-        fired = judgement.fired
-        if fired is None:
-            raise BugError("the machine moved and no transition fired", code="AZM-B003")
-        return conclude(self.plan, self._states, snapshot, event, judgement, fired, target)
+        turn = Turn(self.plan, self._states, snapshot, event)
+        while (happening := turn.happening) is not None:
+            mover, state = self._mover(turn.now.frame.workflow), self._states[turn.source]
+            judgement = mover.judge(turn.now, happening, state)
+            target = self._move(mover, state, happening, judgement)
+            if judgement.fired is None:
+                raise BugError("the machine moved and no transition fired", code="AZM-B003")
+            turn.take(judgement, target)
+        return turn.advanced()
 
-    def _move(self, source: str, event: Event, judgement: Judgement) -> str:
-        # A machine that reached a final state ignores every later event, so a new one takes its place.
-        if self._machine.is_terminated:
-            self._machine = self.machine_class(listeners=self._listeners)
-        if self._states[source].kind == "final":
-            raise self._impossible(source, event)
-        machine = self._machine
-        machine.current_state_value = source
+    def _move(self, mover: _Mover, source: State, happening: Happening, judgement: Judgement) -> str:
+        if source.kind == "final":
+            raise self._impossible(source, happening)
+        machine = mover.machine
+        machine.current_state_value = source.id
         try:
-            machine.send(f"e_{event.name}", judgement=judgement)
+            machine.send(f"e_{happening.name}", judgement=judgement)
         except TransitionNotAllowed as error:
-            raise self._impossible(source, event) from error
+            raise self._impossible(source, happening) from error
         return str(machine.current_state_value)
 
-    def _impossible(self, source: str, event: Event) -> UsageError:
+    def _impossible(self, source: State, happening: Happening) -> UsageError:
+        kind = getattr(happening, "kind", happening.name)
         return UsageError(
-            f"{event.kind} cannot happen in state {self._states[source].name!r}",
+            f"{kind} cannot happen in state {source.name!r}",
             code="AZM-C002",
             next="see what can with `arazzo-machine plan`",
         )
 
+    def _mover(self, workflow: str) -> _Mover:
+        """The machine of one workflow, built when it first moves."""
+        if workflow not in self._movers:
+            table = self.plan.table(workflow)
+            machine_class = compile_class(table, self.plan_sha256)
+            self._movers[workflow] = _Mover(table, machine_class, self._listeners)
+        return self._movers[workflow]
+
+
+class _Mover:
+    """One workflow that can move: its table, its class, and the one living machine that is set to where a run is."""
+
+    def __init__(self, table: Plan, machine_class: type[StateChart[Any]], listeners: list[object]) -> None:
+        self.table = table
+        self.machine_class = machine_class
+        self._listeners = listeners
+        self._machine = machine_class(listeners=listeners)
+        self._sees_request = _steps_that_see_their_request(table)
+
+    @property
+    def machine(self) -> StateChart[Any]:
+        # A machine that reached a final state ignores every later event, so a new one takes its place.
+        if self._machine.is_terminated:
+            self._machine = self.machine_class(listeners=self._listeners)
+        return self._machine
+
+    def judge(self, snapshot: Snapshot, happening: Happening, state: State) -> Judgement:
+        """What it means in a state of this workflow, which is that of the snapshot's top frame."""
+        child = self.table.children.get(state.child)
+        call = self.table.calls.get(state.step) if child is None else None
+        sees = call is not None and call.step in self._sees_request
+        return Judgement.of(self.table, snapshot, happening, call, child, sees_request=sees)
+
 
 def compile_class(plan: Plan, digest: str) -> type[StateChart[Any]]:
-    """The python-statemachine class of a plan. State and event ids are generated; names are only shown."""
+    """The python-statemachine class of one table. State and event ids are generated; names are only shown.
+
+    ``digest`` is that of the whole plan, in which the ids are unique.
+    """
     states: dict[str, Any] = {}
     for state in plan.states:
         states[state.id] = {
@@ -153,7 +219,7 @@ def compile_class(plan: Plan, digest: str) -> type[StateChart[Any]]:
     # The last three are not the library's defaults: a guard that raises would count as false and take the next edge,
     # an unknown event would be ignored, and a move would be written twice, the first time as no state at all.
     made: type[StateChart[Any]] = create_machine_class_from_definition(
-        f"Chart_{digest[:12]}",
+        f"Chart_{digest[:12]}_{plan.initial.id}",
         states=states,
         catch_errors_as_events=False,
         allow_event_without_transition=False,

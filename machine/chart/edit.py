@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 from ..errors import IdentityError, MachineError
@@ -17,7 +18,8 @@ from ..plan.model import Plan
 from ..values import encode
 from .effects import Call, Effect
 from .events import Edit, Event, Reopened, event_from_json
-from .snapshot import Advanced, Record, Snapshot
+from .snapshot import Frame, Move, Record, Snapshot
+from .turn import Advanced
 
 __all__ = ["Contradiction", "carried_over", "contradictions", "edit_of", "in_terms_of_now"]
 
@@ -53,18 +55,12 @@ def carried_over(snapshot: Snapshot, edit: Edit) -> Snapshot:
             "this snapshot was made by another plan", code="AZM-C001", next="use the plan stored with the run"
         )
     try:
-        frames = tuple(
-            replace(
-                frame,
-                state=edit.states[frame.state],
-                visits={edit.states[state]: count for state, count in frame.visits.items()},
-                # What is retried by a transition that is gone is retried by none.
-                retries={edit.transitions[one]: used for one, used in frame.retries.items() if one in edit.transitions},
-            )
-            for frame in snapshot.frames
+        frames, stop = _carried(snapshot.frames, edit), snapshot.stopped
+        stopped = (
+            replace(stop, source=edit.states[stop.source], frames=_carried(stop.frames, edit))
+            if stop is not None
+            else None
         )
-        stop = snapshot.stopped
-        stopped = replace(stop, source=edit.states[stop.source]) if stop is not None else None
     except KeyError as error:
         raise IdentityError(
             "the edited plan lacks a state the run was in",
@@ -72,6 +68,19 @@ def carried_over(snapshot: Snapshot, edit: Edit) -> Snapshot:
             next="keep every state the run went through",
         ) from error
     return replace(snapshot, plan_sha256=edit.after, frames=frames, stopped=stopped)
+
+
+def _carried(frames: tuple[Frame, ...], edit: Edit) -> tuple[Frame, ...]:
+    return tuple(
+        replace(
+            frame,
+            state=edit.states[frame.state],
+            visits={edit.states[state]: count for state, count in frame.visits.items()},
+            # What is retried by a transition that is gone is retried by none.
+            retries={edit.transitions[one]: used for one, used in frame.retries.items() if one in edit.transitions},
+        )
+        for frame in frames
+    )
 
 
 def in_terms_of_now(records: Sequence[Record]) -> list[Record]:
@@ -82,19 +91,23 @@ def in_terms_of_now(records: Sequence[Record]) -> list[Record]:
     for record in reversed(records):
         edit = edit_of(record)
         if states is not None:
-            record = replace(
-                record,
-                source=states[record.source],
-                target=states[record.target],
-                transition=transitions.get(record.transition, ""),
-                guards=tuple(replace(one, transition=transitions.get(one.transition, "")) for one in record.guards),
-            )
+            record = replace(record, moves=tuple(_told(move, states, transitions) for move in record.moves))
         told.append(record)
         if edit is not None:
             after, passed = states, transitions
             states = edit.states if after is None else _through(edit.states, after)
             transitions = edit.transitions if after is None else _through(edit.transitions, passed)
     return told[::-1]
+
+
+def _told(move: Move, states: Mapping[str, str], transitions: Mapping[str, str]) -> Move:
+    return replace(
+        move,
+        source=states[move.source],
+        target=states[move.target],
+        transition=transitions.get(move.transition, ""),
+        guards=tuple(replace(one, transition=transitions.get(one.transition, "")) for one in move.guards),
+    )
 
 
 def _through(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, str]:
@@ -116,7 +129,8 @@ def contradictions(
     document is edited for.
     """
     told = in_terms_of_now(records)
-    found = list(_changed({state for one in told for state in (one.source, one.target)}, before, difference))
+    visited = {state for one in told for move in one.moves for state in (move.source, move.target)}
+    found = list(_changed(visited, before, difference))
     if found:
         # What is not there any more can judge nothing.
         return found
@@ -135,14 +149,17 @@ def contradictions(
 
 def _changed(visited: set[str], before: Plan, difference: Difference) -> Iterator[Contradiction]:
     """What is gone, or is another call, among the states the run was in."""
-    states = [state for state in before.states if state.id in visited]
-    names, steps = {state.name for state in states}, {state.step for state in states if state.step}
+    names: dict[str, str] = {}
+    for table in before.tables():
+        behind = "" if table.workflow == before.workflow else f"{table.workflow}/"
+        for state in table.states:
+            if state.id in visited:
+                names |= {f"{behind}{key}": state.name for key in (state.step, state.child) if key}
+                names[f"{behind}{state.name}"] = state.name
     for change in difference.changes:
-        if change.what == "state" and change.before is not None and change.where in names:
-            yield Contradiction(state=change.where, text=str(change))
-        elif change.what in _FROZEN and change.where in steps:
-            name = next(state.name for state in states if state.step == change.where)
-            yield Contradiction(state=name, text=str(change))
+        gone = change.what == "state" and change.before is not None
+        if change.where in names and (gone or change.what in _FROZEN):
+            yield Contradiction(state=names[change.where], text=str(change))
 
 
 def _otherwise(
@@ -160,17 +177,29 @@ def _otherwise(
     except MachineError as error:
         yield Contradiction(state=state, text=error.message, seq=record.seq)
         return
-    if (edit.states[record.target], edit.transitions.get(record.transition)) != (again.target, again.transition):
-        was, becomes = _label(before, record), _label(after, again)
-        yield Contradiction(state=state, text=f"it took {was} and would take {becomes}", seq=record.seq)
-    elif encode(record.outputs) != encode(again.outputs):
+    for old, new in zip_longest(record.moves, again.moves):
+        if (
+            old is None
+            or new is None
+            or (edit.states[old.target], edit.transitions.get(old.transition))
+            != (
+                new.target,
+                new.transition,
+            )
+        ):
+            was, becomes = _label(before, old), _label(after, new)
+            yield Contradiction(state=state, text=f"it took {was} and would take {becomes}", seq=record.seq)
+            return
+    if [encode(one.outputs) for one in record.moves] != [encode(one.outputs) for one in again.moves]:
         yield Contradiction(state=state, text="its outputs would be others", seq=record.seq)
     elif [_essence(one) for one in record.effects] != [_essence(one) for one in effects]:
         yield Contradiction(state=state, text="it would ask for another call", seq=record.seq)
 
 
-def _label(plan: Plan, record: Record) -> str:
-    one = next(one for one in plan.transitions if one.id == record.transition)
+def _label(plan: Plan, move: Move | None) -> str:
+    if move is None:
+        return "nothing more"
+    one = next(one for table in plan.tables() for one in table.transitions if one.id == move.transition)
     return f"{one.label!r} to {plan.state(one.target).name}"
 
 

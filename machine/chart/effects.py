@@ -32,6 +32,8 @@ class Call:
     intended: bool = True
     """Whether storing this call is the intent to send it, because it leaves at once. Where it is not (it waits first,
     or whoever settled a doubt left the sending to somebody else) an unsafe call needs an intent of its own."""
+    timeout: float | None = None
+    """Seconds its answer may take by the document's word; None leaves it to the run's settings."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -44,6 +46,7 @@ class Call:
             "number": self.number,
             "purpose": self.purpose,
             "intended": self.intended,
+            "timeout": self.timeout,
         }
 
 
@@ -72,4 +75,5 @@ def effect_from_json(data: Mapping[str, Any]) -> Effect:
         number=data["number"],
         purpose=data["purpose"],
         intended=data["intended"],
+        timeout=data["timeout"],
     )

@@ -19,11 +19,14 @@ __all__ = [
     "CallFailed",
     "Cancelled",
     "Edit",
+    "Entered",
     "Event",
+    "Happening",
     "Reopened",
     "Replied",
     "Reply",
     "Resolved",
+    "Returned",
     "Started",
     "event_from_json",
 ]
@@ -37,8 +40,8 @@ class Reply:
     headers: Mapping[str, Any] = field(default_factory=dict)
     """Lower-case name to value; several values of one name are joined by ``, ``."""
     body: Any = None
-    form: Literal["json", "text", "empty", "undecodable"] = "empty"
-    """How the body was read; ``undecodable`` means it claims to be JSON and is not."""
+    form: Literal["json", "text", "binary", "empty", "undecodable"] = "empty"
+    """How the body was read; ``binary``: it is a FileRef; ``undecodable``: it claims to be JSON and is not."""
     url: Any = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -126,14 +129,16 @@ class CallFailed(_Happening):
     """The pending call got no whole answer.
 
     ``fate`` is a fact about the request, not about the exception: ``not_sent`` when no byte of it left,
-    ``unknown`` when any may have.
+    ``unknown`` when any may have. The cause ``not_ready`` is of ``advance`` itself: a step that must come first had not
+    succeeded, so no call was made.
     """
 
     name: ClassVar[EventName] = "call_failed"
     kind: ClassVar[str] = "call.failed"
     fate: Literal["not_sent", "unknown"]
     cause: str
-    """A stable word: refused, dns, tls, connect_timeout, timeout, reset, cut, too_large, protocol, interrupted."""
+    """A stable word: refused, dns, tls, connect_timeout, timeout, reset, cut, too_large, protocol, unsendable, inward,
+    interrupted, not_ready, or credential: what the call needs to be let in was refused before it left."""
     message: str = ""
 
 
@@ -175,6 +180,39 @@ class Cancelled(_Happening):
 
 
 Event: TypeAlias = "Started | Replied | CallFailed | Resolved | Reopened | Cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entered:
+    """A workflow begins inside a run. ``advance`` makes it of the event that led there; no driver ever does."""
+
+    name: ClassVar[EventName] = "started"
+
+    at: float
+    chance: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """A workflow that another one ran has ended, or could not begin. Made by ``advance`` like :class:`Entered`."""
+
+    name: ClassVar[EventName] = "returned"
+
+    at: float
+    chance: float
+    ok: bool
+    why: str
+    """What it came to, as a sentence."""
+    outputs: Mapping[str, Any] | None = None
+    """Its outputs; None where there are none to judge, because it never began or did not end."""
+    status: int | None = None
+    """The last HTTP status it was answered."""
+    troubled: bool = False
+    """Whether it failed because it got no usable answer, so that a loop may wait it out."""
+
+
+Happening: TypeAlias = "Event | Entered | Returned"
+"""What a state is asked about: an event, or what follows from one inside the run."""
 
 _CLASSES: Mapping[str, type[Any]] = {
     one.name: one for one in (Started, Replied, CallFailed, Resolved, Reopened, Cancelled)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..plan.model import Plan, State
 from ..values import redact
-from .events import CallFailed, Replied
+from .events import CallFailed, Replied, Returned
 from .judge import Judgement
 from .snapshot import Snapshot
 
@@ -21,7 +21,8 @@ _FLAGS = {"deadline": "--deadline", "visits": "--visits", "calls": "--calls", "t
 
 def stop_message(reason: str, plan: Plan, after: Snapshot, judgement: Judgement, state: State) -> str:
     """The message of a Stop. Secrets appear by name only."""
-    step = judgement.call.step if judgement.call else state.step
+    child = judgement.child
+    step = judgement.call.step if judgement.call else (child.step or child.workflow) if child else state.step
     match reason:
         case "ended" | "completed":
             return f"reached {state.name}"
@@ -60,6 +61,8 @@ def said(body: Any) -> str:
 
 
 def _answer(judgement: Judgement) -> str:
+    if isinstance(judgement.event, Returned):
+        return judgement.held[1]
     if judgement.reply is None or isinstance(judgement.event, CallFailed):
         return judgement.no_answer()
     words = said(judgement.reply.body)

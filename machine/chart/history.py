@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from .chart import Chart
 from .edit import edit_of
 from .events import event_from_json
-from .snapshot import Advanced, Record, Snapshot
+from .snapshot import Record, Snapshot
+from .turn import Advanced
 
 __all__ = ["recompute"]
 

@@ -14,9 +14,9 @@ from ..errors import BugError, RequestError
 from ..expressions.evaluate import Context, RequestView, ResponseView
 from ..expressions.template import Template, references, render
 from ..plan.effect import EffectPolicy
-from ..plan.model import CallPlan, Plan, PollPolicy, Transition
+from ..plan.model import CallPlan, ChildPlan, Plan, PollPolicy, Transition
 from ..values import MISSING, contains_secret
-from .events import CallFailed, Event, Reopened, Replied, Reply, Resolved
+from .events import CallFailed, Happening, Reopened, Replied, Reply, Resolved, Returned
 from .look import Look, body_of, outcome_of
 from .snapshot import GuardVerdict, LedgerEntry, Snapshot
 
@@ -30,11 +30,17 @@ _FALLBACK_SUCCESS = (200, 201, 202, 204)
 
 
 def context_of(plan: Plan, snapshot: Snapshot, steps: Mapping[str, Mapping[str, Any]] | None = None) -> Context:
-    """What expressions can see of a run when no answer is being judged."""
-    frame = snapshot.frame
+    """What expressions can see of a run when no answer is being judged; ``plan`` is the table of its top frame."""
+    frame, scope = snapshot.frame, plan.scope
+    workflows: dict[str, dict[str, Any]] = {
+        key.removeprefix(scope): {"inputs": one.inputs, "outputs": one.outputs}
+        for key, one in snapshot.workflows.items()
+        if key.startswith(scope)
+    }
     return Context(
         inputs=frame.inputs,
         steps=frame.steps if steps is None else steps,
+        workflows=workflows,
         sources={name: {"name": name, "url": url} for name, url in plan.source_urls.items()},
     )
 
@@ -49,18 +55,23 @@ def read_value(template: Template, context: Context) -> Any:
 
 @dataclass(slots=True)
 class Judgement:
-    """What one event means in one state. ``reply`` is None where nothing was answered."""
+    """What one event means in one state. ``reply`` is None where nothing was answered.
+
+    ``plan`` is the table of the frame that moves, ``snapshot`` a run whose top frame that is. ``call`` or ``child`` is
+    what the state does.
+    """
 
     plan: Plan
     snapshot: Snapshot
-    event: Event
+    event: Happening
     call: CallPlan | None
+    child: ChildPlan | None = None
     sees_request: bool = False
     """Whether any expression of this call looks at what was sent, so that it must be rendered again."""
     reply: Reply | None = None
     context: Context = field(default_factory=Context)
     outputs: Mapping[str, Any] = field(default_factory=dict)
-    """The step's outputs as this answer makes them; empty where nothing was answered."""
+    """The step's outputs as this answer makes them; empty where nothing was judged."""
     verdicts: list[GuardVerdict] = field(default_factory=list)
     fired: Transition | None = None
     look: Look | None = None
@@ -69,11 +80,20 @@ class Judgement:
 
     @classmethod
     def of(
-        cls, plan: Plan, snapshot: Snapshot, event: Event, call: CallPlan | None, *, sees_request: bool
+        cls,
+        plan: Plan,
+        snapshot: Snapshot,
+        event: Happening,
+        call: CallPlan | None,
+        child: ChildPlan | None = None,
+        *,
+        sees_request: bool,
     ) -> Judgement:
         """Read the event: outputs first, because criteria and actions may look at them (Step Object, outputs)."""
-        judgement = cls(plan=plan, snapshot=snapshot, event=event, call=call, sees_request=sees_request)
+        judgement = cls(plan=plan, snapshot=snapshot, event=event, call=call, child=child, sees_request=sees_request)
         judgement.context = context_of(plan, snapshot)
+        if isinstance(event, Returned) and child is not None:
+            judgement._take_back(child, event)
         if call is None:
             return judgement
         purpose = snapshot.pending.purpose if snapshot.pending else "call"
@@ -87,6 +107,19 @@ class Judgement:
         elif isinstance(event, Resolved) and event.choice in ("adopt", "accept"):
             judgement._adopt(event.reply, event.outputs)
         return judgement
+
+    def _take_back(self, child: ChildPlan, event: Returned) -> None:
+        """Read the end of a workflow: its outputs are ``$outputs``, the last status it saw is ``$statusCode`` (A26)."""
+        if event.outputs is None:
+            return
+        self.context = replace(self.context, outputs=event.outputs, status=event.status)
+        if child.outputs is None:
+            self.outputs = event.outputs
+        else:
+            values = {name: read_value(value, self.context) for name, value in child.outputs.items()}
+            self.outputs = {name: None if value is MISSING else value for name, value in values.items()}
+        if child.step:
+            self.context = replace(self.context, steps={**self.context.steps, child.step: self.outputs})
 
     def _look(self, reply: Reply) -> None:
         """Read a look's answer for what it is; it is no answer of the step."""
@@ -171,7 +204,7 @@ class Judgement:
             case "troubled" | "spent":
                 trouble, why = self.trouble()
                 used = self.snapshot.frame.troubles
-                limit = ((self.call.poll if self.call else None) or PollPolicy()).tolerate
+                limit = (self.poll or PollPolicy()).tolerate
                 return trouble and (used < limit) == (name == "troubled"), f"{why}, {used} of {limit} tolerated so far"
             case "refused":
                 return self._refused()
@@ -181,8 +214,7 @@ class Judgement:
             case "applied":
                 return self._applied()
             case "unapplied":
-                applied = self.reply is not None and outcome_of(self.reply) == "applied"
-                return not applied, "it was answered as applied" if applied else ""
+                return self._unapplied()
             case "not_sent":
                 sent = not (isinstance(self.event, Resolved) and self.event.choice == "not_sent")
                 return not sent, "settled as sent" if sent else "settled as not sent"
@@ -252,6 +284,11 @@ class Judgement:
         given = self.snapshot.settings.settle
         return given if given is not None else self.call.effect.settle if self.call else 0.0
 
+    @property
+    def poll(self) -> PollPolicy | None:
+        """How the step is paced where it lies on a loop."""
+        return self.call.poll if self.call else self.child.poll if self.child else None
+
     def _may_adopt(self) -> bool:
         adopts = self.call is not None and self.call.effect.on_conflict == "adopt"
         return adopts or self.snapshot.settings.adopt_existing
@@ -259,8 +296,7 @@ class Judgement:
     def _doubted(self) -> bool:
         """Whether an earlier call of this step may have been applied after all. That nothing was there when somebody
         looked, or said so, does not outweigh that something is there now."""
-        step = self.call.step if self.call else ""
-        entries = [one for one in self.snapshot.ledger if one.step == step]
+        entries = self.entries()
         return any((one.outcome == "unknown" or one.ruled_out) and one is not entries[-1] for one in entries)
 
     def _key_is_valid(self) -> tuple[bool, str]:
@@ -278,14 +314,21 @@ class Judgement:
         return self._held
 
     def _judge_success(self) -> tuple[bool, str]:
-        if self.call is None or self.reply is None:
+        if isinstance(self.event, Returned):
+            # A workflow that failed makes its step fail before any criterion is looked at (ambiguity A26).
+            criteria = self.child.success if self.child else ()
+            if not self.event.ok or not criteria:
+                return self.event.ok, self.event.why
+        elif self.call is None or self.reply is None:
             return False, self.no_answer()
-        if not self.call.success:
+        elif not self.call.success:
             # No successCriteria: the HTTP meaning of success stands in (ambiguity A9).
             status = self.reply.status
             return 200 <= status < 300, f"$statusCode was {status}"
+        else:
+            criteria = self.call.success
         reasons = []
-        for criterion in self.call.success:
+        for criterion in criteria:
             verdict = criterion.test(self.context)
             if not verdict.truth:
                 return False, f"success criterion not met: {verdict.why}"
@@ -293,6 +336,10 @@ class Judgement:
         return True, "; ".join(reasons)
 
     def no_answer(self) -> str:
+        if isinstance(self.event, Returned):
+            return self.event.why
+        if isinstance(self.event, CallFailed) and self.event.cause == "not_ready":
+            return self.event.message
         if isinstance(self.event, CallFailed):
             sent = "the request was not sent" if self.event.fate == "not_sent" else "no whole answer arrived"
             return f"{sent} ({self.event.cause}{': ' + self.event.message if self.event.message else ''})"
@@ -332,7 +379,10 @@ class Judgement:
     def trouble(self) -> tuple[bool, str]:
         """Whether the answer is none: nothing arrived, the server said "not now", or its words cannot be read."""
         if isinstance(self.event, CallFailed):
-            return True, self.no_answer()
+            # A credential that was refused is not had by asking again.
+            return self.event.cause not in ("not_ready", "credential"), self.no_answer()
+        if isinstance(self.event, Returned):
+            return self.event.troubled, self.event.why
         if self.reply is None:
             return False, "nothing was answered"
         if self.reply.status in TROUBLED:
@@ -342,10 +392,14 @@ class Judgement:
         return False, f"answered {self.reply.status}"
 
     def _refused(self) -> tuple[bool, str]:
+        if isinstance(self.event, CallFailed):
+            return self.event.cause == "credential", self.no_answer()
         status = self.reply.status if self.reply else None
         pending = self.snapshot.pending
         request = pending.request if pending else None
-        carried = request is not None and contains_secret((request.target, dict(request.headers), request.body))
+        carried = request is not None and (
+            bool(request.security) or contains_secret((request.target, dict(request.headers), request.body))
+        )
         return status in (401, 403) and carried, f"answered {status}" if status else self.no_answer()
 
     def _applied(self) -> tuple[bool, str]:
@@ -357,15 +411,27 @@ class Judgement:
             return False, "no call of it is open"
         return True, f"the call's outcome is {opened[-1].outcome}"
 
+    def _unapplied(self) -> tuple[bool, str]:
+        """Whether doing the step again would do nothing twice."""
+        if isinstance(self.event, Returned):
+            made = self.snapshot.ledger[self.snapshot.frame.since :]
+            steps = [entry.step for entry in made if entry.outcome != "not_applied"]
+            return not steps, f"{', '.join(steps)} was or may have been applied" if steps else ""
+        applied = self.reply is not None and outcome_of(self.reply) == "applied"
+        return not applied, "it was answered as applied" if applied else ""
+
     # -- the other side --------------------------------------------------------------------------------------------
 
+    def entries(self) -> list[LedgerEntry]:
+        """The step's unsafe calls in this visit of its workflow, oldest first."""
+        step, number = self.call.step if self.call else "", self.snapshot.frame.number
+        return [entry for entry in self.snapshot.ledger if entry.step == step and entry.frame == number]
+
     def open_entries(self) -> list[LedgerEntry]:
-        """The step's unsafe calls that were or may have been applied and were not gone on with, oldest first. A later
-        call that was answered definitely says nothing about them."""
-        step = self.call.step if self.call else ""
-        return [entry for entry in self.snapshot.ledger if entry.step == step and entry.open]
+        """Those of them that were or may have been applied and were not gone on with. A later call that was answered
+        definitely says nothing about them."""
+        return [entry for entry in self.entries() if entry.open]
 
     def last_entry(self) -> LedgerEntry | None:
-        """What the ledger says of the step's latest unsafe call."""
-        step = self.call.step if self.call else ""
-        return next((entry for entry in reversed(self.snapshot.ledger) if entry.step == step), None)
+        """What the ledger says of the latest of them."""
+        return next(iter(reversed(self.entries())), None)

@@ -31,6 +31,7 @@ _VERBS = {
     "runs": "looking",
     "show": "looking",
     "plan": "planning",
+    "check": "checking",
     "diagram": "planning",
     "simulate": "simulating",
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from . import options as flags
+from .calling import reading_of
 
 if TYPE_CHECKING:
     from ..chart.snapshot import Record
@@ -30,6 +31,7 @@ def reading(target: str, given: Mapping[str, Any], files: Files) -> dict[str, An
         "overlay": str(given["overlay"] or ""),
         "strict": given["strict"],
         "unmatched": given["unmatched"],
+        "allow_sources": list(given["allow_sources"]),
         "digests": files.digests,
     }
 
@@ -50,14 +52,21 @@ def read_edited(head: RunHead, path: Path | None) -> Edited:
             code="AZM-U097",
             next="say where it is now: --use-edited --document PATH",
         )
-    kept = kept or {"sources": {}, "overlay": "", "strict": False, "unmatched": None}
+    kept = kept or {"sources": {}, "overlay": "", "strict": False, "unmatched": None, "allow_sources": []}
     folder = _here() if path is not None else kept["folder"]
     files = Files(folder)
     target = path if path is not None else kept["target"]
     # What was named beside the document was named from the folder the run was begun in.
     beside = {name: os.path.join(kept.get("folder", ""), one) for name, one in kept["sources"].items()}
     overlay = os.path.join(kept.get("folder", ""), kept["overlay"]) if kept["overlay"] else ""
-    description = load(target, sources=beside if path else kept["sources"], overlay=overlay, files=files)
+    description = load(
+        target,
+        sources=beside if path else kept["sources"],
+        overlay=overlay,
+        strict=kept["strict"],
+        files=files,
+        **reading_of(kept),
+    )
     plan = build_plan(description, workflow=head.workflow, unmatched=kept["unmatched"], strict=kept["strict"])
     read_from = {**kept, "target": str(target), "folder": folder, "digests": files.digests}
     return Edited(plan=plan, texts=description.texts, read_from=read_from)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 import click
 
 from ..errors import IdentityError, StoreError, UsageError
+from . import calling
 from . import options as flags
 from .app import deaf, exit_with, hush
 from .editing import edited_of, reading
@@ -45,6 +46,8 @@ _quiet = click.option("-q", "--quiet", is_flag=True, help="Say only what money d
 @click.option("--inputs", "inputs_file", type=click.Path(path_type=Path), help="A YAML or JSON file of inputs.")
 @click.option("--id", "run_id", default=None, help="The run's id; the same one never creates twice.")
 @flags.reach
+@calling.calls
+@calling.checks
 @flags.bounds
 @flags.doubt
 @flags.patience
@@ -102,11 +105,8 @@ def run(target: str, **given: Any) -> None:
     from .progress import Progress
 
     progress = Progress(quiet=given["quiet"], store=flags.store_flag(given["store"]))
-    if not given["as_json"] and not given["quiet"]:
-        for notice in plan.notices:
-            progress.line(f"note: {notice}")
-    for warning in prepared.warnings:
-        progress.line(f"warning: {warning}")
+    if calling.before(plan, prepared, given, options, progress, trusted=description.trusted):
+        return
     with flags.open_store(given["store"]) as store, opened_runner(store, given, progress) as runner:
         run_id = given["run_id"] or runner.new_id()
         _same_side(runner, run_id, options["simulate"])
@@ -133,6 +133,7 @@ def run(target: str, **given: Any) -> None:
 @click.option("--use-edited", is_flag=True, help="Go on with what the run's document says now.")
 @click.option("--document", type=click.Path(path_type=Path), help="With --use-edited: the document is this file now.")
 @flags.reach
+@calling.calls
 @flags.bounds
 @flags.doubt
 @flags.patience
@@ -193,6 +194,7 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
             options = {
                 "servers": flags.read_servers(given["servers"], plan.servers),
                 "allow_hosts": flags.read_hosts(given["allow_hosts"]),
+                "auth": calling.auth_given(plan, given),
             }
             simulate = stored.head.options.get("simulate")
             with simulated(store, runner, chosen, simulate, plan, renewed=True):
@@ -242,6 +244,7 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
             interrupts=interrupts,
             observers=observers,
             prompt=prompt,
+            transport=calling.transport_of(given),
             patience="call" if given.get("once") else "wait" if given.get("no_wait") else "end",
             store_flag=flags.store_flag(given.get("store")),
         )
@@ -249,7 +252,7 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
 
 def _check_policy(plan: Plan, policy: str | None) -> None:
     """Refuse a policy no unsafe call of the workflow could follow, rather than holding in silence."""
-    effects = [call.effect for call in plan.calls.values() if call.unsafe]
+    effects = [call.effect for table in plan.tables() for call in table.calls.values() if call.unsafe]
     lacking = {
         "probe": ("a probe", all(one.probe is None for one in effects)),
         "reissue": ("an idempotency key", all(one.key is None for one in effects)),
@@ -308,6 +311,8 @@ def _announce_secrets(
     hosts = sorted({urlsplit(runner.reach.base(plan, options, source)).netloc for source in plan.servers})
     for name, reference in references.items():
         progress.line(f"secret {name} ({reference.text}) goes to {', '.join(hosts)}")
+    for line in calling.announce_auth(plan, options, runner.reach):
+        progress.line(line)
 
 
 def _only_resumable(store: SqliteStore, runner: Runner) -> str:

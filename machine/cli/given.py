@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import CredentialError, UsageError
+from . import calling
 from . import options as flags
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def fitted(token: Token, given: Mapping[str, Any]) -> Token:
         "servers": {**came.get("servers", {}), **flags.read_servers(given["servers"], plan.servers)},
         "allow_hosts": flags.read_hosts(given["allow_hosts"]) or came.get("allow_hosts", []),
         "secrets": secrets,
+        "auth": calling.auth_given(plan, given),
     }
     return replace(token, options=options)
 

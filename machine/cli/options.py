@@ -69,6 +69,9 @@ def document(function: F) -> F:
             click.option("-w", "--workflow", default="", help="Which workflow of the document."),
             click.option("--source", "sources", multiple=True, metavar="NAME=PATH", help="Read source NAME from PATH."),
             click.option(
+                "--allow-source", "allow_sources", multiple=True, metavar="HOST", help="Fetch sources from this host."
+            ),
+            click.option(
                 "--overlay", type=click.Path(path_type=Path), help="An OpenAPI Overlay that annotates the document."
             ),
             click.option("--strict", is_flag=True, help="The specification to the letter."),
@@ -231,8 +234,16 @@ def read_hosts(texts: Iterable[str]) -> list[str]:
 def describe_target(target: str, given: Mapping[str, Any], files: Files | None = None) -> Description:
     """The document a verb was given, with its sources and its overlay."""
     from ..library import load
+    from .calling import reading_of
 
-    return load(target, sources=pairs(given["sources"], "--source"), overlay=given["overlay"], files=files)
+    return load(
+        target,
+        sources=pairs(given["sources"], "--source"),
+        overlay=given["overlay"],
+        strict=given["strict"],
+        files=files,
+        **reading_of(given),
+    )
 
 
 def read_given(path: Path, flag: str) -> bytes:

@@ -114,10 +114,12 @@ def why_lines(plan: Plan, records: Iterable[Record]) -> Iterator[str]:
     from ..runtime.result import timestamp
 
     for record in in_terms_of_now(list(records)):
-        source, target = plan.state(record.source).name, plan.state(record.target).name
-        yield f"{record.seq:>4}  {timestamp(record.at)}  {record.kind}  {source} -> {target}"
-        for verdict in record.guards:
-            yield f"        {'yes' if verdict.truth else 'no ':<3} {verdict.label}: {verdict.why}"
+        for number, move in enumerate(record.moves):
+            source, target = plan.state(move.source).name, plan.state(move.target).name
+            head = f"{record.seq:>4}  {timestamp(record.at)}  {record.kind}" if number == 0 else f"      {move.on}"
+            yield f"{head}  {source} -> {target}"
+            for verdict in move.guards:
+                yield f"        {'yes' if verdict.truth else 'no ':<3} {verdict.label}: {verdict.why}"
 
 
 def run_lines(result: Result, head: RunHead, edits: Sequence[Mapping[str, Any]]) -> Iterator[str]:

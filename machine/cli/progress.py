@@ -88,7 +88,7 @@ class Progress:
         self._draw()
 
     def _looks(self, run: Run) -> set[str]:
-        return {one.id for one in run.plan.transitions if one.rule == "look"}
+        return {one.id for table in run.plan.tables() for one in table.transitions if one.rule == "look"}
 
     def line(self, text: str) -> None:
         """A line of its own."""

@@ -131,6 +131,7 @@ def simulated(
         ) from error
     with Simulator(simulate["scenario"], simulate["profile"], state_file=state_file, renewed=renewed) as simulator:
         runner.reach.servers = dict.fromkeys(plan.servers, simulator.url)
+        runner.reach.pretend = True
         runner.reach.secret_texts = {name: f"simulated-{name}" for name in plan.secrets}
         yield
 

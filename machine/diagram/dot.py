@@ -73,6 +73,7 @@ def render_dot(diagram: Diagram) -> str:
         f"  edge [{_attributes(_EDGE)}];",
     ]
     lines += [f"  {names[node.id]} [{_attributes(_node(node, diagram.traced))}];" for node in diagram.nodes]
+    lines += _clusters(diagram, names)
     lines += _start(diagram, names)
     for edge in diagram.edges:
         doubtful = not doubts.isdisjoint((edge.source, edge.target))
@@ -101,6 +102,17 @@ def _node(node: Node, traced: bool) -> dict[str, str]:
     }
 
 
+def _clusters(diagram: Diagram, names: Mapping[str, str]) -> Iterable[str]:
+    """A frame around the nodes of each workflow that another one runs."""
+    for number, group in enumerate(diagram.groups):
+        look = {"label": _label(wrap(printable(group.title), _TITLE_WIDTH)), "color": "#9ca3af", "style": "rounded"}
+        members = "; ".join(names[node.id] for node in diagram.nodes if node.group == group.id)
+        yield f"  subgraph cluster_{number} {{"
+        yield f"    graph [{_attributes(look | {'fontsize': '13', 'margin': '12'})}];"
+        yield f"    {members};"
+        yield "  }"
+
+
 def _start(diagram: Diagram, names: Mapping[str, str]) -> Iterable[str]:
     """The point and the arrow that say where a run begins."""
     point = {"shape": "point", "width": "0.14", "color": _WORDS, "fillcolor": _WORDS, "label": ""}
@@ -121,7 +133,7 @@ def _edge(edge: Edge, *, traced: bool, doubtful: bool) -> dict[str, str]:
         "color": color,
         "fontcolor": text,
         "penwidth": width,
-        **({"style": "dashed"} if doubtful else {}),
+        **({"style": "dashed"} if doubtful else {"style": "dotted"} if edge.rule == "runs" else {}),
         **({"weight": "6"} if document and not doubtful else {}),
         **(_LOOP if edge.loop else {}),
     }

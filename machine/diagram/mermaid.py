@@ -8,7 +8,7 @@ Mermaid turns back into text after parsing. States have generated aliases; names
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from .model import LOOKS, Diagram, printable, wrap
 
@@ -25,15 +25,20 @@ def render_mermaid(diagram: Diagram) -> str:
     With a run's history, the moves it made carry how often (``x3``) and the state it is in has a heavy border.
     """
     names = {node.id: f"s_{index}" for index, node in enumerate(diagram.nodes)}
+    groups = {node.id: node.group for node in diagram.nodes}
     lines = ["stateDiagram-v2", f"  %% {_escaped(diagram.title)}"]
-    for node in diagram.nodes:
-        label = [node.name, *(node.subtitle.split("\n") if node.subtitle else ())]
-        lines.append(f'  state "{_label(label)}" as {names[node.id]}')
+    lines += _states("", diagram, names)
     lines += [f"  [*] --> {names[node.id]}" for node in diagram.nodes if node.initial]
+    lines += _moves("", diagram, names)
+    for group in diagram.groups:
+        inside = [*_states(group.id, diagram, names), *_moves(group.id, diagram, names)]
+        lines += [f'  state "{_label([group.title])}" as {group.id} {{', *(f"  {line}" for line in inside), "  }"]
     for edge in diagram.edges:
-        caption = _label(edge.caption(traced=diagram.traced))
-        lines.append(f"  {names[edge.source]} --> {names[edge.target]} : {caption}")
-    lines += [f"  {names[node.id]} --> [*]" for node in diagram.nodes if node.kind == "final"]
+        if edge.rule == "runs":
+            # Mermaid draws no edge between the insides of two composite states, only between the states themselves.
+            source, target = groups[edge.source] or names[edge.source], groups[edge.target] or names[edge.target]
+            lines.append(f"  {source} --> {target} : {_label(edge.caption(traced=diagram.traced))}")
+    lines += [f"  {names[node.id]} --> [*]" for node in diagram.nodes if node.kind == "final" and not node.group]
     for name, look in LOOKS.items():
         members = [names[node.id] for node in diagram.nodes if node.look == name]
         if members:
@@ -45,6 +50,22 @@ def render_mermaid(diagram: Diagram) -> str:
         lines.append("  classDef current stroke:#0f172a,stroke-width:4px")
         lines.append(f"  class {','.join(current)} current")
     return "\n".join([*lines, ""])
+
+
+def _states(group: str, diagram: Diagram, names: Mapping[str, str]) -> Iterable[str]:
+    """The states of one workflow."""
+    for node in diagram.nodes:
+        if node.group == group:
+            label = [node.name, *(node.subtitle.split("\n") if node.subtitle else ())]
+            yield f'  state "{_label(label)}" as {names[node.id]}'
+
+
+def _moves(group: str, diagram: Diagram, names: Mapping[str, str]) -> Iterable[str]:
+    """The edges inside one workflow."""
+    members = {node.id for node in diagram.nodes if node.group == group}
+    for edge in diagram.edges:
+        if edge.rule != "runs" and edge.source in members:
+            yield f"  {names[edge.source]} --> {names[edge.target]} : {_label(edge.caption(traced=diagram.traced))}"
 
 
 def _label(lines: Iterable[str]) -> str:

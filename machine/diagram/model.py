@@ -8,7 +8,8 @@ What is drawn: every state; every action of the document as an edge of its own, 
 the machine's own rules add between two states as one edge with stacked labels. What is not: the machine's
 housekeeping, which every state has in the same form (starting, re-opening and cancelling, settling a doubt anywhere
 but in the state of doubt), bad answers tolerated, and stops in place (tolerance used up, credential refused). All but
-the loops of housekeeping are drawn once a run has taken them, so a traced picture has every move the run made.
+the loops of housekeeping are drawn once a run has taken them, so a traced picture has every move the run made. A
+workflow that others run lies in a group of its own, drawn once however many states run it.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from ..chart.snapshot import Record
 from ..errors import UsageError
 from ..plan.model import Phase, Plan, PollPolicy, State, Transition
 
-__all__ = ["LOOKS", "Diagram", "Edge", "Look", "Node", "diagram_of", "printable", "wrap"]
+__all__ = ["LOOKS", "Diagram", "Edge", "Group", "Look", "Node", "diagram_of", "printable", "wrap"]
 
-Kind = Literal["call", "doubt", "final"]
+Kind = Literal["call", "doubt", "final", "workflow"]
 
 _HOUSEKEEPING = frozenset({"started", "reopened", "cancelled"})
 _LARGE = 12
@@ -71,6 +73,8 @@ class Node:
     current: bool = False
     visits: int = 0
     """How often the run entered it; stops in place do not count."""
+    group: str = ""
+    """The :attr:`Group.id` it lies in; empty for the plan's own workflow."""
 
     @property
     def look(self) -> str:
@@ -90,7 +94,8 @@ class Edge:
     label: str
     guard: str
     rule: str
-    """``action`` for the document's own; else the compile rule that made it."""
+    """``action`` for the document's own, ``runs`` for the way into another workflow; else the compile rule that made
+    it."""
     visits: int = 0
     loop: bool = False
 
@@ -102,6 +107,14 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A workflow that another one runs: its nodes lie together."""
+
+    id: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagram:
     """A picture before anybody has said how it looks. Nodes and edges stand in the plan's order."""
 
@@ -110,6 +123,7 @@ class Diagram:
     edges: tuple[Edge, ...]
     traced: bool
     """Whether the history of a run lies on it, so that what was not visited can step back."""
+    groups: tuple[Group, ...] = ()
 
 
 def diagram_of(plan: Plan, *, records: Sequence[Record] = (), current: str = "") -> Diagram:
@@ -118,7 +132,7 @@ def diagram_of(plan: Plan, *, records: Sequence[Record] = (), current: str = "")
     ``current`` is the id of the state to light; by default the target of the last record.
     Raises UsageError when the plan has no state ``current``.
     """
-    if current and all(state.id != current for state in plan.states):
+    if current and all(state.id != current for table in plan.tables() for state in table.states):
         raise UsageError(
             "the state to highlight is not a state of this plan",
             code="AZM-U021",
@@ -126,34 +140,67 @@ def diagram_of(plan: Plan, *, records: Sequence[Record] = (), current: str = "")
             next="name one of the plan's state ids",
         )
     lit = current or (records[-1].target if records else "")
-    came_from = records[-1].source if records and records[-1].target == lit else ""
-    fired = Counter(record.transition for record in records)
-    doubts = {state.id for state in plan.states if state.kind == "doubt"}
-    drawn = [one for one in plan.transitions if _is_drawn(one, doubtful=one.source in doubts, fired=fired[one.id] > 0)]
-    copies = _copies(plan, drawn)
-    entries = _entries(plan, records)
+    came_from = records[-1].moves[-1].source if records and records[-1].target == lit else ""
+    fired = Counter(move.transition for record in records for move in record.moves)
     nodes: list[Node] = []
-    for state in plan.states:
-        for source in copies.get(state.id, ("",)):
-            visits = sum(count for (start, end), count in entries.items() if end == state.id and source in ("", start))
-            nodes.append(
-                Node(
-                    id=_node_id(state.id, source),
-                    name=printable(state.name) or state.id,
-                    phase=state.phase,
-                    kind=state.kind,
-                    subtitle="\n".join(_subtitle(plan, state)),
-                    initial=state is plan.initial,
-                    current=state.id == lit and (not source or not came_from or source == came_from),
-                    visits=visits,
+    edges: list[Edge] = []
+    groups: list[Group] = []
+    for number, table in enumerate(plan.tables()):
+        group = f"w_{number}" if number else ""
+        if group:
+            groups.append(Group(id=group, title=printable(table.workflow)))
+        doubts = {state.id for state in table.states if state.kind == "doubt"}
+        drawn = [
+            one for one in table.transitions if _is_drawn(one, doubtful=one.source in doubts, fired=fired[one.id] > 0)
+        ]
+        copies = _copies(table, drawn)
+        entries = _entries(table, records)
+        for state in table.states:
+            for source in copies.get(state.id, ("",)):
+                visits = sum(
+                    count for (start, end), count in entries.items() if end == state.id and source in ("", start)
                 )
-            )
+                nodes.append(
+                    Node(
+                        id=_node_id(state.id, source),
+                        name=printable(state.name) or state.id,
+                        phase=state.phase,
+                        kind=state.kind,
+                        subtitle="\n".join(_subtitle(table, state)),
+                        initial=state is plan.initial,
+                        current=state.id == lit and (not source or not came_from or source == came_from),
+                        visits=visits,
+                        group=group,
+                    )
+                )
+        edges += _edges(drawn, copies, fired)
+        edges += _runs(plan, table, records)
     return Diagram(
         title=printable(plan.title or plan.workflow),
         nodes=tuple(nodes),
-        edges=_edges(drawn, copies, fired),
+        edges=tuple(edges),
         traced=bool(records),
+        groups=tuple(groups),
     )
+
+
+def _runs(plan: Plan, table: Plan, records: Sequence[Record]) -> list[Edge]:
+    """From every state that runs a workflow to where that one begins."""
+    pairs = [pair for record in records for pair in pairwise(record.moves)]
+    begun = Counter(one.target for one, following in pairs if following.on == "started")
+    return [
+        Edge(
+            id=f"{state.id}-runs",
+            source=state.id,
+            target=plan.table(table.children[state.child].workflow).initial.id,
+            label="runs",
+            guard="",
+            rule="runs",
+            visits=begun[state.id],
+        )
+        for state in table.states
+        if state.kind == "workflow"
+    ]
 
 
 def _is_drawn(one: Transition, *, doubtful: bool, fired: bool) -> bool:
@@ -185,8 +232,9 @@ def _node_id(state: str, source: str) -> str:
 
 def _entries(plan: Plan, records: Sequence[Record]) -> Mapping[tuple[str, str], int]:
     """How often a run went from one state into another, stops in place left out."""
-    stops = {one.id for one in plan.transitions if one.stop and one.source == one.target}
-    return Counter((record.source, record.target) for record in records if record.transition not in stops)
+    counted = {one.id for one in plan.transitions if not one.stop or one.source != one.target}
+    moves = [move for record in records for move in record.moves]
+    return Counter((move.source, move.target) for move in moves if move.transition in counted)
 
 
 def _edges(
@@ -221,7 +269,10 @@ def _edges(
 
 
 def _subtitle(plan: Plan, state: State) -> list[str]:
-    call = plan.calls.get(state.step)
+    call, child = plan.calls.get(state.step), plan.children.get(state.child)
+    if child is not None:
+        lines = [printable(f"runs {child.workflow}")]
+        return [*lines, _pace(child.poll)] if state.polls and child.poll is not None else lines
     if state.kind == "doubt":
         return [f"was {printable(state.step)} applied?"]
     if state.kind == "final" or call is None:

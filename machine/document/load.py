@@ -225,8 +225,7 @@ def _read_yaml(text: str, build: _Builder) -> tuple[Any, Positions]:
     anchors: dict[str, tuple[Any, int, int] | None] = {}
     opened: list[str | None] = []
     unpaired = _SURROGATE.search(text) is not None
-    documents = 0
-    spot: Spot = (1, 1)
+    documents, spot = 0, (1, 1)
     try:
         # libyaml where PyYAML was built with it; both parsers keep their own stack and never recurse.
         for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
@@ -269,7 +268,8 @@ def _read_yaml(text: str, build: _Builder) -> tuple[Any, Positions]:
     except yaml.MarkedYAMLError as error:
         found = error.problem_mark or error.context_mark
         at = (found.line + 1, found.column + 1) if found else spot
-        raise _Refused("AZM-D003", f"not valid YAML: {error.problem or error.context}", spot=at) from None
+        code = "AZM-D008" if "nesting depth" in str(error.problem) else "AZM-D003"  # libyaml counts levels as well
+        raise _Refused(code, f"not valid YAML: {error.problem or error.context}", spot=at) from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # A reader error carries an offset instead of a mark; an impossible \U escape is a ValueError of chr().
         reason, offset = getattr(error, "reason", "bad character"), getattr(error, "position", None)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..errors import Place
+from .positions import Tree
 
 __all__ = [
     "Action",
@@ -126,7 +127,7 @@ class Workflow:
     summary: str = ""
     description: str = ""
     inputs: Mapping[str, Any] = field(default_factory=dict)
-    """The JSON Schema of the inputs; a ``$ref`` at its top is replaced by what it points at."""
+    """The JSON Schema of the inputs, standing alone: what it refers to stands in its own ``$defs``."""
     depends_on: tuple[str, ...] = ()
     """Workflows that must have completed before this one begins, as written."""
     steps: tuple[Step, ...]
@@ -157,17 +158,25 @@ class Document:
     version: str
     sources: tuple[SourceDescription, ...]
     workflows: tuple[Workflow, ...]
+    self_uri: str = ""
+    """The field ``$self`` (1.1) as written: what other documents know this one by."""
     uri: str = ""
     """The path or URL the text was read from, as the user gave it."""
     sha256: str = ""
     """Hex digest of the bytes that were read."""
     tree: Mapping[str, Any] = field(default_factory=dict)
     """The whole description as plain JSON values."""
+    text: Tree | None = field(default=None, repr=False, compare=False)
+    """Where everything in ``tree`` stands."""
 
     @property
     def minor(self) -> str:
         """The feature set, ``1.0`` or ``1.1``: the patch number carries no meaning (section "Versions")."""
         return ".".join(self.arazzo.split(".")[:2])
+
+    def place(self, pointer: str) -> Place:
+        """Where the value at a JSON Pointer stands."""
+        return self.text.place(pointer) if self.text else Place(document=self.uri, pointer=pointer)
 
     def workflow(self, workflow_id: str) -> Workflow | None:
         return next((one for one in self.workflows if one.workflow_id == workflow_id), None)

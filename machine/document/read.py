@@ -25,8 +25,9 @@ from .model import (
     Workflow,
 )
 from .positions import Tree
-from .references import component, input_schema, is_reusable
+from .references import component, is_reusable
 from .rules import check
+from .schemas import InputSchemas
 
 __all__ = ["build_document", "load_document"]
 
@@ -60,6 +61,7 @@ class _Reader:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self._root: dict[str, Any] = tree.value
+        self._schemas = InputSchemas(tree.value)
         self._parameters: dict[str, Parameter] = {}
         self._actions: dict[str, Action] = {}
 
@@ -76,9 +78,11 @@ class _Reader:
                 for pointer, one in _items(root, "sourceDescriptions", "")
             ),
             workflows=tuple(self._workflow(one, pointer) for pointer, one in _items(root, "workflows", "")),
+            self_uri=root.get("$self", ""),
             uri=self._tree.uri,
             sha256=self._tree.sha256,
             tree=root,
+            text=self._tree,
         )
 
     def _workflow(self, value: _Object, pointer: str) -> Workflow:
@@ -86,7 +90,7 @@ class _Reader:
             workflow_id=value["workflowId"],
             summary=value.get("summary", ""),
             description=value.get("description", ""),
-            inputs=input_schema(self._root, value.get("inputs", {})) or {},
+            inputs=self._schemas.alone(value.get("inputs", {})) or {},
             depends_on=tuple(value.get("dependsOn", ())),
             steps=tuple(self._step(one, at) for at, one in _items(value, "steps", pointer)),
             parameters=self._parameter_list(value, pointer),

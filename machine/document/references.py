@@ -1,6 +1,7 @@
-"""References inside one document: Reusable Objects and the ``$ref`` of workflow inputs -> what they stand for.
+"""Reusable Objects -> the component they stand for.
 
-Looks things up in the plain values of a tree; never leaves the document and never follows text as a path.
+Looks things up in the plain values of a tree; never leaves the document and never follows text as a path. The ``$ref``
+of input schemas is the matter of ``document/schemas.py``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["component", "input_schema", "is_reusable"]
+__all__ = ["component", "is_reusable"]
 
 _REFERENCE: Final = re.compile(r"\$components\.([A-Za-z]+)\.([A-Za-z0-9.\-_]+)")
 
@@ -29,49 +30,3 @@ def component(root: Any, kind: str, item: Any) -> Mapping[str, Any] | None:
     for name in ("components", kind, found[2]):
         shelf = shelf.get(name) if isinstance(shelf, Mapping) else None
     return shelf if isinstance(shelf, Mapping) else None
-
-
-def input_schema(root: Any, inputs: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The schema of a workflow's inputs with the ``$ref`` at its top resolved; None when it leads nowhere.
-
-    Keywords beside a ``$ref`` hold as well (JSON Schema 2020-12, 8.2.3.1): they are laid over the target, properties
-    and required names are united, and the target stays in ``allOf`` so that nothing of it is lost.
-    """
-    seen: list[Mapping[str, Any]] = []
-    schema: Any = inputs
-    while isinstance(schema, Mapping) and "$ref" in schema:
-        if any(schema is one for one in seen) or len(seen) > 32:
-            return None
-        seen.append(schema)
-        schema = _pointed(root, schema["$ref"])
-    if not isinstance(schema, Mapping):
-        return None
-    united: Mapping[str, Any] = schema
-    for layer in reversed(seen):
-        if beside := {key: value for key, value in layer.items() if key != "$ref"}:
-            united = _laid_over(united, beside)
-    return united
-
-
-def _pointed(root: Any, reference: Any) -> Any:
-    """The value of a same-document JSON Pointer fragment (RFC 6901, 6) through objects only."""
-    if not isinstance(reference, str) or not reference.startswith("#/"):
-        return None
-    value = root
-    for token in reference[2:].split("/"):
-        value = value.get(token.replace("~1", "/").replace("~0", "~")) if isinstance(value, Mapping) else None
-    return value
-
-
-def _laid_over(target: Mapping[str, Any], beside: Mapping[str, Any]) -> Mapping[str, Any]:
-    united: dict[str, Any] = {**target, **beside}
-    for name in ("properties", "$defs"):
-        below, above = target.get(name), beside.get(name)
-        if isinstance(below, Mapping) and isinstance(above, Mapping):
-            united[name] = {**below, **above}
-    below, above = target.get("required"), beside.get("required")
-    if isinstance(below, list) and isinstance(above, list):
-        united["required"] = [*dict.fromkeys(name for name in (*below, *above) if isinstance(name, str))]
-    also = beside.get("allOf")
-    united["allOf"] = [*(also if isinstance(also, list) else []), target]
-    return united

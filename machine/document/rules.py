@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from .findings import Finding, Severity
 from .positions import Tree
-from .references import component, input_schema, is_reusable
+from .references import component, is_reusable
+from .schemas import InputSchemas
 from .table import COMPONENT_NAME, MAX_NUMBER, OBJECTS, SELECTOR_VERSIONS, Field, Version
 
 __all__ = ["MAX_FINDINGS", "check"]
@@ -24,13 +25,14 @@ _MAX_GUESSES: Final = 50
 
 _VERSION: Final = re.compile(r"1\.([01])\.[0-9]+(-.+)?")
 _KEY: Final = re.compile(COMPONENT_NAME)
+_RESERVED: Final = ("x-oai-", "x-oas-", "x-arazzo")
 _TARGETS: Final = ("operationId", "operationPath", "workflowId", "channelPath")
 
 
 def check(tree: Tree) -> tuple[Finding, ...]:
     """Every structural problem of the document, in its order.
 
-    Errors keep it from being compiled; warnings name what is tolerated or has no effect. Codes AZM-D100 to AZM-D120.
+    Errors keep it from being compiled; warnings name what is tolerated or has no effect. Codes AZM-D100 to AZM-D122.
     """
     checker = _Checker(tree)
     checker.document()
@@ -47,6 +49,7 @@ class _Checker:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.root: Any = tree.value
+        self.schemas = InputSchemas(tree.value)
         self.minor: Version = "1.1"
         self.findings: list[Finding] = []
         self.left_out = 0
@@ -96,6 +99,15 @@ class _Checker:
             if key.startswith("x-"):
                 if key == "x-machine" and not isinstance(item, dict):
                     self.say("D103", f"x-machine is an object, this is {_a(_type(item))}", _in(pointer, key))
+                elif key.startswith(_RESERVED):
+                    hint = "name extensions of your own otherwise"
+                    self.say(
+                        "D122",
+                        f"{_shown(key)} is reserved ('Specification Extensions')",
+                        _in(pointer, key),
+                        hint,
+                        "warning",
+                    )
             elif (spec := rule.fields.get(key)) is None or spec.until < self.minor:
                 self._unknown(name, key, pointer)
             elif spec.since > self.minor:
@@ -266,12 +278,8 @@ class _Checker:
 
 def _check_workflow(self: _Checker, workflow: Mapping[str, Any], pointer: str) -> None:
     """Targets of goto and retry lie in the same workflow ("Success Action Object", "Failure Action Object")."""
-    inputs = workflow.get("inputs")
-    if isinstance(inputs, dict) and "$ref" in inputs and input_schema(self.root, inputs) is None:
-        hint = "it must be #/components/inputs/NAME of this document"
-        target = inputs["$ref"]
-        seen = _shown(target) if isinstance(target, str) else _a(_type(target))
-        self.say("D120", f"the $ref of these inputs leads nowhere: {seen}", f"{pointer}/inputs/$ref", hint)
+    if isinstance(inputs := workflow.get("inputs"), dict):
+        _check_schema(self, inputs, f"{pointer}/inputs")
     steps = [step for step in workflow.get("steps", ()) if isinstance(step, dict)] if _has_steps(workflow) else []
     known = {step["stepId"]: step for step in steps if isinstance(step.get("stepId"), str)}
 
@@ -294,6 +302,24 @@ def _check_workflow(self: _Checker, workflow: Mapping[str, Any], pointer: str) -
         for place, name in enumerate(needed if isinstance(needed, list) else ()):
             if isinstance(name, str):
                 _check_needed_step(self, name, known, f"{at}/dependsOn/{place}")
+
+
+def _check_components(self: _Checker, components: Mapping[str, Any], pointer: str) -> None:
+    shelf = components.get("inputs")
+    for name, schema in shelf.items() if isinstance(shelf, dict) else ():
+        if isinstance(schema, dict):
+            _check_schema(self, schema, _in(f"{pointer}/inputs", name))
+
+
+def _check_schema(self: _Checker, schema: Mapping[str, Any], pointer: str) -> None:
+    """Every ``$ref`` of an input schema leads somewhere in the same document ("Resolving URI Fragments")."""
+    hint = "it must be #/components/inputs/NAME of this document"
+    dangling = list(self.schemas.dangling(schema))
+    for at, target in dangling:
+        seen = _shown(target) if isinstance(target, str) else _a(_type(target))
+        self.say("D120", f"the $ref of these inputs leads nowhere: {seen}", pointer + at, hint)
+    if not dangling and self.schemas.alone(schema) is None:
+        self.say("D120", "the schemas this one refers to lead nowhere, or are too many", pointer, hint)
 
 
 _FOREIGN_STEP: Final = re.compile(r"\$(workflows\.[^.]+|sourceDescriptions\.[^.]+\.[^.]+)\.steps\.[^.]+")
@@ -402,6 +428,7 @@ def _check_version(self: _Checker, kind: Any, version: str, pointer: str) -> Non
 
 
 _RELATIONS: Final[Mapping[str, Callable[[_Checker, Mapping[str, Any], str], None]]] = {
+    "Components": _check_components,
     "Workflow": _check_workflow,
     "Step": _check_step,
     "SuccessAction": _check_action,

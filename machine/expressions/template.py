@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias, cast
 
 from ..errors import BugError, DocumentError, Place, RequestError
-from ..values import MISSING, Json, Missing, SecretRef, SecretText, Value, contains_secret, join_text
+from ..values import MISSING, Json, Missing, SecretRef, SecretText, Value, contains_file, contains_secret, join_text
 from .evaluate import Context, evaluate, resolve_name
 from .grammar import TOLERANCES, Expression, is_expression, parse_expression
 
@@ -216,6 +216,12 @@ def _as_text(value: Value, expression: Expression) -> str | SecretRef | SecretTe
     if value is None or isinstance(value, Missing):
         return ""
     try:
+        if contains_file(value):
+            raise RequestError(
+                f"{expression} is a file and cannot be written into text",
+                code="AZM-E039",
+                next="Let the expression stand alone, as a body or as a part of one.",
+            )
         if contains_secret(value):
             raise RequestError(
                 f"{expression} is an object or list with a secret in it and cannot be written into text",

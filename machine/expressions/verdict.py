@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ..values import Missing, SecretRef, SecretText, Value, contains_secret
+from ..values import Content, FileRef, Missing, SecretRef, SecretText, Value, contains_secret
 
 __all__ = ["Verdict", "clip", "compare", "is_refused", "number", "show", "truthy"]
 
@@ -128,7 +128,7 @@ def show(value: Value, limit: int = 80) -> str:
     """A value for a sentence: short, printable, secrets by name. Containers are counted, not printed."""
     if isinstance(value, Missing):
         return "absent"
-    if isinstance(value, (SecretRef, SecretText)):
+    if isinstance(value, (SecretRef, SecretText, FileRef, Content)):
         return clip(str(value), limit)
     if isinstance(value, str):
         return f"'{clip(value, limit)}'"

@@ -1,63 +1,64 @@
-"""Document and sources -> Plan. The only place where the meaning of an Arazzo document becomes transitions.
+"""Document and sources -> Plan: every workflow a run can reach, drafted, looked at together, written as tables.
 
 Theory of operation
 ===================
-A state's name says a durable fact; its effect is the next call made about it. So every reachable step has a state in
-which its call is made, the *entry*. A step that heads a polling loop has a second one, entered when the loop closes,
-which waits before it calls again. Ends are final states. A call that must not be repeated on a guess has a state of
-doubt beside it.
+    1. draft      the chosen workflow, then each one it names, and so on: what it says, piece by piece (``draft.py``)
+    2. look       across all of them: which make only safe calls, which inputs are secret, who waits for whom
+    3. write      each as a state table (``rules.py``), ids counted on from one to the next
 
-What an answer does is one ordered list of transitions per state; the first whose guard holds is taken:
-
-    1. doubt        an unsafe call whose fate is unknown: no rule of the document can be applied to an unknown answer
-    2. actions      onSuccess where the success criteria held, onFailure where not; step first, then workflow
-    3. wait         answers x-machine.poll.wait adds to the loop
-    4. tolerance    polling only: no usable answer, a few times in a row
-    5. credential   401 or 403, and no action spoke of it
-    6. unmatched    the criteria held and no action applied: next, end or fail, decided here (ambiguity A1)
-    7. broke        everything else (Arazzo, Step Object, onFailure: if omitted, break and return)
-
-The last one has no guard, so the table always has an answer. Doubt is left by Resolved, which looks at the success
-half of the same list; Reopened takes a stopped run up again; Cancelled stops it where it is.
-
-Nothing here does I/O; the same document and sources always give the same table.
+The first table is the plan's own, the others are its callees, by key. Everything that is wrong with any of them is
+reported together. Nothing here does I/O; the same document and sources always give the same plan.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
-from ..document.model import Action, Criterion, Document, Step, Workflow
+from ..document.model import Document, Workflow
 from ..errors import DocumentError, UsageError
-from ..expressions.criteria import CompiledCriterion
 from ..sources.description import Description
-from .calls import compile_criteria, compile_outputs, compile_step, declared_names, refuse_two_servers
-from .extension import StepExtension, WorkflowExtension
-from .flow import Flow, find_loops
+from .calls import refuse_two_servers
+from .draft import Draft, draft_workflow
 from .inputs import read_inputs
-from .model import CallPlan, EventName, Notice, Pace, Plan, Policy, State, Transition
-from .names import assign_names
+from .model import CallPlan, InputPlan, Notice, Plan, Policy
+from .order import find_cycle, reaches
 from .problems import Problems
-from .table import Table
+from .rules import write_table
+from .secrecy import find_secrets
+from .steps import UNSAFE
+from .workflows import Directory
 
 __all__ = ["build_plan"]
-
-_ANSWER: tuple[EventName, ...] = ("replied", "call_failed")
 
 
 def build_plan(
     description: Description, *, workflow: str = "", unmatched: Policy | None = None, strict: bool = False
 ) -> Plan:
-    """Compile one workflow of a described document.
+    """Compile one workflow of a described document, and every workflow it can reach.
 
     ``workflow`` may be left out when the document has one. ``unmatched`` overrides what happens when no success
     action applies. ``strict`` turns every tolerance off. Raises DocumentError with every problem found, or UsageError
     when the choice of the workflow is not clear.
     """
     chosen = _choose(description.document, workflow)
-    return _Builder(description, chosen, unmatched=unmatched, strict=strict).build()
+    problems = Problems()
+    drafts = _draft(description, chosen, problems, strict=strict)
+    for one in drafts.values():
+        problems.attempt(partial(_refuse_waiting_for_itself, one, drafts))
+    inputs = _inputs(drafts, problems)
+    calls = {f"{key} {step}": call for key, one in drafts.items() for step, call in one.calls.items()}
+    problems.attempt(partial(refuse_two_servers, calls))
+    problems.report()
+
+    plans = _write(drafts, inputs, unmatched=unmatched, strict=strict)
+    root = next(iter(plans.values()))
+    used = _reached(root, plans)
+    callees = {key: plan for key, plan in plans.items() if key in used and key != root.workflow}
+    warnings = tuple(Notice(code=one.code, message=one.message, place=one.place) for one in description.findings)
+    servers = {name: url for plan in (root, *callees.values()) for name, url in plan.servers.items()}
+    return replace(root, callees=callees, servers=servers, notices=(*warnings, *root.notices))
 
 
 def _choose(document: Document, workflow: str) -> Workflow:
@@ -75,414 +76,141 @@ def _choose(document: Document, workflow: str) -> Workflow:
     return chosen
 
 
-@dataclass(slots=True)
-class _Edge:
-    """A success or failure action of a step, its criteria compiled."""
+def _draft(description: Description, chosen: Workflow, problems: Problems, *, strict: bool) -> dict[str, Draft]:
+    """The chosen workflow's draft, then those of all it names, breadth first, by key."""
+    directory = Directory(description)
+    waiting = [directory.site(description, chosen)]
+    drafts: dict[str, Draft] = {}
+    while waiting:
+        site = waiting.pop(0)
+        if site.key not in drafts:
+            drafts[site.key] = draft_workflow(site, directory, problems, strict=strict)
+            waiting += drafts[site.key].callees.values()
+    return drafts
 
-    action: Action
-    criteria: tuple[CompiledCriterion, ...]
-    certain: bool
-    """Whether it applies whenever the step succeeds, so that nothing after it can."""
+
+# -- what only all workflows together tell -----------------------------------------------------------------------------
 
 
-class _Builder:
-    """Holds what the compile rules share while one plan is made; thrown away with it."""
-
-    def __init__(
-        self,
-        description: Description,
-        workflow: Workflow,
-        *,
-        unmatched: Policy | None,
-        strict: bool,
-    ) -> None:
-        self.description = description
-        self.document = description.document
-        self.workflow = workflow
-        self.strict = strict
-        self.override = unmatched
-        self.problems = Problems()
-        self.attempt = self.problems.attempt
-        self.notices: list[Notice] = []
-        self.table = Table()
-        self.entry: dict[str, str] = {}
-        self.waiting: dict[str, str] = {}
-        self.doubt: dict[str, str] = {}
-
-    # -- the whole ------------------------------------------------------------------------------------------------
-
-    def build(self) -> Plan:
-        workflow = self.workflow
-        if workflow.depends_on:
-            self.attempt(lambda: _refuse_dependencies(workflow))
-        extension = self.attempt(lambda: WorkflowExtension.read(workflow.extension, workflow.place))
-        extension = extension or WorkflowExtension()
-        steps = {step.step_id: step for step in workflow.steps}
-        declared = declared_names(workflow)
-        calls: dict[str, CallPlan] = {}
-        extensions: dict[str, StepExtension] = {}
-        for step in workflow.steps:
-            own = self.attempt(partial(StepExtension.read, step.extension, step.place))
-            extensions[step.step_id] = own or StepExtension()
-            call = self.attempt(
-                partial(
-                    compile_step,
-                    step,
-                    workflow,
-                    self.description.sources,
-                    declared,
-                    extensions[step.step_id],
-                    minor=self.document.minor,
-                    strict=self.strict,
-                    notices=self.notices,
-                )
-            )
-            if call is not None:
-                calls[step.step_id] = call
-        success = {step.step_id: self.actions(step, "success", extension.inheritance) for step in workflow.steps}
-        failure = {step.step_id: self.actions(step, "failure", extension.inheritance) for step in workflow.steps}
-        outputs = self.attempt(
-            lambda: compile_outputs(workflow.outputs, workflow.place, declared, self.notices, strict=self.strict)
+def _refuse_waiting_for_itself(draft: Draft, drafts: Mapping[str, Draft]) -> None:
+    """Workflow Object, dependsOn: workflows that wait for each other can never begin."""
+    graph = {key: {child.workflow for child in one.dependencies} for key, one in drafts.items()}
+    cycle = find_cycle({draft.site.key: graph[draft.site.key], **graph})
+    if cycle and draft.site.key == min(cycle):
+        raise DocumentError(
+            "workflows depend on each other",
+            code="AZM-P045",
+            place=draft.site.workflow.place,
+            seen=" -> ".join(cycle),
+            next="leave out the dependsOn that closes the ring",
         )
-        criteria = [
-            (step.place, one)
-            for step in workflow.steps
-            for edge in [*(success[step.step_id] or ()), *(failure[step.step_id] or ())]
-            for one in edge.criteria
-        ]
-        inputs = self.attempt(
-            lambda: read_inputs(
-                workflow,
-                calls,
-                criteria,
-                may_name_origin=partial(self.description.may_name_origin, workflow.workflow_id),
-            )
-        )
-        self.attempt(partial(refuse_two_servers, calls))
-        self.problems.report()
 
-        flow = find_loops(list(steps), self.success_edges(success), {s for s, c in calls.items() if c.kind == "safe"})
-        for step_id, call in calls.items():
-            policy = self.unmatched(step_id, calls, success, flow, extension, extensions[step_id])
-            poll = call.poll if step_id in flow.loop else None
-            calls[step_id] = replace(call, unmatched=policy, poll=poll)
-        self.make_states(calls, flow)
-        for state in tuple(self.table.states):
-            if state.kind == "call":
-                self.answer_rules(state, calls[state.step], success[state.step], failure[state.step], flow)
-        self.housekeeping(calls)
-        self.table.prune()
-        names = assign_names(self.table.states, self.table.transitions, {s: e.state for s, e in extensions.items()})
-        phases = self.table.phases({step for step, call in calls.items() if call.unsafe})
-        states = tuple(replace(one, name=names[one.id], phase=phases[one.id]) for one in self.table.states)
-        used = {state.step for state in states}
-        notices = [Notice(code=one.code, message=one.message, place=one.place) for one in self.description.findings]
-        return Plan(
-            workflow=workflow.workflow_id,
-            title=workflow.summary or self.document.title,
-            document=self.document.uri,
-            document_sha256=self.document.sha256,
-            arazzo=self.document.arazzo,
+
+def _inputs(drafts: Mapping[str, Draft], problems: Problems) -> dict[str, tuple[InputPlan, ...]]:
+    secrets = find_secrets(drafts)
+    found = {}
+    for key, one in drafts.items():
+        workflow = one.site.workflow
+        may_name_origin = partial(one.site.description.may_name_origin, workflow.workflow_id)
+        read = partial(
+            read_inputs, workflow, one.calls, one.criteria, secrets=secrets[key], may_name_origin=may_name_origin
+        )
+        found[key] = problems.attempt(read) or ()
+    return found
+
+
+def _safe(drafts: Mapping[str, Draft]) -> set[str]:
+    """The workflows that make only safe calls, whatever they run."""
+    safe = {key for key, one in drafts.items() if all(call.kind == "safe" for call in one.calls.values())}
+    while lost := {key for key in safe if not {child.workflow for child in drafts[key].children} <= safe}:
+        safe -= lost
+    return safe
+
+
+def _unsafe(drafts: Mapping[str, Draft]) -> set[str]:
+    """The workflows that may make a call which must not be repeated on a guess, themselves or by what they run."""
+    graph = {key: {child.workflow for child in one.children} for key, one in drafts.items()}
+    direct = {key for key, one in drafts.items() if any(call.kind in UNSAFE for call in one.calls.values())}
+    return {key for key in drafts if not direct.isdisjoint({key, *reaches(graph, key)})}
+
+
+def _returning(drafts: Mapping[str, Draft], key: str) -> set[str]:
+    """The workflows that may transfer back to this one: such a ring is a loop, and loops are paced."""
+    graph = {
+        name: {child.workflow for child in one.children if child.role == "transfer"} for name, one in drafts.items()
+    }
+    return {name for name in drafts if name == key or key in reaches(graph, name)}
+
+
+# -- tables ------------------------------------------------------------------------------------------------------------
+
+
+def _write(
+    drafts: Mapping[str, Draft],
+    inputs: Mapping[str, tuple[InputPlan, ...]],
+    *,
+    unmatched: Policy | None,
+    strict: bool,
+) -> dict[str, Plan]:
+    safe, unsafe = _safe(drafts), _unsafe(drafts)
+    plans: dict[str, Plan] = {}
+    states = transitions = 0
+    for key, draft in drafts.items():
+        written = write_table(
+            draft,
+            safe=safe,
+            unsafe=unsafe,
+            returning=_returning(drafts, key),
+            override=unmatched,
+            strict=strict,
             states=states,
-            transitions=tuple(self.table.transitions),
-            calls={step: call for step, call in calls.items() if step in used},
-            inputs=inputs or (),
-            input_schema=dict(workflow.inputs),
-            outputs=outputs or {},
-            servers={one.source: one.server for call in calls.values() for one in call.operations},
-            source_urls={source.name: source.url for source in self.document.sources},
+            transitions=transitions,
+        )
+        states, transitions = states + len(written.states), transitions + len(written.transitions)
+        site, document, extension = draft.site, draft.site.description.document, draft.extension
+        calls = {step: _scoped(call, site.scope) for step, call in written.calls.items()}
+        described = [_scoped(call, site.scope) for call in draft.calls.values()]
+        plans[key] = Plan(
+            workflow=key,
+            title=site.workflow.summary or document.title,
+            document=document.uri,
+            document_sha256=document.sha256,
+            arazzo=document.arazzo,
+            states=written.states,
+            transitions=written.transitions,
+            calls=calls,
+            children=written.children,
+            scope=site.scope,
+            inputs=inputs[key],
+            input_schema=dict(site.workflow.inputs),
+            outputs=draft.outputs,
+            servers={one.source: one.server for call in described for one in call.operations},
+            auth={
+                site.scope + name: text
+                for name, text in extension.auth.items()
+                if site.description.may_name_origin(site.workflow.workflow_id, f"auth {name}")
+            },
+            source_urls={source.name: source.url for source in document.sources},
             deadline=extension.deadline if extension.deadline is not None else 3600.0,
             call_limit=extension.calls or 10_000,
             transition_limit=extension.transitions or 10_000,
-            notices=tuple(notices + self.notices + self.unreached(used)),
+            notices=(*draft.notices, *written.unreached),
         )
-
-    # -- what the document says ------------------------------------------------------------------------------------
-
-    def actions(self, step: Step, kind: str, inheritance: str) -> list[_Edge] | None:
-        """A step's actions, then those of the workflow it does not redefine by name (ambiguity A27).
-
-        None when neither says anything: the sequential or breaking default of the Step Object applies.
-        """
-        own = step.on_success if kind == "success" else step.on_failure
-        shared = self.workflow.success_actions if kind == "success" else self.workflow.failure_actions
-        if own is not None and inheritance == "replace":
-            shared = ()
-        names = {action.name for action in own or ()}
-        actions = [*(own or ()), *(action for action in shared if action.name not in names)]
-        if not actions:
-            return None
-        edges: list[_Edge] = []
-        for action in actions:
-            edge = self.attempt(partial(self.edge, step, action))
-            if edge is not None:
-                edges.append(edge)
-                if edge.certain and action.type != "retry":
-                    break
-        return edges
-
-    def edge(self, step: Step, action: Action) -> _Edge:
-        if action.workflow_id and action.type != "end":
-            raise DocumentError(
-                f"action {action.name!r} names a workflow, which this release does not compile",
-                code="AZM-P010",
-                place=action.place,
-                next="name a step of the same workflow",
-            )
-        if action.type == "retry" and action.kind == "success":
-            raise DocumentError(
-                f"action {action.name!r} retries on success, which this release does not compile",
-                code="AZM-P018",
-                place=action.place,
-                next=f"write a goto to {step.step_id} with the same criteria",
-            )
-        if action.type == "retry" and action.step_id not in ("", step.step_id):
-            raise DocumentError(
-                f"action {action.name!r} retries through another step, which this release does not compile",
-                code="AZM-P011",
-                place=action.place,
-                next="retry the step itself",
-            )
-        criteria = compile_criteria(action.criteria, self.document.minor, self.notices, strict=self.strict)
-        # An action whose criteria all stand among the step's success criteria applies on every success, so "nothing
-        # matched" cannot happen behind it.
-        sure = {_wording(one) for one in step.success_criteria} if action.kind == "success" else set()
-        return _Edge(action=action, criteria=criteria, certain=all(_wording(one) in sure for one in action.criteria))
-
-    def success_edges(self, success: Mapping[str, list[_Edge] | None]) -> dict[str, set[str]]:
-        order = [step.step_id for step in self.workflow.steps]
-        edges: dict[str, set[str]] = {}
-        for number, step in enumerate(order):
-            actions = success[step]
-            if actions is None:
-                edges[step] = set(order[number + 1 : number + 2])
-            else:
-                edges[step] = {edge.action.step_id for edge in actions if edge.action.type == "goto"}
-        return edges
-
-    def unmatched(
-        self,
-        step: str,
-        calls: Mapping[str, CallPlan],
-        success: Mapping[str, list[_Edge] | None],
-        flow: Flow,
-        extension: WorkflowExtension,
-        own: StepExtension,
-    ) -> Policy:
-        """What happens when the step succeeded and none of its success actions applied (ambiguity A1)."""
-        chosen = self.override or own.unmatched or extension.unmatched
-        if chosen:
-            return chosen
-        actions = success[step]
-        following = self.following(step)
-        if actions is None:
-            return "next"
-        if step in flow.loop:
-            loops = all(
-                edge.action.type == "goto" and flow.loop.get(edge.action.step_id) == flow.loop[step] for edge in actions
-            )
-            return "next" if loops else "fail"
-        return "next" if following and calls[following].kind == "safe" else "fail"
-
-    def following(self, step: str) -> str:
-        order = [one.step_id for one in self.workflow.steps]
-        return next(iter(order[order.index(step) + 1 :]), "")
-
-    # -- states ----------------------------------------------------------------------------------------------------
-
-    def make_states(self, calls: Mapping[str, CallPlan], flow: Flow) -> None:
-        for step in calls:
-            self.entry[step] = self.table.state("call", step=step)
-            if step in flow.heads:
-                self.waiting[step] = self.table.state("call", step=step, polls=True)
-        for step, call in calls.items():
-            if call.unsafe:
-                self.doubt[step] = self.table.state("doubt", step=step, of=self.entry[step])
-
-    def goto(self, source: str, target: str, flow: Flow) -> tuple[str, Pace]:
-        """Where a step leads: a loop that closes leads to the waiting state, and every way back is paced."""
-        if flow.closes(source, target):
-            return self.waiting[target], "poll"
-        back = flow.order.index(target) <= flow.order.index(source)
-        return self.entry[target], "poll" if back else "now"
-
-    # -- transitions -----------------------------------------------------------------------------------------------
-
-    def answer_rules(
-        self,
-        state: State,
-        call: CallPlan,
-        success: list[_Edge] | None,
-        failure: list[_Edge] | None,
-        flow: Flow,
-    ) -> None:
-        """The ordered list of the module's theory, for one state that makes a call."""
-        here = state.id
-        if call.unsafe:
-            self.doubt_rules(here, self.doubt[call.step], call)
-        certain = self.success_rules(here, call, success, flow)
-        for edge in failure or ():
-            self.failure_rule(here, call, edge, flow)
-        if call.poll is not None:
-            if call.poll.wait:
-                self.table.edge(here, here, _ANSWER, "wait", "wait", criteria=call.poll.wait, pace="poll")
-            if not self.strict:
-                self.table.edge(here, here, _ANSWER, "tolerated", "tolerance", "troubled", pace="poll")
-                self.table.edge(here, here, _ANSWER, "tolerance used up", "tolerance", "spent", stop="tolerance")
-        self.table.edge(here, here, _ANSWER, "credential refused", "credential", "!held", "refused", stop="credential")
-        if not certain:
-            self.unmatched_rule(here, call, flow)
-        self.table.edge(here, self.table.end("failed", "failed"), _ANSWER, "broke", "broke", stop="broke")
-
-    def doubt_rules(self, here: str, doubt: str, call: CallPlan) -> None:
-        """How doubt about an unsafe call is entered, by the policy that is in force when it arises."""
-        effect = call.effect
-        if effect.probe is not None:
-            self.table.edge(here, here, _ANSWER, "looked before", "look", "looking", pace="now")
-            self.table.edge(here, doubt, _ANSWER, "conflict", "doubt", "conflict", pace="probe")
-        if effect.key is not None:
-            self.table.edge(here, here, _ANSWER, "send again", "reissue", "doubtful", "reissues", pace="poll")
-        if effect.probe is not None:
-            self.table.edge(here, doubt, _ANSWER, "in doubt", "doubt", "doubtful", "probes", pace="probe")
-        self.table.edge(here, doubt, _ANSWER, "in doubt", "doubt", "doubtful", "!fails", stop="in_doubt")
-
-    def probe_rules(self, doubt: str, here: str, mirrored: list[Transition]) -> None:
-        """What the answer of a probe does: adopt what is ours, send again what is not there, hold everything else."""
-        for one in mirrored:
-            self.table.copy(one, source=doubt, on=_ANSWER, facts=("found", "matches", "ours"))
-        failed = self.table.end("failed", "failed")
-        self.table.edge(doubt, failed, _ANSWER, "broke", "probe", "found", "theirs", stop="broke")
-        self.table.edge(doubt, failed, _ANSWER, "broke", "probe", "absent", "theirs", stop="broke")
-        self.table.edge(doubt, here, _ANSWER, "not there", "absent", "absent", "settled", pace="now")
-        self.table.edge(doubt, doubt, _ANSWER, "still in doubt", "probe", "absent", "clashed", stop="in_doubt")
-        self.table.edge(doubt, doubt, _ANSWER, "not there yet", "probe", "absent", pace="probe")
-        if not self.strict:
-            self.table.edge(doubt, doubt, _ANSWER, "tolerated", "tolerance", "troubled", pace="probe")
-            self.table.edge(doubt, doubt, _ANSWER, "tolerance used up", "tolerance", "spent", stop="in_doubt")
-        self.table.edge(doubt, doubt, _ANSWER, "credential refused", "credential", "refused", stop="credential")
-        self.table.edge(doubt, doubt, _ANSWER, "still in doubt", "probe", stop="in_doubt")
-
-    def success_rules(self, here: str, call: CallPlan, success: list[_Edge] | None, flow: Flow) -> bool:
-        """The success half of the list. True when one of it always applies, so that nothing can stay unmatched."""
-        if success is None:
-            self.onwards(here, call.step, flow, "next")
-            return True
-        for edge in success:
-            action = edge.action
-            if action.type == "end":
-                end = self.table.end(action.name, "ready")
-                self.table.edge(here, end, _ANSWER, action.name, "action", "held", criteria=edge.criteria, stop="ended")
-            else:
-                target, pace = self.goto(call.step, action.step_id, flow)
-                self.table.edge(here, target, _ANSWER, action.name, "action", "held", criteria=edge.criteria, pace=pace)
-        return success[-1].certain
-
-    def failure_rule(self, here: str, call: CallPlan, edge: _Edge, flow: Flow) -> None:
-        action, step = edge.action, call.step
-        if action.type == "end":
-            target = self.table.end(action.name, "failed")
-            self.table.edge(
-                here,
-                target,
-                _ANSWER,
-                action.name,
-                "action",
-                "!held",
-                criteria=edge.criteria,
-                stop="failure_action",
-            )
-        elif action.type == "goto":
-            target, pace = self.goto(step, action.step_id, flow)
-            self.table.edge(here, target, _ANSWER, action.name, "action", "!held", criteria=edge.criteria, pace=pace)
-        else:
-            # Failure Action Object: without retryLimit a single retry is attempted; the limit counts retries, not the
-            # first try (ambiguities A13, A15), and must be used up before later actions are looked at.
-            limit = 1 if action.retry_limit is None else action.retry_limit
-            after = 1.0 if action.retry_after is None else action.retry_after
-            self.table.edge(
-                here,
-                here,
-                _ANSWER,
-                action.name,
-                "action",
-                "!held",
-                "retries",
-                # A create that was applied is never made again, whatever else the step asks of its answer.
-                *(("unapplied",) if call.unsafe else ()),
-                criteria=edge.criteria,
-                pace="retry",
-                retry_after=after,
-                retry_limit=limit,
-            )
-
-    def unmatched_rule(self, here: str, call: CallPlan, flow: Flow) -> None:
-        if call.unmatched == "fail":
-            failed = self.table.end("failed", "failed")
-            self.table.edge(here, failed, _ANSWER, "unmatched", "unmatched", "held", stop="unmatched")
-        elif call.unmatched == "end":
-            done = self.table.end("completed", "ready")
-            self.table.edge(here, done, _ANSWER, "unmatched", "unmatched", "held", stop="completed")
-        else:
-            self.onwards(here, call.step, flow, "unmatched")
-
-    def onwards(self, here: str, step: str, flow: Flow, rule: str) -> None:
-        """The next sequential step, or the implicit end behind the last one."""
-        following = self.following(step)
-        if following:
-            target, pace = self.goto(step, following, flow)
-            self.table.edge(here, target, _ANSWER, rule, rule, "held", pace=pace)
-        else:
-            label = "completed" if rule == "next" else rule
-            self.table.edge(here, self.table.end("completed", "ready"), _ANSWER, label, rule, "held", stop="completed")
-
-    def housekeeping(self, calls: Mapping[str, CallPlan]) -> None:
-        """What every state can do besides judging an answer: begin, be settled, be taken up again, be cancelled."""
-        first = self.table.states[0].id
-        self.table.edge(first, first, ("started",), "start", "start", pace="now")
-        for step, doubt in self.doubt.items():
-            here = self.entry[step]
-            mirrored = [
-                one
-                for one in self.table.transitions
-                if one.source == here and one.on == _ANSWER and "held" in one.guard.facts
-            ]
-            probes = calls[step].effect.probe is not None
-            if probes:
-                self.probe_rules(doubt, here, mirrored)
-            for source in (here, doubt):
-                self.table.edge(source, here, ("resolved",), "not sent", "settle", "not_sent", pace="now")
-                self.table.edge(source, here, ("resolved",), "send again", "settle", "reissue", pace="now")
-                for one in mirrored:
-                    self.table.copy(one, source=source, on=("resolved",), facts=("adopted",))
-                self.table.edge(source, doubt, ("resolved",), "still in doubt", "settle", stop="in_doubt")
-            if probes:
-                self.table.edge(here, doubt, ("reopened",), "in doubt", "reopen", "applied", "probes", pace="probe")
-                self.table.edge(doubt, doubt, ("reopened",), "look again", "reopen", "probes", pace="probe")
-            self.table.edge(here, doubt, ("reopened",), "in doubt", "reopen", "applied", stop="in_doubt")
-            self.table.edge(doubt, doubt, ("reopened",), "still in doubt", "reopen", stop="in_doubt")
-        for state in self.table.states:
-            if state.kind == "call":
-                self.table.edge(state.id, state.id, ("reopened",), "look again", "reopen", pace="now")
-            if state.kind != "final":
-                self.table.edge(state.id, state.id, ("cancelled",), "cancelled", "cancel", stop="cancelled")
-
-    def unreached(self, used: set[str]) -> list[Notice]:
-        return [
-            Notice(code="AZM-P020", message=f"step {step.step_id!r} can never be reached", place=step.place)
-            for step in self.workflow.steps
-            if step.step_id not in used
-        ]
+    return plans
 
 
-def _refuse_dependencies(workflow: Workflow) -> None:
-    raise DocumentError(
-        f"workflow {workflow.workflow_id!r} has dependsOn, which this release does not compile",
-        code="AZM-P015",
-        place=workflow.place,
-        seen=", ".join(workflow.depends_on),
-        next="run those workflows first",
-    )
+def _scoped(call: CallPlan, scope: str) -> CallPlan:
+    """A call whose sources are named as the whole run knows them: those of two documents may share a name."""
+    if not scope:
+        return call
+    effect = call.effect
+    if effect.probe is not None:
+        operation = replace(effect.probe.operation, source=scope + effect.probe.operation.source)
+        effect = replace(effect, probe=replace(effect.probe, operation=operation))
+    return replace(call, operation=replace(call.operation, source=scope + call.operation.source), effect=effect)
 
 
-def _wording(criterion: Criterion) -> tuple[str, str, str | None]:
-    return criterion.type, criterion.condition.strip(), criterion.context
+def _reached(root: Plan, plans: Mapping[str, Plan]) -> set[str]:
+    """The workflows that the states which were kept can run."""
+    graph = {key: {child.workflow for child in plan.children.values()} for key, plan in plans.items()}
+    return reaches(graph, root.workflow)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,13 +15,21 @@ from ..expressions.criteria import CompiledCriterion, compile_criterion
 from ..expressions.grammar import TOLERANCES, is_expression
 from ..expressions.template import Declared, Template, compile_template, references, tolerances
 from ..sources.model import Operation, Source, is_json_type
-from ..sources.openapi import find_operation, find_operation_path
+from ..sources.operations import find_operation, find_operation_path
 from .effect import EffectPolicy, ProbePlan
 from .extension import EffectExtension, PollExtension, StepExtension
 from .model import CallPlan, EffectKind, Notice, PollPolicy
 from .problems import Problems
 
-__all__ = ["compile_criteria", "compile_outputs", "compile_step", "declared_names", "refuse_two_servers"]
+__all__ = [
+    "compile_criteria",
+    "compile_outputs",
+    "compile_poll",
+    "compile_step",
+    "declared_names",
+    "note_tolerances",
+    "refuse_two_servers",
+]
 
 _KIND_OF_METHOD: Mapping[str, EffectKind] = {
     "GET": "safe",
@@ -31,13 +41,18 @@ _KIND_OF_METHOD: Mapping[str, EffectKind] = {
     "POST": "create",
 }
 """RFC 9110 section 9.2: which methods may be repeated. Anything else, PATCH included, is ``unknown``."""
+_REDIRECT = re.compile(r"\b3[0-9]{2}\b")
 
 
-def declared_names(workflow: Workflow) -> Declared:
-    """The names an expression may mean: inputs of the schema, outputs of the steps."""
+def declared_names(workflow: Workflow, returned: Mapping[str, Set[str]]) -> Declared:
+    """The names an expression may mean: inputs of the schema, outputs of the steps; ``returned`` has those of the
+    steps that run a workflow and declare none of their own."""
     properties = workflow.inputs.get("properties")
     names = frozenset(properties) if isinstance(properties, Mapping) else frozenset()
-    return Declared(inputs=names, steps={step.step_id: frozenset(step.outputs) for step in workflow.steps})
+    steps = {
+        step.step_id: frozenset(step.outputs or returned.get(step.step_id, frozenset())) for step in workflow.steps
+    }
+    return Declared(inputs=names, steps=steps)
 
 
 def compile_step(
@@ -55,7 +70,7 @@ def compile_step(
     that cannot be read."""
     problems = Problems()
     body = step.request_body
-    operation = problems.attempt(lambda: _operation(step, sources))
+    operation = problems.attempt(lambda: _operation(step, sources, notices, strict=strict))
     problems.attempt(lambda: _refuse_what_is_not_compiled(step))
     parameters = problems.each(
         partial(_parameter, one, declared, notices, strict=strict)
@@ -69,12 +84,12 @@ def compile_step(
     success = problems.attempt(lambda: compile_criteria(step.success_criteria, minor, notices, strict=strict))
     outputs = problems.attempt(lambda: compile_outputs(step.outputs, step.place, declared, notices, strict=strict))
     effect = problems.attempt(lambda: _effect(extension.effect, step, sources, declared, minor, notices, strict=strict))
-    poll = problems.attempt(lambda: _poll(extension.poll, minor, notices, strict=strict))
+    poll = problems.attempt(lambda: compile_poll(extension.poll, minor, notices, strict=strict))
     problems.report()
     assert operation is not None
     return CallPlan(
         step=step.step_id,
-        operation=operation,
+        operation=replace(operation, redirects=operation.redirects or _asks_for_a_redirect(step, workflow)),
         kind=extension.effect.kind or _KIND_OF_METHOD.get(operation.method, "unknown"),
         parameters=parameters,
         body=payload,
@@ -83,6 +98,7 @@ def compile_step(
         outputs=outputs or {},
         poll=poll,
         effect=effect or EffectPolicy(),
+        timeout=None if step.timeout_ms is None else step.timeout_ms / 1000,
         place=step.place,
     )
 
@@ -96,8 +112,6 @@ def _refuse_what_is_not_compiled(step: Step) -> None:
     body = step.request_body
     problems = Problems()
     for field, present, advice in (
-        ("timeout", step.timeout_ms is not None, "use --call-timeout"),
-        ("dependsOn", bool(step.depends_on), "put the steps in the order they need"),
         ("requestBody.replacements", body is not None and bool(body.replacements), "write the values in the payload"),
         ("a JSON payload written as text", _is_json_text(step), "write the payload as an object"),
     ):
@@ -121,17 +135,49 @@ def _is_json_text(step: Step) -> bool:
     return is_json_type(body.content_type) and body.payload.lstrip()[:1] in ("{", "[")
 
 
-def _operation(step: Step, sources: Mapping[str, Source]) -> Operation:
-    if step.operation_id:
-        return find_operation(sources, step.operation_id, place=step.place)
-    if step.operation_path:
-        return find_operation_path(sources, step.operation_path, place=step.place)
-    raise DocumentError(
-        f"step {step.step_id!r} calls no operation; workflow and channel steps are not compiled by this release",
-        code="AZM-P013",
-        place=step.place,
-        next="call an operation with operationId or operationPath",
+def _operation(step: Step, sources: Mapping[str, Source], notices: list[Notice], *, strict: bool) -> Operation:
+    if step.message_action or not (step.operation_id or step.operation_path):
+        raise DocumentError(
+            f"step {step.step_id!r} sends or receives messages; only calls over HTTP can be made",
+            code="AZM-P013",
+            place=step.place,
+            next="call an operation with operationId or operationPath, or run a workflow with workflowId",
+        )
+    return _found(sources, step.operation_id, step.operation_path, step.place, notices, strict=strict)
+
+
+def _found(
+    sources: Mapping[str, Source],
+    operation_id: str,
+    operation_path: str,
+    place: Place,
+    notices: list[Notice],
+    *,
+    strict: bool,
+) -> Operation:
+    """The operation that is named; in what odd form, and what its description leaves open, is noted."""
+    notes: list[str] = []
+    if operation_id:
+        operation = find_operation(sources, operation_id, place=place, notes=notes)
+    else:
+        operation = find_operation_path(sources, operation_path, place=place, notes=notes)
+    note_tolerances([("C6", note) for note in notes], place, notices, strict=strict)
+    for gap in operation.gaps:
+        message = f"the description {operation.source!r} does not say all about {operation.title}: {gap}"
+        _add(notices, Notice(code="AZM-S006", message=message, place=place))
+    return operation
+
+
+def _asks_for_a_redirect(step: Step, workflow: Workflow) -> bool:
+    """Whether a condition about the step names a 3xx status, which it could never see if redirects were followed."""
+    actions = (
+        *(step.on_success or ()),
+        *(step.on_failure or ()),
+        *workflow.success_actions,
+        *workflow.failure_actions,
     )
+    criteria = [*step.success_criteria, *(one for action in actions for one in action.criteria)]
+    return any(_REDIRECT.search(one.condition) for one in criteria)
 
 
 def _parameters(own: Sequence[Parameter], shared: Sequence[Parameter]) -> list[Parameter]:
@@ -153,7 +199,7 @@ def compile_criteria(
 def _criterion(one: Criterion, minor: str, notices: list[Notice], *, strict: bool) -> CompiledCriterion:
     result = compile_criterion(one, minor=minor)
     used = [(code, f"{result.text}: {TOLERANCES[code]}") for code in result.tolerances]
-    _note(used, one.place, notices, strict=strict)
+    note_tolerances(used, one.place, notices, strict=strict)
     for note in result.notes:
         _add(notices, Notice(code="AZM-P022", message=f"{result.text}: {note}", place=one.place))
     return result
@@ -175,7 +221,7 @@ def compile_outputs(
 
 def _template(value: Any, place: Place, declared: Declared, notices: list[Notice], *, strict: bool) -> Template:
     template = compile_template(value, place=place, declared=declared)
-    _note(tolerances(template), place, notices, strict=strict)
+    note_tolerances(tolerances(template), place, notices, strict=strict)
     for expression in references(template):
         if expression.root == "steps" and expression.owner not in declared.steps:
             raise DocumentError(
@@ -192,7 +238,8 @@ def _template(value: Any, place: Place, declared: Declared, notices: list[Notice
     return template
 
 
-def _note(found: Sequence[tuple[str, str]], place: Place, notices: list[Notice], *, strict: bool) -> None:
+def note_tolerances(found: Sequence[tuple[str, str]], place: Place, notices: list[Notice], *, strict: bool) -> None:
+    """Note each (code, why), once a site. Raises DocumentError with all of them when ``strict``."""
     if found and strict:
         findings = tuple(
             Finding(code=code, severity="error", message=why, place=place, suggestion="leave out --strict to allow it")
@@ -225,11 +272,7 @@ def _effect(
             settle=120.0 if extension.settle is None else extension.settle,
             key=extension.key,
         )
-    operation = (
-        find_operation(sources, probe.operation_id, place=step.place)
-        if probe.operation_id
-        else find_operation_path(sources, probe.operation_path, place=step.place)
-    )
+    operation = _found(sources, probe.operation_id, probe.operation_path, step.place, notices, strict=strict)
     if _KIND_OF_METHOD.get(operation.method) != "safe":
         raise DocumentError(
             f"the probe of step {step.step_id!r} would change something: {operation.title}",
@@ -256,7 +299,8 @@ def _effect(
     )
 
 
-def _poll(extension: PollExtension | None, minor: str, notices: list[Notice], *, strict: bool) -> PollPolicy:
+def compile_poll(extension: PollExtension | None, minor: str, notices: list[Notice], *, strict: bool) -> PollPolicy:
+    """The pace a step has where it turns out to lie on a loop."""
     if extension is None:
         return PollPolicy()
     given = {

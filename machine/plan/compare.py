@@ -1,7 +1,8 @@
 """Two plans of one workflow -> what differs between them, and which state of one is which state of the other. Pure.
 
-States and transitions have generated ids, so two plans are compared by what a row is: a state by the call it makes and
-how it is entered, an end by its name, a transition by where it starts, what sets it off, its rule and its label.
+States and transitions have generated ids, so two plans are compared by what a row is: a state by its workflow, the call
+it makes and how it is entered, an end by its name, a transition by where it starts, what sets it off, its rule and its
+label. Workflows are known by their keys.
 Nothing here decides whether a run may change from one plan to the other (``chart/edit.py``).
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .model import Plan, State, Transition
+from .model import CallPlan, ChildPlan, Plan, State, Transition
 
 __all__ = ["Change", "Difference", "compare"]
 
@@ -24,6 +25,7 @@ _ASPECTS: Mapping[str, str] = {
     "kind": "effect",
     "effect": "effect",
     "poll": "pace",
+    "timeout": "pace",
     "unmatched": "unmatched",
 }
 """Part of a step's call to the word for it; every other part is of its request."""
@@ -41,7 +43,8 @@ class Change:
     """``state``, ``transition``, ``guard``, ``order``, ``request``, ``success criteria``, ``outputs``, ``effect``,
     ``pace``, ``unmatched``, ``input``, ``output``, ``limit``."""
     where: str
-    """The name of the state or step; empty for the workflow as a whole."""
+    """The name of the state or step, behind that of its workflow where it is another than the run's own; empty for the
+    workflow as a whole."""
     before: Any = None
     after: Any = None
     name: str = ""
@@ -95,25 +98,31 @@ def _paired(before: Mapping[tuple[str, ...], str], after: Mapping[tuple[str, ...
 # -- what a row is -----------------------------------------------------------------------------------------------------
 
 
-def _state_key(state: State) -> str:
+def _where(plan: Plan, table: Plan, name: str) -> str:
+    return name if table.workflow == plan.workflow else f"{table.workflow}/{name}"
+
+
+def _state_key(table: Plan, state: State) -> str:
     """Everything but generated ids and what is only shown; an end is its name and how it ended."""
     shown = set() if state.kind == "final" else {"name", "phase"}
-    return _text({name: value for name, value in state.to_json().items() if name not in {"id", "of", *shown}})
+    told = {name: value for name, value in state.to_json().items() if name not in {"id", "of", *shown}}
+    return _text([table.workflow, told])
 
 
 def _state_keys(plan: Plan) -> dict[tuple[str, ...], str]:
-    return {(_state_key(state),): state.id for state in plan.states}
+    return {(_state_key(table, state),): state.id for table in plan.tables() for state in table.states}
 
 
 def _transition_keys(plan: Plan) -> dict[tuple[str, ...], str]:
     """Keys of transitions; of several that look alike the first is the first."""
-    keys = {state.id: _state_key(state) for state in plan.states}
+    keys = {state_id: key for (key,), state_id in _state_keys(plan).items()}
     seen: Counter[tuple[str, ...]] = Counter()
     found: dict[tuple[str, ...], str] = {}
-    for one in plan.transitions:
-        key = (keys[one.source], " ".join(one.on), one.rule, one.label, " ".join(one.guard.facts))
-        seen[key] += 1
-        found[*key, str(seen[key])] = one.id
+    for table in plan.tables():
+        for one in table.transitions:
+            key = (keys[one.source], " ".join(one.on), one.rule, one.label, " ".join(one.guard.facts))
+            seen[key] += 1
+            found[*key, str(seen[key])] = one.id
     return found
 
 
@@ -121,31 +130,45 @@ def _transition_keys(plan: Plan) -> dict[tuple[str, ...], str]:
 
 
 def _of_states(before: Plan, after: Plan, states: Mapping[str, str]) -> Iterator[Change]:
-    news = {state.id: state for state in after.states}
-    for old in before.states:
-        new = news.get(states.get(old.id, ""))
-        if new is None:
-            yield Change(what="state", where=old.name, before=old.to_json())
-        elif (old.name, old.phase) != (new.name, new.phase):
-            was, becomes = ({"name": one.name, "phase": one.phase} for one in (old, new))
-            yield Change(what="state", where=old.name, before=was, after=becomes)
+    news = {state.id: (table, state) for table in after.tables() for state in table.states}
+    for table in before.tables():
+        for old in table.states:
+            where = _where(before, table, old.name)
+            _, new = news.get(states.get(old.id, ""), (None, None))
+            if new is None:
+                yield Change(what="state", where=where, before=old.to_json())
+            elif (old.name, old.phase) != (new.name, new.phase):
+                was, becomes = ({"name": one.name, "phase": one.phase} for one in (old, new))
+                yield Change(what="state", where=where, before=was, after=becomes)
     kept = set(states.values())
-    for new in after.states:
-        if new.id not in kept:
-            yield Change(what="state", where=new.name, after=new.to_json())
+    for table, new in (news[state_id] for state_id in news if state_id not in kept):
+        yield Change(what="state", where=_where(after, table, new.name), after=new.to_json())
 
 
 def _of_calls(before: Plan, after: Plan) -> Iterator[Change]:
-    for step, call in before.calls.items():
-        if step not in after.calls:
-            # The states that made it are gone, and that was said.
+    """What steps send, and the workflows they run. Of one that is gone the states are gone, and that was said."""
+    tables = {table.workflow: table for table in after.tables()}
+    for table in before.tables():
+        other = tables.get(table.workflow)
+        if other is not None:
+            yield from _of_steps(before, table, table.calls, other.calls)
+            yield from _of_steps(before, table, table.children, other.children)
+
+
+def _of_steps(
+    plan: Plan, table: Plan, before: Mapping[str, CallPlan | ChildPlan], after: Mapping[str, CallPlan | ChildPlan]
+) -> Iterator[Change]:
+    for key in before:
+        if key not in after:
             continue
-        old, new = call.to_json(), after.calls[step].to_json()
+        old, new = before[key].to_json(), after[key].to_json()
         for part in dict.fromkeys([*old, *new]):
             if part not in ("step", "place"):
                 for pointer, was, becomes in _leaves_apart(old.get(part), new.get(part)):
-                    name = f"{part}{pointer}" if part not in _ASPECTS else pointer.removeprefix("/")
-                    yield Change(what=_ASPECTS.get(part, "request"), where=step, name=name, before=was, after=becomes)
+                    what = _ASPECTS.get(part, "request")
+                    name = pointer.removeprefix("/") if part in _ASPECTS else f"{part}{pointer}"
+                    where = _where(plan, table, key)
+                    yield Change(what=what, where=where, name=name, before=was, after=becomes)
 
 
 def _leaves_apart(before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -215,23 +238,27 @@ def _of_order(
     """The first whose guard holds is taken, so another order is another machine."""
     both = [key for key in old_keys if key in new_keys and old_keys[key] in old and new_keys[key] in new]
     rank = {one: number for number, one in enumerate(new)}
-    for state in plan.states:
+    for where, state in ((_where(plan, table, one.name), one) for table in plan.tables() for one in table.states):
         was = [key for key in both if old[old_keys[key]][0].source == state.id]
         becomes = sorted(was, key=lambda key: rank[new_keys[key]])
         if was != becomes:
             labels = {key: old[old_keys[key]][0].label for key in was}
             yield Change(
                 what="order",
-                where=state.name,
+                where=where,
                 before=[labels[key] for key in was],
                 after=[labels[key] for key in becomes],
             )
 
 
 def _answers(plan: Plan) -> dict[str, tuple[Transition, str]]:
-    """Transitions that judge the answer of a state's own call, in order, with the name of the state."""
-    names = {state.id: state.name for state in plan.states if state.kind == "call"}
-    return {one.id: (one, names[one.source]) for one in plan.transitions if one.source in names and "replied" in one.on}
+    """Transitions that judge what a state did, a call or a workflow, in order, with the name of the state."""
+    return {
+        one.id: (one, _where(plan, table, plan.state(one.source).name))
+        for table in plan.tables()
+        for one in table.transitions
+        if not {"replied", "returned"}.isdisjoint(one.on) and plan.state(one.source).kind != "doubt"
+    }
 
 
 def _row(plan: Plan, one: Transition) -> dict[str, Any]:
@@ -245,20 +272,25 @@ def _row(plan: Plan, one: Transition) -> dict[str, Any]:
 
 
 def _of_plan(before: Plan, after: Plan) -> Iterator[Change]:
-    yield from _named("input", _inputs(before), _inputs(after))
-    old, new = before.to_json(), after.to_json()
-    yield from _named("output", old["outputs"], new["outputs"])
-    yield from _named("limit", {part: old[part] for part in _LIMITS}, {part: new[part] for part in _LIMITS})
+    tables = {table.workflow: table for table in after.tables()}
+    for table in before.tables():
+        other = tables.get(table.workflow)
+        if other is None:
+            continue
+        where = _where(before, table, "").rstrip("/")
+        inputs = ({one.name: one.to_json() for one in each.inputs} for each in (table, other))
+        yield from _named("input", where, *inputs)
+        old, new = table.to_json(), other.to_json()
+        yield from _named("output", where, old["outputs"], new["outputs"])
+        if not where:
+            # Those of a workflow that is run by another bound nothing.
+            yield from _named("limit", where, *({part: one[part] for part in _LIMITS} for one in (old, new)))
 
 
-def _inputs(plan: Plan) -> dict[str, Any]:
-    return {one.name: one.to_json() for one in plan.inputs}
-
-
-def _named(what: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+def _named(what: str, where: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
     for name in dict.fromkeys([*old, *new]):
         if old.get(name) != new.get(name):
-            yield Change(what=what, where="", name=name, before=old.get(name), after=new.get(name))
+            yield Change(what=what, where=where, name=name, before=old.get(name), after=new.get(name))
 
 
 def _text(value: Any) -> str:

@@ -19,12 +19,12 @@ from ..errors import DocumentError, InputError, Place
 from ..expressions.criteria import CompiledCriterion
 from ..expressions.evaluate import resolve_name
 from ..expressions.template import references
-from ..values import SecretRef, contains_secret
+from ..values import FileRef, SecretRef, contains_secret, redact
 from .extension import InputExtension
 from .model import CallPlan, InputPlan, Plan
 from .problems import Problems
 
-__all__ = ["check_inputs", "coerce", "read_inputs"]
+__all__ = ["check_inputs", "coerce", "declared_inputs", "origin_name", "own_secrets", "read_inputs", "told_open"]
 
 _CREDENTIAL_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 _SECRET_WORDS = frozenset(
@@ -35,41 +35,69 @@ _HARMLESS_WORDS = frozenset({"page", "next", "max", "type", "id", "date", "budge
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
+def declared_inputs(workflow: Workflow) -> Mapping[str, Any]:
+    """The schema of each declared input by its name."""
+    properties = workflow.inputs.get("properties")
+    return properties if isinstance(properties, Mapping) else {}
+
+
+def own_secrets(workflow: Workflow, calls: Mapping[str, CallPlan]) -> dict[str, str]:
+    """The inputs that are secret by what the workflow itself says, and how we know."""
+    declared = declared_inputs(workflow)
+    placed = _flowing_into_credentials(calls, declared)
+    found = {}
+    for name in [*declared, *(name for name in sorted(placed) if name not in declared)]:
+        one = declared.get(name)
+        one = one if isinstance(one, Mapping) else {}
+        why = _why_secret(name, one, placed)
+        word = _told(one)
+        if word is not None:
+            why = "x-machine.secret" if word else ""
+        if why:
+            found[name] = why
+    return found
+
+
+def told_open(workflow: Workflow) -> set[str]:
+    """The inputs of which the document says that they are no secrets."""
+    return {name for name, one in declared_inputs(workflow).items() if isinstance(one, Mapping) and _told(one) is False}
+
+
+def _told(schema: Mapping[str, Any]) -> Any:
+    extension = schema.get("x-machine")
+    return extension.get("secret") if isinstance(extension, Mapping) else None
+
+
 def read_inputs(
     workflow: Workflow,
     calls: Mapping[str, CallPlan],
     criteria: Iterable[tuple[Place, CompiledCriterion]],
     *,
+    secrets: Mapping[str, str],
     may_name_origin: Callable[[str], bool],
 ) -> tuple[InputPlan, ...]:
-    """The declared inputs, and which of them are secrets. ``criteria`` are those of the workflow's actions.
+    """The declared inputs. ``criteria`` are those that are no call's own; ``secrets`` says which inputs are secret
+    and how we know.
 
     Raises DocumentError AZM-P030 when a guard tests a secret: the verdict and its explanation would tell of it.
     """
-    schema = workflow.inputs
-    properties = schema.get("properties")
-    declared = properties if isinstance(properties, Mapping) else {}
-    required = schema.get("required")
+    declared = declared_inputs(workflow)
+    required = workflow.inputs.get("required")
     wanted = {name for name in required if isinstance(name, str)} if isinstance(required, list) else set()
-    placed = _flowing_into_credentials(calls, declared)
     problems = Problems()
-    names = [*declared, *(name for name in sorted(wanted | set(placed)) if name not in declared)]
     found = []
-    for name in names:
+    for name in [*declared, *(name for name in sorted(wanted | set(secrets)) if name not in declared)]:
         one = declared.get(name)
         one = one if isinstance(one, Mapping) else {}
         extension = problems.attempt(partial(InputExtension.read, one.get("x-machine", {}), workflow.place))
         extension = extension or InputExtension()
-        why = _why_secret(name, one, placed)
-        if extension.secret is not None:
-            why = "x-machine.secret" if extension.secret else ""
         found.append(
             InputPlan(
                 name=name,
                 schema=dict(one),
                 required=name in wanted,
-                secret=bool(why),
-                why_secret=why,
+                secret=name in secrets,
+                why_secret=secrets.get(name, ""),
                 # Only a document we or the operator stand behind may name a variable of this machine: any other
                 # could name one and its own server.
                 origin=extension.origin if may_name_origin(name) else "",
@@ -78,8 +106,7 @@ def read_inputs(
     own = [
         (call.place, one) for call in calls.values() for one in (*call.success, *(call.poll.wait if call.poll else ()))
     ]
-    secrets = {one.name for one in found if one.secret}
-    problems.each(partial(_refuse_guard_on, secrets, place, criterion) for place, criterion in [*own, *criteria])
+    problems.each(partial(_refuse_guard_on, set(secrets), place, criterion) for place, criterion in [*own, *criteria])
     problems.report()
     return tuple(found)
 
@@ -153,15 +180,20 @@ def coerce(plan: Plan, name: str, text: str) -> Any:
     )
 
 
-def check_inputs(plan: Plan, given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Defaults applied and everything checked: the inputs a run starts with, and warnings about undeclared ones.
+def check_inputs(
+    plan: Plan, given: Mapping[str, Any], *, inside: bool = False
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Defaults applied and everything checked: the inputs a workflow starts with, and warnings about undeclared ones.
 
-    Secrets are given as SecretRef. Raises InputError naming every input that is missing or does not fit.
+    Secrets are given as SecretRef. ``inside`` a run, another workflow gives them: then an input that is secret may be
+    a text, because the run has it out of a reply. Raises InputError naming every input that is missing or does not fit.
     """
     values = dict(given)
     secret = set(plan.secrets)
     for one in plan.inputs:
-        if one.name not in values and "default" in one.schema:
+        if inside and one.name not in values and one.secret and one.origin:
+            values[one.name] = SecretRef(origin_name(plan, one.name))
+        elif one.name not in values and "default" in one.schema:
             values[one.name] = _with_defaults(one.schema["default"], one.schema)
         elif one.name in values:
             values[one.name] = _with_defaults(values[one.name], one.schema)
@@ -173,9 +205,7 @@ def check_inputs(plan: Plan, given: Mapping[str, Any]) -> tuple[dict[str, Any], 
             next=" ".join(f"-i {name}={'@env:VARIABLE' if name in secret else 'VALUE'}" for name in missing),
         )
     for name, value in values.items():
-        if isinstance(value, SecretRef) or contains_secret(value):
-            continue
-        if name in secret:
+        if not inside and name in secret and not contains_secret(value):
             raise InputError(
                 f"input {name!r} is a secret and is given as text",
                 code="AZM-I004",
@@ -187,6 +217,11 @@ def check_inputs(plan: Plan, given: Mapping[str, Any]) -> tuple[dict[str, Any], 
     known = {one.name for one in plan.inputs}
     warnings = tuple(f"input {name!r} is not declared and is passed on" for name in values if name not in known)
     return values, warnings
+
+
+def origin_name(plan: Plan, name: str) -> str:
+    """What a secret is called in a run that a workflow other than the run's own fetches itself."""
+    return f"{plan.workflow}.{name}"
 
 
 def _with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
@@ -215,7 +250,7 @@ def _misfits(plan: Plan, values: Mapping[str, Any]) -> Iterable[str]:
         return
     for one in plan.inputs:
         value = values.get(one.name)
-        if one.name not in values or isinstance(value, SecretRef):
+        if one.name not in values or isinstance(value, FileRef) or contains_secret(value):
             continue
         kinds = _kinds(one.schema.get("type", []))
         if kinds and not any(_is_of(value, kind) for kind in kinds):
@@ -273,11 +308,14 @@ def _misfits_of_text(one: InputPlan, value: str) -> Iterable[str]:
 
 def _misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any]) -> Iterable[str]:
     import jsonschema
+    import referencing
     import referencing.exceptions
 
-    # A secret has no text here; its reference stands in as a string, so its type is checked and nothing else.
-    plain = {name: str(value) if isinstance(value, SecretRef) else value for name, value in values.items()}
-    validator = jsonschema.Draft202012Validator(dict(plan.input_schema))
+    # Neither secret nor file has a text here; a reference stands in, so the type is checked and nothing else.
+    kept_elsewhere = {name for name, value in values.items() if isinstance(value, FileRef) or contains_secret(value)}
+    plain = {name: str(value) if isinstance(value, FileRef) else redact(value) for name, value in values.items()}
+    # Without a registry of ours the library would fetch what a $ref names from the network.
+    validator = jsonschema.Draft202012Validator(dict(plan.input_schema), registry=referencing.Registry())
     try:
         errors = sorted(validator.iter_errors(plain), key=lambda error: list(map(str, error.absolute_path)))
     except (jsonschema.exceptions.SchemaError, jsonschema.exceptions.UnknownType, RecursionError) as error:
@@ -287,10 +325,9 @@ def _misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any]) -> Iterable[st
         # A $ref to nowhere, a bad pattern, or a keyword of the wrong type surfaces as what the validator trips over.
         yield f"the input schema cannot be used: {type(error).__name__}"
         return
-    secret = set(plan.secrets)
     for misfit in errors:
         name = str(misfit.absolute_path[0]) if misfit.absolute_path else ""
-        if name in secret and misfit.validator != "type":
+        if name in kept_elsewhere and misfit.validator != "type":
             continue
         path = "/".join(map(str, misfit.absolute_path))
         yield f"input {path!r}: {misfit.message[:200]}" if path else misfit.message[:200]

@@ -1,4 +1,4 @@
-"""The Plan: one workflow as a state table. The single source of truth of this project.
+"""The Plan: a workflow as a state table, and one beside it for every workflow it can reach. The single source of truth.
 
 Made by ``plan/build.py`` and by nothing else. The chart executes it, the diagrams draw it, ``plan`` prints it,
 ``show --why`` explains by it. A plan is frozen, needs neither document nor sources any more, and is stored with
@@ -9,6 +9,7 @@ Vocabulary
     Transition   for one state and some events: a guard, a target, and how the next call is paced
     Guard        named facts about the event, all of which must hold, and criteria of the document
     CallPlan     what a step sends, how its answer is judged, and what it is read into
+    ChildPlan    which other workflow a state runs, with which inputs, and how its end is judged
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ..errors import DamageError, Place, VersionError
 from ..expressions import template as templates
 from ..expressions.criteria import CompiledCriterion
 from ..expressions.template import Template
-from ..sources.model import Operation
-from .effect import EffectPolicy
+from .steps import UNSAFE, CallPlan, ChildPlan, EffectKind, Policy, PollPolicy
 
 __all__ = [
     "UNSAFE",
     "CallPlan",
+    "ChildPlan",
     "EffectKind",
     "EventName",
     "Guard",
@@ -36,6 +37,7 @@ __all__ = [
     "Notice",
     "Phase",
     "Plan",
+    "Policy",
     "PollPolicy",
     "State",
     "Transition",
@@ -44,109 +46,9 @@ __all__ = [
 PLAN_VERSION = 1
 
 Phase = Literal["starting", "created", "polling", "ready", "failed"]
-EffectKind = Literal["safe", "idempotent", "create", "unknown"]
-EventName = Literal["started", "replied", "call_failed", "resolved", "reopened", "cancelled"]
+EventName = Literal["started", "replied", "call_failed", "returned", "resolved", "reopened", "cancelled"]
+"""What a transition may answer; ``returned`` is the end of a workflow that another one ran."""
 Pace = Literal["none", "now", "poll", "retry", "probe"]
-Policy = Literal["next", "end", "fail"]
-
-UNSAFE: frozenset[str] = frozenset({"create", "unknown"})
-"""Kinds of effect that must never be repeated on a guess; ``unknown`` obeys every rule for ``create``."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PollPolicy:
-    """How a polling loop is paced and bounded. Times in seconds."""
-
-    interval: float = 5.0
-    backoff: float = 1.5
-    max: float = 30.0
-    jitter: float = 0.1
-    """The share of a delay by which chance may lengthen or shorten it."""
-    visits: int = 1000
-    tolerate: int = 5
-    """How many unreadable answers in a row are waited out."""
-    wait: tuple[CompiledCriterion, ...] = ()
-    """Answers the document forgot, which are waited out like its own loop."""
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "interval": self.interval,
-            "backoff": self.backoff,
-            "max": self.max,
-            "jitter": self.jitter,
-            "visits": self.visits,
-            "tolerate": self.tolerate,
-            "wait": [one.to_json() for one in self.wait],
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> PollPolicy:
-        return cls(**{**data, "wait": tuple(CompiledCriterion.from_json(one) for one in data["wait"])})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallPlan:
-    """One step: the operation it calls, what it sends, how the answer is judged and what it is read into."""
-
-    step: str
-    operation: Operation
-    kind: EffectKind
-    parameters: tuple[tuple[str, str, Template], ...] = ()
-    """(name, location, value) in sending order."""
-    body: Template | None = None
-    content_type: str = ""
-    success: tuple[CompiledCriterion, ...] = ()
-    """Empty: any 2xx is a success (ambiguity A9)."""
-    outputs: Mapping[str, Template] = field(default_factory=dict)
-    poll: PollPolicy | None = None
-    """Set when the step lies on a loop of safe calls."""
-    unmatched: Policy = "fail"
-    effect: EffectPolicy = field(default_factory=EffectPolicy)
-    """What is done when the fate of an unsafe call is unknown."""
-    place: Place = field(default_factory=Place)
-
-    @property
-    def unsafe(self) -> bool:
-        return self.kind in UNSAFE
-
-    @property
-    def operations(self) -> tuple[Operation, ...]:
-        """What it may call: its operation, and its probe's."""
-        probe = self.effect.probe
-        return (self.operation, probe.operation) if probe else (self.operation,)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "step": self.step,
-            "operation": self.operation.to_json(),
-            "kind": self.kind,
-            "parameters": [[name, location, templates.to_json(value)] for name, location, value in self.parameters],
-            "body": templates.to_json(self.body) if self.body is not None else None,
-            "content_type": self.content_type,
-            "success": [one.to_json() for one in self.success],
-            "outputs": {name: templates.to_json(value) for name, value in self.outputs.items()},
-            "poll": self.poll.to_json() if self.poll else None,
-            "unmatched": self.unmatched,
-            "effect": self.effect.to_json(),
-            "place": self.place.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> CallPlan:
-        return cls(
-            step=data["step"],
-            operation=Operation.from_json(data["operation"]),
-            kind=data["kind"],
-            parameters=tuple((name, where, templates.from_json(value)) for name, where, value in data["parameters"]),
-            body=templates.from_json(data["body"]) if data["body"] is not None else None,
-            content_type=data["content_type"],
-            success=tuple(CompiledCriterion.from_json(one) for one in data["success"]),
-            outputs={name: templates.from_json(value) for name, value in data["outputs"].items()},
-            poll=PollPolicy.from_json(data["poll"]) if data["poll"] else None,
-            unmatched=data["unmatched"],
-            effect=EffectPolicy.from_json(data["effect"]),
-            place=Place(**data["place"]),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,9 +110,12 @@ class State:
     id: str
     name: str
     phase: Phase
-    kind: Literal["call", "doubt", "final"]
+    kind: Literal["call", "doubt", "final", "workflow"]
     step: str = ""
-    """The step whose call is made here (``call``), or whose call's fate is unknown (``doubt``)."""
+    """The step whose call is made here (``call``), or whose call's fate is unknown (``doubt``), or that runs another
+    workflow (``workflow``; empty where no step does)."""
+    child: str = ""
+    """For ``workflow``: the key into the plan's ``children``."""
     polls: bool = False
     """Whether the state is entered by a loop and waits before it calls again."""
     of: str = ""
@@ -283,9 +188,14 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The compiled workflow. ``states[0]`` is the initial state."""
+    """A compiled workflow. ``states[0]`` is the initial state.
+
+    The plan of a run also has the tables of all workflows it can reach, in ``callees``; these have none of their own.
+    Ids of states and transitions are unique in all of them together.
+    """
 
     workflow: str
+    """Its id; for a workflow of another document, with the source's name before it."""
     title: str
     document: str
     """The document's name as given, for people."""
@@ -294,26 +204,70 @@ class Plan:
     states: tuple[State, ...]
     transitions: tuple[Transition, ...]
     calls: Mapping[str, CallPlan]
+    """By step: the steps that call an operation."""
+    children: Mapping[str, ChildPlan] = field(default_factory=dict)
+    """By :attr:`State.child`: the workflows its states run."""
+    callees: Mapping[str, Plan] = field(default_factory=dict)
+    """By the key children name them with; never the run's own workflow, even where something calls it."""
+    scope: str = ""
+    """What stands before a workflowId of its document to make the key of that workflow."""
     inputs: tuple[InputPlan, ...] = ()
     input_schema: Mapping[str, Any] = field(default_factory=dict)
     outputs: Mapping[str, Template] = field(default_factory=dict)
     servers: Mapping[str, str] = field(default_factory=dict)
     """Source name to base URL, as the description says."""
+    auth: Mapping[str, str] = field(default_factory=dict)
+    """Where credentials come from, as ``--auth`` takes it; only what a document we trust, or an overlay, says."""
     source_urls: Mapping[str, str] = field(default_factory=dict)
     deadline: float = 3600.0
     call_limit: int = 10_000
     transition_limit: int = 10_000
     notices: tuple[Notice, ...] = ()
 
+    def tables(self) -> Iterator[Plan]:
+        """This workflow, then every other it can reach."""
+        yield self
+        yield from self.callees.values()
+
+    def table(self, key: str) -> Plan:
+        """The workflow with that key. Raises DamageError when there is none: a stored run names only what there was."""
+        found = self if key == self.workflow else self.callees.get(key)
+        if found is None:
+            raise DamageError(f"the plan has no workflow {key!r}", code="AZM-T017", next="restore the store")
+        return found
+
     def state(self, state_id: str) -> State:
-        return next(one for one in self.states if one.id == state_id)
+        return next(one for table in self.tables() for one in table.states if one.id == state_id)
 
     def named(self, name: str) -> State:
-        """The state with that display name."""
+        """The state of this workflow with that display name."""
         return next(one for one in self.states if one.name == name)
 
     def leaving(self, state_id: str) -> Iterator[Transition]:
-        return (one for one in self.transitions if one.source == state_id)
+        return (one for table in self.tables() for one in table.transitions if one.source == state_id)
+
+    def ahead(self, *sources: str) -> list[tuple[State, CallPlan | None]]:
+        """Every state that can be reached from these, they themselves included, in any workflow that may be run on the
+        way; each with the call it makes, where it makes one."""
+        states = {state.id: (state, table) for table in self.tables() for state in table.states}
+        targets: dict[str, set[str]] = {}
+        for table in self.tables():
+            for one in table.transitions:
+                targets.setdefault(one.source, set()).add(one.target)
+        for state, table in states.values():
+            if state.kind == "workflow":
+                callee = self.table(table.children[state.child].workflow)
+                targets.setdefault(state.id, set()).add(callee.initial.id)
+        reached: set[str] = set()
+        new = set(sources)
+        while new:
+            reached |= new
+            new = {target for source in new for target in targets.get(source, ())} - reached
+        return [
+            (state, table.calls.get(state.step) if state.kind == "call" else None)
+            for state, table in states.values()
+            if state.id in reached
+        ]
 
     @property
     def initial(self) -> State:
@@ -324,8 +278,11 @@ class Plan:
         return tuple(one.name for one in self.inputs if one.secret)
 
     def to_json(self) -> dict[str, Any]:
+        data = self._table_to_json()
+        return {"v": PLAN_VERSION, **data, "callees": {key: one._table_to_json() for key, one in self.callees.items()}}
+
+    def _table_to_json(self) -> dict[str, Any]:
         return {
-            "v": PLAN_VERSION,
             "workflow": self.workflow,
             "title": self.title,
             "document": self.document,
@@ -334,10 +291,13 @@ class Plan:
             "states": [one.to_json() for one in self.states],
             "transitions": [one.to_json() for one in self.transitions],
             "calls": {step: call.to_json() for step, call in self.calls.items()},
+            "children": {key: child.to_json() for key, child in self.children.items()},
+            "scope": self.scope,
             "inputs": [one.to_json() for one in self.inputs],
             "input_schema": dict(self.input_schema),
             "outputs": {name: templates.to_json(value) for name, value in self.outputs.items()},
             "servers": dict(self.servers),
+            "auth": dict(self.auth),
             "source_urls": dict(self.source_urls),
             "deadline": self.deadline,
             "call_limit": self.call_limit,
@@ -359,22 +319,27 @@ class Plan:
                 next="use the release of arazzo-machine that began the run, or a newer one",
             )
         try:
-            return cls(
-                **{key: data[key] for key in _PLAIN_FIELDS},
-                states=tuple(State(**one) for one in data["states"]),
-                transitions=tuple(Transition.from_json(one) for one in data["transitions"]),
-                calls={step: CallPlan.from_json(call) for step, call in data["calls"].items()},
-                inputs=tuple(InputPlan(**one) for one in data["inputs"]),
-                outputs={name: templates.from_json(value) for name, value in data["outputs"].items()},
-                notices=tuple(
-                    Notice(code=one["code"], message=one["message"], place=Place(**one["place"]))
-                    for one in data["notices"]
-                ),
-            )
+            callees = {key: cls._table_from_json(one) for key, one in data["callees"].items()}
+            return replace(cls._table_from_json(data), callees=callees)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise DamageError(
                 f"the stored plan is damaged: {type(error).__name__}", code="AZM-T011", next="restore the store"
             ) from error
+
+    @classmethod
+    def _table_from_json(cls, data: Mapping[str, Any]) -> Plan:
+        return cls(
+            **{key: data[key] for key in _PLAIN_FIELDS},
+            states=tuple(State(**one) for one in data["states"]),
+            transitions=tuple(Transition.from_json(one) for one in data["transitions"]),
+            calls={step: CallPlan.from_json(call) for step, call in data["calls"].items()},
+            children={key: ChildPlan.from_json(child) for key, child in data["children"].items()},
+            inputs=tuple(InputPlan(**one) for one in data["inputs"]),
+            outputs={name: templates.from_json(value) for name, value in data["outputs"].items()},
+            notices=tuple(
+                Notice(code=one["code"], message=one["message"], place=Place(**one["place"])) for one in data["notices"]
+            ),
+        )
 
     def text(self) -> str:
         """The plan as canonical JSON text: what is stored and hashed."""
@@ -391,8 +356,10 @@ _PLAIN_FIELDS = (
     "document",
     "document_sha256",
     "arazzo",
+    "scope",
     "input_schema",
     "servers",
+    "auth",
     "source_urls",
     "deadline",
     "call_limit",

@@ -1,7 +1,8 @@
 """Which word each state of a plan is shown by. Names are data: nothing is ever looked up by them.
 
 A state entered by one named ``goto`` action, and not just by being next, is named after that action, otherwise after
-the step it calls; a waiting state is ``polling``; doubt is ``in_doubt``; ends carry their action's name.
+the step it calls; a waiting state is ``polling``; doubt is ``in_doubt``; ends, and states that stand for an action or
+a dependency, carry the name they were made with.
 ``x-machine.state`` overrides. Where two states would share a name, the step's name is used; where that is taken too, a
 word in brackets tells them apart.
 """
@@ -23,13 +24,13 @@ def assign_names(
     wanted = {state.id: _wish(state, states, transitions, overrides) for state in states}
     taken = Counter(wanted.values())
     for state in states:
-        if state.kind == "call" and not state.polls and taken[wanted[state.id]] > 1:
+        if state.kind in ("call", "workflow") and not state.name and not state.polls and taken[wanted[state.id]] > 1:
             wanted[state.id] = state.step
     names: dict[str, str] = {}
     for state in states:
         name = wanted[state.id]
         if name in names.values():
-            name = f"{name} ({state.phase if state.kind == 'final' else state.step})"
+            name = f"{name} ({state.phase if state.kind == 'final' else state.step or state.kind})"
         number = 2
         base = name
         while name in names.values():
@@ -42,7 +43,7 @@ def assign_names(
 def _wish(
     state: State, states: Sequence[State], transitions: Sequence[Transition], overrides: Mapping[str, str]
 ) -> str:
-    if state.kind == "final":
+    if state.name:
         return state.name
     if state.kind == "doubt":
         return "in_doubt" if sum(one.kind == "doubt" for one in states) == 1 else f"in_doubt {state.step}"

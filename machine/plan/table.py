@@ -1,18 +1,21 @@
 """The state table while it is being written: states and transitions are added, then it is pruned and numbered.
 
-``plan/build.py`` says what the rows mean; this file only keeps them in order and answers questions about them.
+``plan/rules.py`` says what the rows mean; this file only keeps them in order and answers questions about them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
 from ..expressions.criteria import CompiledCriterion
 from .model import EventName, Guard, Pace, Phase, State, Transition
 
-__all__ = ["Table"]
+__all__ = ["ANSWER", "Table"]
+
+ANSWER: tuple[EventName, ...] = ("replied", "call_failed")
+"""What comes of a call."""
 
 
 class Table:
@@ -25,18 +28,20 @@ class Table:
 
     def state(
         self,
-        kind: Literal["call", "doubt", "final"],
+        kind: Literal["call", "doubt", "final", "workflow"],
         *,
         name: str = "",
         phase: Phase = "starting",
         step: str = "",
+        child: str = "",
         polls: bool = False,
         of: str = "",
     ) -> str:
-        """Add a state and return its id. Names and phases of other than final states are decided at the end."""
-        added = State(id=f"s_{len(self.states)}", name=name, phase=phase, kind=kind, step=step, polls=polls, of=of)
-        self.states.append(added)
-        return added.id
+        """Add a state and return its id. Phases of other than final states, and names not given here, are decided at
+        the end."""
+        key = f"s_{len(self.states)}"
+        self.states.append(State(id=key, name=name, phase=phase, kind=kind, step=step, child=child, polls=polls, of=of))
+        return key
 
     def end(self, name: str, phase: Phase) -> str:
         """The final state of that name and outcome, made when first asked for."""
@@ -80,24 +85,28 @@ class Table:
         guard = Guard(facts=(*facts, *one.guard.facts), criteria=one.guard.criteria)
         self.transitions.append(replace(one, id=f"t_{len(self.transitions)}", source=source, on=on, guard=guard))
 
-    def prune(self) -> None:
-        """Drop what cannot be reached from the first state and give the rest its final ids, in table order."""
+    def prune(self, *, states: int = 0, transitions: int = 0) -> None:
+        """Drop what cannot be reached from the first state and give the rest its final ids, in table order, counted on
+        from the number of those that other tables have."""
         reached = {self.states[0].id}
         while new := {one.target for one in self.transitions if one.source in reached} - reached:
             reached |= new
         kept = [state for state in self.states if state.id in reached]
-        ids = {state.id: f"s_{number}" for number, state in enumerate(kept)}
+        ids = {state.id: f"s_{number}" for number, state in enumerate(kept, start=states)}
         order = {state_id: number for number, state_id in enumerate(ids)}
         self.states = [replace(one, id=ids[one.id], of=ids[one.of] if one.of else "") for one in kept]
         edges = sorted((one for one in self.transitions if one.source in reached), key=lambda one: order[one.source])
         self.transitions = [
             replace(one, id=f"t_{number}", source=ids[one.source], target=ids[one.target])
-            for number, one in enumerate(edges)
+            for number, one in enumerate(edges, start=transitions)
         ]
 
-    def phases(self, unsafe_steps: Set[str]) -> dict[str, Phase]:
-        """State id to phase: ``starting`` until an unsafe call other than the state's own may have been applied."""
-        unsafe = {state.id for state in self.states if state.kind == "call" and state.step in unsafe_steps}
+    def phases(self, may_apply: Callable[[State], bool]) -> dict[str, Phase]:
+        """State id to phase: ``starting`` until an unsafe call other than the state's own may have been applied.
+
+        ``may_apply`` says of a state whether one is made in it.
+        """
+        unsafe = {state.id for state in self.states if may_apply(state)}
         doubt = {state.id for state in self.states if state.kind == "doubt"}
         touched = set(doubt)
         while (

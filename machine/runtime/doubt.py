@@ -9,15 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from ..chart.chart import Chart
-from ..chart.consequence import probe_request
+from ..chart.calling import probe_request
+from ..chart.chart import Chart, Standing
 from ..chart.effects import Call
 from ..chart.events import CallFailed, Replied, Reply, Resolved
 from ..chart.judge import context_of
 from ..chart.look import Look
-from ..chart.snapshot import LedgerEntry, Record, Snapshot
+from ..chart.snapshot import READY, LedgerEntry, Record, Snapshot
 from ..errors import UsageError
-from ..plan.model import CallPlan, State
+from ..plan.model import CallPlan
 from ..values import redact
 from .result import needed_outputs
 from .run import Run
@@ -69,10 +69,10 @@ def doubtful_call(run: Run, store_flag: str = "") -> tuple[CallPlan, LedgerEntry
 
     Raises UsageError AZM-U050 when there is none.
     """
-    snapshot, stop, state = run.snapshot, run.snapshot.stopped, _open_state(run)
-    call = run.plan.calls.get(state.step) if state else None
-    entries = [one for one in snapshot.ledger if call is not None and one.step == call.step and one.open]
-    ready = stop is not None and stop.reason in ("ended", "completed")
+    where = _open_place(run)
+    call = where.call if where is not None else None
+    entries = where.open_calls if where is not None else []
+    ready = run.snapshot.stopped is not None and run.snapshot.stopped.reason in READY
     if call is None or not call.unsafe or ready or not entries:
         raise UsageError(
             f"nothing is in doubt in run {run.id}",
@@ -86,15 +86,18 @@ def probe_call(chart: Chart, snapshot: Snapshot, call: CallPlan, at: float) -> C
     """The look as a call a transport can perform; None where the document declares none."""
     if call.effect.probe is None:
         return None
-    request = probe_request(chart.plan, snapshot, call)
+    where = chart.standing(snapshot)
+    request = probe_request(where.table, where.snapshot, call)
     return Call(step=call.step, request=request, kind="safe", not_before=at, purpose="probe")
 
 
 def evidence(
     run: Run, history: Sequence[Record], at: float, look: Call | None, event: Replied | CallFailed | None
 ) -> Evidence:
-    """What is known of the call in doubt, and what the look's outcome says about it."""
+    """What is known of the call in doubt, and what the look's outcome says about it. ``history`` is told in the terms
+    of the run's present plan."""
     call, entry = doubtful_call(run)
+    where = run.chart.standing(run.snapshot)
     age = round(max(at - entry.at, 0.0), 3)
     settle = run.snapshot.settings.settle if run.snapshot.settings.settle is not None else call.effect.settle
     known = Evidence(
@@ -105,14 +108,14 @@ def evidence(
         why="the document declares no probe, so there is nothing safe to look with",
         age=age,
         settled=age >= settle,
-        outputs=tuple(needed_outputs(run.plan, call.step)),
+        outputs=tuple(needed_outputs(where.table, call.step)),
         choices=_choices(run, history, entry),
     )
     if isinstance(event, CallFailed):
         return replace(known, verdict="unclear", why=f"the look got no answer: {event.message or event.cause}")
     if event is None or call.effect.probe is None:
         return known
-    seen = Look.at(call.effect.probe, context_of(run.plan, run.snapshot), event.reply)
+    seen = Look.at(call.effect.probe, context_of(where.table, where.snapshot), event.reply)
     if not seen.found[0]:
         return replace(known, verdict="absent" if seen.absent[0] else "unclear", why=seen.absent[1])
     return replace(
@@ -173,20 +176,23 @@ def resolution(
     return Resolved(at=at, chance=chance, choice=choice, outputs=outputs, reply=reply, by=by)
 
 
-def _open_state(run: Run) -> State | None:
+def _open_place(run: Run) -> Standing | None:
     """Where a run stopped; or where it looks by itself, which somebody who knows more need not wait for."""
     stop, pending = run.snapshot.stopped, run.snapshot.pending
-    if stop is not None:
-        return run.plan.state(stop.source)
-    return run.chart.state(run.snapshot) if pending is not None and pending.purpose == "probe" else None
+    if stop is not None or (pending is not None and pending.purpose == "probe"):
+        return run.chart.standing(run.snapshot)
+    return None
 
 
 def _last_success(run: Run, history: Sequence[Record]) -> Reply | None:
     """The answer of the call in doubt, where it was a success that can be read."""
-    state = _open_state(run) or run.plan.initial
-    looks = {one.id for one in run.plan.transitions if one.rule == "look"}
+    where = run.chart.standing(run.snapshot)
+    frame, state = where.snapshot.frame, where.state
+    looks = {one.id for one in where.table.transitions if one.rule == "look"}
     for record in reversed(history):
-        if record.source == (state.of or state.id) and record.kind == Replied.kind and record.transition not in looks:
+        move = record.moves[0]
+        here = (move.frame, move.source) == (frame.number, state.of or state.id)
+        if here and record.kind == Replied.kind and move.transition not in looks:
             reply = Reply.from_json(record.event["reply"])
             return reply if 200 <= reply.status < 300 and reply.form != "undecodable" else None
     return None

@@ -70,7 +70,7 @@ class Driver:
             yield run.first
         if run.snapshot.pending is None:
             return
-        transport = self.reach.open(run.plan, run.head.options, book, self.clock, self.chance)
+        transport = self.reach.open(run, book, self.clock, self.chance)
         performed = 0
         self.interrupts.watch = lambda: bool(self.store.cancel_requested(run.id))
         try:
@@ -125,8 +125,8 @@ class Driver:
         return self.store.cancel_requested(run.id)
 
     def _time_for(self, run: Run, call: Call) -> float:
-        """How long a call may take: a safe one no longer than the deadline leaves, once that is still ahead."""
-        longest = run.snapshot.settings.call_timeout
+        """How long a call may take: as its step says at most, and a safe one while the deadline is still ahead."""
+        longest = min(run.snapshot.settings.call_timeout, call.timeout or float("inf"))
         left = (run.snapshot.deadline or 0.0) - self.clock.now()
         return min(longest, left) if call.kind not in UNSAFE and left > 0 else longest
 

@@ -73,7 +73,6 @@ def edit_of_run(store: Store, run: Run, edited: Edited, chart: Chart) -> Edit:
 def edited_head(head: RunHead, edited: Edited) -> tuple[RunHead, dict[str, bytes]]:
     """The head of a run that goes on with an edited document, and the blobs to store with it."""
     plan_text = edited.plan.text().encode()
-    before = {"plan_sha256": head.plan_sha256, "documents": dict(head.documents)}
     after = replace(
         head,
         workflow=edited.plan.workflow,
@@ -81,7 +80,7 @@ def edited_head(head: RunHead, edited: Edited) -> tuple[RunHead, dict[str, bytes
         plan_sha256=sha256(plan_text),
         documents={name: sha256(data) for name, data in edited.texts.items()},
         options={**head.options, "read_from": dict(edited.read_from)},
-        earlier=(*head.earlier, before),
+        earlier=(*head.earlier, head.edition),
     )
     return after, {sha256(data): data for data in (plan_text, *edited.texts.values())}
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ..chart.chart import Chart
 from ..chart.history import recompute
-from ..chart.snapshot import Advanced, Record, Snapshot
+from ..chart.snapshot import Record, Snapshot
+from ..chart.turn import Advanced
 from ..plan.model import Plan
 from ..stores.base import RunHead, Store, read_object
 

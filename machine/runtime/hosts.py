@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from urllib.parse import urlsplit
 
 from ..errors import HostError
 
-__all__ = ["base_url", "check_secrecy", "is_loopback"]
+__all__ = ["Bases", "base_url", "check_secrecy", "is_loopback", "is_public", "origin_of"]
 
 _URL = re.compile(r"[!$%&'()*+,\-./0-9:;=@A-Z\[\]_a-z~]+")
 """RFC 3986 without query and fragment (Server Object: a URL that paths are appended to). Of anything else, such as a
@@ -59,12 +59,40 @@ def base_url(source: str, described: Mapping[str, str], named: Mapping[str, str]
     return url.rstrip("/")
 
 
+class Bases:
+    """The base URL of every source of a run. ``inward`` tells of which the operator named the host, so that it may be
+    anywhere; the others have to be at public addresses, whatever their names are."""
+
+    def __init__(self, find: Callable[[str], str], inward: Callable[[str], bool]) -> None:
+        self._find = find
+        self.inward = inward
+
+    def __call__(self, source: str) -> str:
+        return self._find(source)
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address, as a socket names it, is one of the open Internet."""
+    found = _address(address)
+    return found is not None and (getattr(found, "ipv4_mapped", None) or found).is_global
+
+
 def check_secrecy(base: str, step: str) -> None:
     """Refuse to send a secret where others could read it: HostError AZM-C032 for plain http to another machine."""
     if urlsplit(base).scheme != "https" and not is_loopback(base):
         raise HostError(
             f"{step} would send a secret over plain http", code="AZM-C032", seen=base, next="use an https server"
         )
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL (RFC 6454), the port always named. Raises ValueError where it has none."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".").lower()
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    if not host or port is None:
+        raise ValueError("no origin")
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def is_loopback(url: str) -> bool:

@@ -1,11 +1,8 @@
 """A Call performed with requests: Request -> Replied | CallFailed. The only file that sends anything.
 
-What must be known about a call that went wrong is one fact: may any byte of it have left? It is read off the socket,
-not off the exception, because one exception class means both. The total deadline is kept by giving the socket, before
-every read and write, no more time than is left, so that a server that drips cannot outlast it.
-
-No automatic redirect, no proxy or netrc of the environment, no cookie jar, no content we did not ask for: requests'
-defaults send a credential where nobody said. Nothing is retried here; the machine decides that.
+What must be known about a call that went wrong is one fact: may any byte of it have left? ``wire.py`` saw it. What
+arrived is read in ``replies.py``. A redirect is followed only where that can do no harm (``_follow``). Nothing is
+retried here; the machine decides that.
 """
 
 from __future__ import annotations
@@ -13,181 +10,49 @@ from __future__ import annotations
 import functools
 import http.client
 import json
-import logging
-import math
-import socket
-import time
-from collections.abc import Callable, Mapping
-from contextvars import ContextVar
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, cast
+from urllib.parse import urljoin
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from ..chart.effects import Call
 from ..chart.events import CallFailed, Replied, Reply
 from ..plan.model import UNSAFE
-from ..sources.model import Request, is_json_type
-from ..values import MISSING, SecretText, contains_secret, join_text
+from ..sources.model import Request, is_json_type, media_type
+from ..values import MISSING, Content, FileRef, SecretText, contains_secret, join_text
 from .clock import Clock
-from .hosts import check_secrecy
+from .hosts import Bases, check_secrecy, is_loopback, is_public, origin_of
+from .replies import charset_of, decode
 from .secrets import SecretBook
+from .wire import QUIET, Wire, as_it_is, open_session
 
-__all__ = ["Transport"]
+__all__ = ["MOVED", "TooLarge", "Transport", "planned_headers", "read_body"]
 
 _CHUNK = 64 * 1024
-_DEEPEST = 200
+_FREE = 1 << 20
+"""Decoded bytes up to which no ratio is looked at: small answers compress well."""
+_REDIRECTS = 5
+MOVED = frozenset({301, 302, 303, 307, 308})
+"""Statuses that name another place to ask (RFC 9110 section 15.4)."""
+_URL = re.compile(r"[\x21-\x7e]+")
 _USER_AGENT = "arazzo-machine"
 
 Cause = Literal[
-    "refused", "dns", "tls", "connect_timeout", "timeout", "reset", "cut", "too_large", "protocol", "unsendable"
+    "refused",
+    "dns",
+    "tls",
+    "connect_timeout",
+    "timeout",
+    "reset",
+    "cut",
+    "too_large",
+    "protocol",
+    "unsendable",
+    "inward",
 ]
-
-
-class _Wire:
-    """What the sockets of one call are told and report: how long they may take, how far they came."""
-
-    def __init__(self) -> None:
-        self.end = 0.0
-        self.tried = False
-        self.connected = False
-        self.sent = False
-
-    def begin(self, seconds: float) -> None:
-        self.end = time.monotonic() + seconds
-        self.tried = self.connected = self.sent = False
-
-    def left(self) -> float:
-        left = self.end - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the call's deadline passed")
-        return left
-
-
-class _TimedSocket:
-    """A connected socket that never waits past the call's deadline and notes the first byte that leaves.
-
-    Stands where the connection's socket stood; what is not named here goes to the socket itself.
-    """
-
-    def __init__(self, sock: Any, wire: _Wire) -> None:
-        self._sock = sock
-        self._wire = wire
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sock, name)
-
-    @property
-    def _io_refs(self) -> int:
-        """Counted on the socket itself: closing it has to wait for the file an answer is read from."""
-        return cast("int", self._sock._io_refs)
-
-    @_io_refs.setter
-    def _io_refs(self, count: int) -> None:
-        self._sock._io_refs = count
-
-    def settimeout(self, seconds: float | None) -> None:
-        """Ignored: the time left of the call is set before every read and write."""
-
-    def sendall(self, data: Any, *flags: int) -> None:
-        self._sock.settimeout(self._wire.left())
-        # Set before the write, which may have sent a part of the data when it fails.
-        self._wire.sent = True
-        self._sock.sendall(data, *flags)
-
-    def recv_into(self, buffer: Any, *rest: Any) -> int:
-        self._sock.settimeout(self._wire.left())
-        return cast("int", self._sock.recv_into(buffer, *rest))
-
-    def makefile(self, *args: Any, **kwargs: Any) -> Any:
-        # socket.makefile reads through the object it is called on, so the file keeps the deadline too.
-        return socket.socket.makefile(cast("socket.socket", self), *args, **kwargs)
-
-
-class _Head:
-    """The lines of an answer's head. http.client takes the end of the stream for the end of the head."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self._begun = False
-
-    def readline(self, limit: int = -1) -> bytes:
-        line = cast("bytes", self._file.readline(limit))
-        if self._begun and not line.endswith(b"\n") and len(line) != limit:
-            raise http.client.IncompleteRead(line)
-        self._begun = True
-        return line
-
-    def close(self) -> None:
-        self._file.close()
-
-
-class _Answer(http.client.HTTPResponse):
-    def _read_status(self) -> tuple[str, int, str]:
-        """The final status line. Interim answers (RFC 9110 section 15.2) may come before it; http.client knows only
-        one of them, and would take 103 Early Hints for the word on a create."""
-        while True:
-            found: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
-            if not 101 < found[1] < 200:
-                return found
-            http.client.parse_headers(cast("Any", self.fp))
-
-    def begin(self) -> None:
-        file = self.fp
-        self.fp = cast("Any", _Head(file))
-        try:
-            super().begin()
-        finally:
-            if self.fp is not None:
-                self.fp = file
-
-
-def _pool_classes(wire: _Wire) -> dict[str, type[HTTPConnectionPool]]:
-    class Plain(HTTPConnection):
-        response_class = _Answer
-
-        def connect(self) -> None:
-            wire.tried = True
-            super().connect()
-            self.sock = cast("socket.socket", _TimedSocket(self.sock, wire))
-            wire.connected = True
-
-    class Secure(HTTPSConnection):
-        response_class = _Answer
-
-        def connect(self) -> None:
-            wire.tried = True
-            super().connect()
-            self.sock = cast("socket.socket", _TimedSocket(self.sock, wire))
-            wire.connected = True
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    return {"http": PlainPool, "https": SecurePool}
-
-
-class _Adapter(HTTPAdapter):
-    def __init__(self, wire: _Wire) -> None:
-        self._wire = wire
-        super().__init__(max_retries=0, pool_connections=4, pool_maxsize=1)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _pool_classes(self._wire)
-
-
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Nowhere. Even when told not to follow, requests would read the whole answer to prepare for it, unbounded,
-        and fail on a Location that is no URL."""
-        return None
 
 
 class _Outgoing(NamedTuple):
@@ -199,7 +64,12 @@ class _Outgoing(NamedTuple):
 
 
 class Transport:
-    """Performs calls, one at a time. ``base`` gives a source's base URL; ``largest`` bounds a reply in bytes."""
+    """Performs calls, one at a time. ``base`` gives a source's base URL.
+
+    ``largest`` bounds an answer in decoded bytes, ``ratio`` how many of them one byte on the wire may become.
+    ``proxy`` is a URL; calls to this machine go around it. ``ca_bundle`` is a file of certificates that are trusted
+    instead of the usual ones.
+    """
 
     def __init__(
         self,
@@ -209,31 +79,39 @@ class Transport:
         chance: Callable[[], float],
         *,
         largest: int = 10 << 20,
+        ratio: int = 200,
         connect_timeout: float = 10.0,
+        proxy: str = "",
+        ca_bundle: str = "",
     ) -> None:
         self._base = functools.cache(base)
         self._secrets = secrets
         self._clock = clock
         self._chance = chance
         self._largest = largest
+        self._ratio = ratio
         self._connect_timeout = connect_timeout
-        self._wire = _Wire()
+        self._proxies = dict.fromkeys(("http", "https"), proxy) if proxy else {}
+        self._verify: bool | str = ca_bundle or True
+        self._inward = base.inward if isinstance(base, Bases) else lambda source: True
+        self._anywhere = True
+        self._wire = Wire(peer_is_allowed=self._peer_is_allowed)
         self._last: _Outgoing | None = None
-        self._session = _Session()
-        self._session.trust_env = False
-        self._session.cookies.set_policy(_NO_COOKIES)
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(self._wire))
+        self._session = open_session(self._wire)
 
     def close(self) -> None:
         self._session.close()
+
+    def _peer_is_allowed(self, address: str, host: str) -> bool:
+        """Asked of every new connection, so that a public name that leads inside is not followed there."""
+        return self._anywhere or is_public(address)
 
     def perform(self, call: Call, timeout: float) -> Replied | CallFailed:
         """Send one request and read its answer whole, within ``timeout`` seconds.
 
         Never raises for what the network or the other side does. Raises HostError for a host that is not allowed,
-        RequestError for a secret that cannot stand where it should, both before anything is sent, and Interrupted on
-        a second signal.
+        RequestError for a secret that cannot stand where it should or a file that has changed, both before anything is
+        sent, and Interrupted on a second signal.
         """
         try:
             outgoing = self._outgoing(call)
@@ -242,25 +120,55 @@ class Transport:
         if call.kind in UNSAFE:
             # A kept connection may be dead without our knowing; a create in it would be in doubt for nothing.
             self._session.close()
+        self._anywhere = bool(self._proxies) or self._inward(call.request.source)
         self._wire.begin(timeout)
-        quiet = _QUIET.set(True)
+        quiet = QUIET.set(True)
         try:
-            response = self._session.send(
-                outgoing.prepared,
-                stream=True,
-                allow_redirects=False,
-                timeout=(min(self._connect_timeout, timeout), timeout),
-                verify=True,
-                proxies={},
-            )
-            body = self._read(response)
-        except _TooLarge:
-            return self._failed("unknown", "too_large", f"the answer is larger than {self._largest} bytes")
+            prepared, url = outgoing.prepared, outgoing.url
+            for number in range(_REDIRECTS + 1):
+                response = self._send(prepared, timeout)
+                body = read_body(response, self._largest, self._ratio)
+                further = self._follow(call, prepared, response) if number < _REDIRECTS else None
+                if further is None:
+                    break
+                prepared, url = further, self._secrets.conceal(further.url)
+        except TooLarge as error:
+            return self._failed("unknown", "too_large", str(error))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             return self._classify(error)
         finally:
-            _QUIET.reset(quiet)
-        return self._replied(outgoing, response, body)
+            QUIET.reset(quiet)
+        return self._replied(url, response, body)
+
+    def _send(self, prepared: requests.PreparedRequest, timeout: float) -> requests.Response:
+        around = is_loopback(prepared.url or "")
+        return self._session.send(
+            prepared,
+            stream=True,
+            allow_redirects=False,
+            timeout=(min(self._connect_timeout, timeout), timeout),
+            verify=self._verify,
+            proxies={} if around else self._proxies,
+        )
+
+    def _follow(
+        self, call: Call, prepared: requests.PreparedRequest, response: requests.Response
+    ) -> requests.PreparedRequest | None:
+        """The same request at the place an answer names: only a safe call, only on the same origin, and only where the
+        document knows of no redirect. Anything else could repeat an effect or carry a credential away."""
+        location = response.headers.get("Location", "")
+        if not (call.kind == "safe" and call.request.follows and response.status_code in MOVED and location):
+            return None
+        try:
+            here, there = prepared.url or "", urljoin(prepared.url or "", location)
+            if origin_of(there) != origin_of(here) or not _URL.fullmatch(there):
+                return None
+        except ValueError:
+            return None
+        further = prepared.copy()
+        # What stands behind # is for the reader of the answer (RFC 9110 section 10.2.2), not for the server.
+        further.url = there.partition("#")[0]
+        return further
 
     def _outgoing(self, call: Call) -> _Outgoing:
         request = call.request
@@ -275,49 +183,57 @@ class Transport:
     def _prepare(self, call: Call) -> requests.PreparedRequest:
         request = call.request
         base = self._base(request.source)
-        if contains_secret((request.target, request.headers, request.body)):
+        carried = (request.target, request.headers, request.body)
+        if contains_secret(carried):
             check_secrecy(base, call.step)
-        headers = {name: self._secrets.join(value) for name, value in request.headers}
-        headers.setdefault("User-Agent", _USER_AGENT)
-        headers.setdefault("Accept", "application/json, */*;q=0.5")
-        data: bytes | None = None
+            self._secrets.check_origin(carried, origin_of(base), call.step)
+        headers = {name: self._secrets.join(value) for name, value in planned_headers(request)}
+        prepared = requests.Request(request.method, base, headers=headers, auth=as_it_is).prepare()
         if request.body is not MISSING:
-            body = self._secrets.join_all(request.body)
-            json_type = is_json_type(request.content_type)
-            data = (json.dumps(body, allow_nan=False) if json_type else str(body)).encode()
-            headers["Content-Type"] = request.content_type
-        # An auth that does nothing keeps requests from making one out of the URL, in place of the planned header.
-        prepared = requests.Request(request.method, base, headers=headers, data=data, auth=_as_it_is).prepare()
+            self._write_body(request, prepared)
         # requests would decode and collapse parts of the path; what was planned is what is sent.
         prepared.url = base + self._secrets.join(request.target)
         return prepared
 
-    def _read(self, response: requests.Response) -> bytes:
-        chunks, size = [], 0
-        with response:
-            for chunk in response.iter_content(_CHUNK):
-                size += len(chunk)
-                if size > self._largest:
-                    raise _TooLarge
-                chunks.append(chunk)
-        return b"".join(chunks)
+    def _write_body(self, request: Request, prepared: requests.PreparedRequest) -> None:
+        body = request.body
+        if isinstance(body, (Content, FileRef)):
+            stream = _Stream(body, self._secrets)
+            prepared.body = cast("Any", stream)
+            prepared.headers["Content-Length"] = str(stream.length)
+            return
+        joined = self._secrets.join_all(body)
+        if is_json_type(request.content_type):
+            prepared.prepare_body(json.dumps(joined, allow_nan=False).encode(), None)
+        else:
+            prepared.prepare_body(str(joined).encode(charset_of(request.content_type) or "utf-8"), None)
 
-    def _replied(self, outgoing: _Outgoing, response: requests.Response, body: bytes) -> Replied:
-        value, form = _decode(body, response.headers.get("Content-Type", ""))
+    def _replied(self, url: Any, response: requests.Response, body: bytes) -> Replied:
+        content_type = response.headers.get("Content-Type", "")
+        value, form = decode(body, content_type)
         headers = {name.lower(): value for name, value in response.headers.items()}
         secrets = self._secrets
+        if form == "json":
+            value = secrets.conceal_json(value, body)
+        elif form == "binary" and secrets.stands_in(body):
+            # Bytes cannot be kept in part, and a secret is not kept.
+            value, form = None, "undecodable"
+        elif form == "binary":
+            value = secrets.files.keep(body, media_type(content_type) or "application/octet-stream")
         reply = Reply(
             status=response.status_code,
             headers=cast("Mapping[str, Any]", secrets.conceal(headers)),
-            body=secrets.conceal_json(value, body) if form == "json" else secrets.conceal(value),
+            body=value if form == "json" else secrets.conceal(value),
             form=form,
-            url=outgoing.url,
+            url=url,
         )
         return Replied(at=self._clock.now(), chance=self._chance(), reply=reply)
 
     def _classify(self, error: Exception) -> CallFailed:
         """Name what went wrong; whether anything left is what the socket saw."""
         wire = self._wire
+        if wire.refused_peer:
+            return self._failed("not_sent", "inward", _MESSAGES["inward"])
         reached = wire.sent or wire.connected
         if isinstance(error, requests.exceptions.Timeout) or _caused_by(error, TimeoutError):
             connecting = isinstance(error, requests.exceptions.ConnectTimeout) or (wire.tried and not reached)
@@ -357,38 +273,59 @@ _MESSAGES: Mapping[Cause, str] = {
     "too_large": "the answer is too large",
     "protocol": "the answer was not HTTP",
     "unsendable": "the request could not be written",
+    "inward": "its name leads to an address that is not public; --allow-host allows that",
 }
 """Our own words: an exception's text may hold the URL with everything in it."""
 
 
-class _TooLarge(Exception):
-    pass
+class TooLarge(Exception):
+    """An answer is larger than it may be; says which flag allows more."""
 
 
-_QUIET: ContextVar[bool] = ContextVar("quiet", default=False)
-"""Whether a call of ours is under way here."""
+def read_body(response: requests.Response, largest: int, ratio: int) -> bytes:
+    """The body whole, unpacked. Raises TooLarge, and what the libraries raise for a connection that fails."""
+    chunks, size = [], 0
+    with response:
+        for chunk in response.iter_content(_CHUNK):
+            size += len(chunk)
+            if size > largest:
+                raise TooLarge(f"the answer is larger than {largest} bytes; --max-reply allows more")
+            if size > max(_FREE, ratio * response.raw.tell()):
+                raise TooLarge(f"the answer unpacks to over {ratio} times its size; --max-ratio allows more")
+            chunks.append(chunk)
+    return b"".join(chunks)
 
 
-def _is_not_ours(record: logging.LogRecord) -> bool:
-    return not _QUIET.get()
+class _Stream:
+    """A body with files in it, read as it is sent. ``length`` is in bytes; files that have changed are refused."""
+
+    def __init__(self, body: Content | FileRef, secrets: SecretBook) -> None:
+        self._files = secrets.files
+        self._parts: list[bytes | FileRef] = []
+        for part in body.parts if isinstance(body, Content) else (body,):
+            if isinstance(part, FileRef):
+                self._files.check(part)
+                self._parts.append(part)
+            else:
+                self._parts.append(secrets.join(SecretText((part,))).encode())
+        self.length = sum(part.size if isinstance(part, FileRef) else len(part) for part in self._parts)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self._parts:
+            if isinstance(part, FileRef):
+                yield from self._files.chunks(part)
+            else:
+                yield part
 
 
-# What urllib3 logs of a call is its URL, secrets and all, and its warnings reach stderr unasked. Other programs' calls
-# are logged as ever.
-for _name in ("urllib3.connection", "urllib3.connectionpool"):
-    logging.getLogger(_name).addFilter(_is_not_ours)
-
-
-def _as_it_is(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-    return prepared
-
-
-class _NoCookies(requests.cookies.cookielib.DefaultCookiePolicy):  # type: ignore[misc, name-defined]
-    def set_ok(self, cookie: Any, request: Any) -> bool:
-        return False
-
-
-_NO_COOKIES = _NoCookies()
+def planned_headers(request: Request) -> list[tuple[str, str | SecretText]]:
+    """The headers a request is sent with, those that follow from its body's length and the connection left out."""
+    headers = list(request.headers)
+    if request.body is not MISSING:
+        headers.append(("Content-Type", request.content_type))
+    given = {name.lower() for name, _ in headers}
+    usual = (("User-Agent", _USER_AGENT), ("Accept", "application/json, */*;q=0.5"))
+    return headers + [(name, value) for name, value in usual if name.lower() not in given]
 
 
 def _caused_by(error: BaseException | None, *kinds: type[BaseException]) -> bool:
@@ -404,60 +341,3 @@ def _caused_by(error: BaseException | None, *kinds: type[BaseException]) -> bool
         seen.add(id(one))
         waiting += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
     return False
-
-
-def _decode(body: bytes, content_type: str) -> tuple[Any, Literal["json", "text", "empty", "undecodable"]]:
-    """A body as JSON where it claims to be or says nothing else, otherwise as text (ambiguity A42)."""
-    if not body:
-        return None, "empty"
-    claims = is_json_type(content_type)
-    if claims or not content_type:
-        try:
-            return _parse_json(body), "json"
-        except (ValueError, RecursionError):
-            if claims:
-                return None, "undecodable"
-    try:
-        return body.decode("utf-8"), "text"
-    except UnicodeDecodeError:
-        return body.decode("latin-1"), "text"
-
-
-def _parse_json(body: bytes) -> Any:
-    """Strict JSON (RFC 8259): UTF-8, no NaN, no number or text that could not be written down again, no depth that
-    could not be walked again."""
-    value = _JSON.decode(body.decode("utf-8-sig"))
-    if body.count(b"[") + body.count(b"{") >= _DEEPEST and _is_deep(value):
-        raise ValueError("nested too deeply")
-    if b"\\u" in body:
-        # Section 8.2: an escape can name half of a surrogate pair, which is no character and has no UTF-8 form.
-        json.dumps(value, ensure_ascii=False).encode()
-    return value
-
-
-def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(_DEEPEST):
-        level = [
-            item
-            for one in level
-            if isinstance(one, (dict, list))
-            for item in (one.values() if isinstance(one, dict) else one)
-        ]
-        if not level:
-            return False
-    return True
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError("a number is too large")
-    return number
-
-
-_JSON = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InputError
-from ..plan.inputs import check_inputs, coerce
+from ..plan.inputs import check_inputs, coerce, origin_name
 from ..plan.model import Plan
-from ..values import SecretRef, encode
+from ..plan.needs import file_inputs
+from ..values import FileRef, SecretRef, encode
+from .files import refer
 from .secrets import Reference
 
 __all__ = ["Prepared", "prepare"]
@@ -31,18 +33,25 @@ class Prepared:
     @property
     def sha256(self) -> str:
         """A digest of what is not secret: other inputs are another run, another reference to a secret is not."""
-        plain = {name: encode(value) for name, value in self.values.items() if not isinstance(value, SecretRef)}
+        plain = {
+            # A file is the same wherever it lies.
+            name: [value.name, value.sha256] if isinstance(value, FileRef) else encode(value)
+            for name, value in self.values.items()
+            if not isinstance(value, SecretRef)
+        }
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def prepare(plan: Plan, given: Mapping[str, Any], *, prompt: Callable[[str], str] | None = None) -> Prepared:
     """Check inputs against a plan.
 
-    A value may be a Reference: for a secret it is kept, for anything else it is read now and fitted to the schema.
+    A value may be a Reference: for a secret it is kept; a file that is sent as such becomes a FileRef; anything else is
+    read now and fitted to the schema.
     Raises InputError (65) with everything that is missing or does not fit, CredentialError when a reference to an
     ordinary input cannot be read.
     """
     secrets = set(plan.secrets)
+    files = file_inputs(plan)
     declared = {one.name for one in plan.inputs}
     values: dict[str, Any] = {}
     references: dict[str, Reference] = {}
@@ -50,8 +59,13 @@ def prepare(plan: Plan, given: Mapping[str, Any], *, prompt: Callable[[str], str
         if one.secret and one.origin and one.name not in given:
             references[one.name] = Reference(one.origin)
             values[one.name] = SecretRef(one.name)
+    for callee in plan.callees.values():
+        # What a workflow this one runs fetches itself has a name of its own in the run.
+        for one in callee.inputs:
+            if one.secret and one.origin:
+                references[origin_name(callee, one.name)] = Reference(one.origin)
     for name, value in given.items():
-        if isinstance(value, SecretRef):
+        if isinstance(value, (SecretRef, FileRef)):
             raise InputError(
                 f"input {name!r} must be given as a Reference", code="AZM-I005", next="Reference('@env:NAME')"
             )
@@ -66,6 +80,8 @@ def prepare(plan: Plan, given: Mapping[str, Any], *, prompt: Callable[[str], str
         elif name in secrets:
             references[name] = value
             values[name] = SecretRef(name)
+        elif name in files and value.text.startswith("@file:"):
+            values[name] = refer(value.text.removeprefix("@file:"), name)
         else:
             values[name] = coerce(plan, name, value.resolve(name, prompt=prompt))
     for name, value in values.items():

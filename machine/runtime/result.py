@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..chart.chart import Chart
-from ..chart.snapshot import Snapshot
+from ..chart.snapshot import ENDS, READY, Snapshot
 from ..expressions.template import references
 from ..plan.model import Plan, PollPolicy
 from ..stores.base import RunHead
@@ -19,8 +19,6 @@ from ..values import redact
 
 __all__ = ["Effect", "Next", "Result", "is_resumable", "needed_outputs", "timestamp"]
 
-_ENDED = frozenset({"ended", "completed", "broke", "failure_action", "unmatched"})
-_READY = frozenset({"ended", "completed"})
 _YEAR_10000 = 253_402_300_800.0
 """The first moment RFC 3339 cannot write."""
 
@@ -123,7 +121,7 @@ class Result:
         ``waiting`` that its runner was told not to wait. ``store_flag`` is
         added to commands where the store is not the default one."""
         stop = snapshot.stopped
-        ready = stop is not None and stop.reason in _READY
+        ready = stop is not None and stop.reason in READY
         if stop is not None:
             reason, message, code = stop.reason, stop.message, stop.exit_code
         elif waiting:
@@ -141,14 +139,14 @@ class Result:
             workflow=head.workflow,
             document=head.document,
             phase=chart.phase(snapshot),
-            state=chart.state(snapshot).name,
+            state=" / ".join(state.name for state in chart.path(snapshot)),
             reason=reason,
             message=message,
             outputs={name: redact(value) for name, value in values.items()},
             unresolved=unresolved,
             calls=snapshot.calls,
             started=timestamp(snapshot.started),
-            ended=timestamp(stop.at) if stop and stop.reason in _ENDED else None,
+            ended=timestamp(stop.at) if stop and stop.reason in ENDS else None,
             resumable=resumable,
             recovered=snapshot.recovered,
             effects=tuple(
@@ -161,7 +159,7 @@ class Result:
                 )
                 for one in snapshot.ledger
             ),
-            next=_next(head.id, chart.plan, snapshot, ready, resumable, store_flag),
+            next=_next(head.id, chart, snapshot, ready, resumable, store_flag),
             exit_code=code,
         )
 
@@ -171,9 +169,9 @@ def is_resumable(snapshot: Snapshot) -> bool:
     stop = snapshot.stopped
     if stop is None:
         return True
-    if stop.reason in _READY:
+    if stop.reason in READY:
         return False
-    return stop.reason not in _ENDED or snapshot.applied
+    return stop.reason not in ENDS or snapshot.applied
 
 
 def needed_outputs(plan: Plan, step: str) -> list[str]:
@@ -182,32 +180,33 @@ def needed_outputs(plan: Plan, step: str) -> list[str]:
         *plan.outputs.values(),
         *(value for call in plan.calls.values() for _, _, value in call.parameters),
         *(call.body for call in plan.calls.values() if call.body is not None),
+        *(value for child in plan.children.values() for _, value in child.parameters),
     ]
     read = {one.name for template in templates for one in references(template) if one.owner == step}
     return [name for name in plan.calls[step].outputs if name in read]
 
 
-def _next(run: str, plan: Plan, snapshot: Snapshot, ready: bool, resumable: bool, store_flag: str) -> Next:
+def _next(run: str, chart: Chart, snapshot: Snapshot, ready: bool, resumable: bool, store_flag: str) -> Next:
     stop = snapshot.stopped
     if ready:
         return Next(action="none")
     if not resumable:
         return Next(action="fix", command=f"arazzo-machine show {run} --why{store_flag}")
     if stop is not None:
-        step = plan.state(stop.source).step
-        call = plan.calls.get(step)
-        entry = next((one for one in reversed(snapshot.ledger) if one.step == step and one.open), None)
+        where = chart.standing(snapshot)
+        call = where.call
+        entry = next(reversed(where.open_calls), None)
         if call is not None and call.unsafe and entry is not None:
             if call.effect.probe is not None and entry.outcome != "applied":
                 return Next(action="resolve", command=f"arazzo-machine resolve {run}{store_flag}")
-            needed = needed_outputs(plan, step)
+            needed = needed_outputs(where.table, call.step)
             adopt = " ".join(f"--adopt {name}=VALUE" for name in needed) or "--adopt"
             if entry.outcome != "applied":
                 adopt = f"{adopt}  # or, where you know it was never applied: --not-sent"
             elif entry.identity or not needed:
                 adopt = "--accept"
             return Next(action="resolve", command=f"arazzo-machine resolve {run}{store_flag} {adopt}")
-    raises = _raised(stop.reason, plan, snapshot) if stop is not None else ""
+    raises = _raised(stop.reason, chart.plan, snapshot) if stop is not None else ""
     return Next(action="resume", command=f"arazzo-machine resume {run}{store_flag}{raises}")
 
 

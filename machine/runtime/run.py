@@ -13,6 +13,7 @@ from ..chart.snapshot import Record, Snapshot
 from ..plan.model import Plan
 from ..stores.base import Lease, RunHead, Store, StoredRun
 from .clock import Interrupted
+from .files import Files
 from .result import Result
 
 __all__ = ["Observer", "Run"]
@@ -61,6 +62,14 @@ class Run:
         self.head, self.snapshot = stored.head, stored.snapshot
         self.plan = plan
         self.chart = chart or Chart(plan)
+
+    def files(self) -> Files:
+        """Where bytes of answers are kept for this run, and read again."""
+
+        def keep(digest: str, body: bytes) -> None:
+            self._store.attach(self.lease, f"body {digest[:12]}", body)
+
+        return Files(keep, self._store.blob)
 
     def reload(self) -> None:
         self.head = self._store.load(self.id).head

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ..chart.chart import Chart
+from ..chart.edit import in_terms_of_now
 from ..chart.effects import Call
 from ..chart.events import CallFailed, Cancelled, Edit, Event, Reopened, Replied, Reply, Started, event_from_json
 from ..chart.settings import Settings
@@ -205,7 +206,7 @@ class Runner:
             stored = self.store.load(run_id)
             run.take(stored, self.plan_of(stored))
             self._settle_first(run)
-            history = self.store.history(run.id)
+            history = in_terms_of_now(self.store.history(run.id))
             self._driver.apply(
                 run,
                 resolution(
@@ -236,14 +237,15 @@ class Runner:
             call, _ = doubtful_call(run, self.store_flag)
             look = probe_call(run.chart, run.snapshot, call, self.clock.now())
             event = self._look(run, look) if look is not None else None
-            known = evidence(run, self.store.history(run.id), event.at if event else self.clock.now(), look, event)
+            history = in_terms_of_now(self.store.history(run.id))
+            known = evidence(run, history, event.at if event else self.clock.now(), look, event)
             run.close()
         return known
 
     def _look(self, run: Run, look: Call) -> Replied | CallFailed:
-        self.reach.check(run.plan, run.head.options)
+        self.reach.check_again(run.plan, run.head.options)
         book = self.reach.secrets_again(run.head.options)
-        transport = self.reach.open(run.plan, run.head.options, book, self.clock, self.chance)
+        transport = self.reach.open(run, book, self.clock, self.chance)
         try:
             return self._driver.perform(transport, look, run.snapshot.settings.call_timeout)
         finally:
@@ -357,7 +359,7 @@ class Runner:
             return
         self._keep_options(run, given)
         book = self.reach.secrets_again(run.head.options)
-        self.reach.check(edited.plan if edited else run.plan, run.head.options)
+        self.reach.check_again(edited.plan if edited else run.plan, run.head.options)
         run.drive(self._go_on(run, book, changes, edited))
 
     def _go_on(self, run: Run, book: SecretBook, changes: dict[str, Any], edited: Edited | None) -> Iterator[Record]:
@@ -390,7 +392,7 @@ class Runner:
         chart = Chart(edited.plan)
         event = self._reopened(changes, edit_of_run(self.store, run, edited, chart))
         snapshot, _, record = chart.advance(run.snapshot, event)
-        head, blobs = edited_head(run.head, edited)
+        head, blobs = edited_head(self.store.load(run.id).head, edited)
         self.store.replan(run.lease, head, blobs, snapshot, record)
         run.take(StoredRun(head=head, snapshot=snapshot), edited.plan, chart)
         self._driver.tell(run, record)

@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ..errors import BugError, CredentialError, InputError, RequestError, UsageError
-from ..values import SecretRef, SecretText, join_text
+from ..errors import BugError, CredentialError, HostError, InputError, RequestError, UsageError
+from ..values import SecretRef, SecretText, join_text, secrets_in
 from .clock import held_back
+from .files import Files
 
-__all__ = ["Reference", "SecretBook", "parse_reference"]
+__all__ = ["PREFIX", "Reference", "SecretBook", "parse_reference"]
+
+PREFIX = "auth:"
+"""What the names of credentials begin with, so that no input is ever taken for one."""
 
 _SHORTEST = 6
 """Shorter texts are not looked for in replies: they would be found everywhere and hide nothing."""
@@ -103,11 +107,21 @@ def parse_reference(text: str) -> Reference | str:
 
 
 class SecretBook:
-    """Name to text, in memory only."""
+    """Name to text, in memory only. ``files`` has the bytes of the files a request refers to."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
-        self._texts = dict(texts)
-        for name, text in self._texts.items():
+        self._texts: dict[str, str] = {}
+        self._hidden: list[tuple[str, SecretRef]] = []
+        self._bound: dict[str, frozenset[str]] = {}
+        self.files = Files()
+        self.learn(texts)
+
+    def learn(self, texts: Mapping[str, str]) -> None:
+        """Know these texts too, or instead of others of the same name. Texts that were replaced stay hidden.
+
+        Raises InputError AZM-C021 for a text with a control character.
+        """
+        for name, text in texts.items():
             # Half of a surrogate pair is how Python carries a byte that is not UTF-8.
             if any(ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) <= 0xDFFF for char in text):
                 raise InputError(
@@ -115,15 +129,35 @@ class SecretBook:
                     code="AZM-C021",
                     next="remove line breaks and other control characters from it",
                 )
+        self._texts.update(texts)
+        hidden = dict(self._hidden)
         # A reply may quote the URL a secret was sent in, where it stands percent-encoded.
-        hidden: dict[str, SecretRef] = {}
-        for name, text in self._texts.items():
+        for name, text in texts.items():
             if len(text) >= _SHORTEST:
                 hidden.setdefault(text, SecretRef(name))
                 # The same text where nothing in it needs encoding, and then it need not be looked for twice.
                 hidden.setdefault(_percent(text), SecretRef(name, "percent"))
         # Longest first, so that a secret that contains another is taken out whole.
         self._hidden = sorted(hidden.items(), key=lambda pair: -len(pair[0]))
+
+    def bind(self, name: str, origins: frozenset[str]) -> None:
+        """From now on this text is sent to these origins and to no other."""
+        self._bound[name] = origins
+
+    def bound(self, name: str) -> frozenset[str]:
+        return self._bound.get(name, frozenset())
+
+    def check_origin(self, value: Any, origin: str, step: str) -> None:
+        """Raises HostError AZM-C034 where a text in the value may not go to that origin: an answer may have held it,
+        and a document may pass on what was answered."""
+        for ref in secrets_in(value):
+            if ref.name in self._bound and origin not in self._bound[ref.name]:
+                raise HostError(
+                    f"{step} would send the credential {ref.name.removeprefix(PREFIX)} to another server than its own",
+                    code="AZM-C034",
+                    seen=origin,
+                    next="give that server a credential of its own",
+                )
 
     def __repr__(self) -> str:
         return f"SecretBook({', '.join(sorted(self._texts))})"
@@ -144,10 +178,15 @@ class SecretBook:
             return [self.join_all(item) for item in value]
         return value
 
-    def _text_of(self, ref: SecretRef) -> str:
-        text = self._texts.get(ref.name)
+    def text_of(self, name: str) -> str:
+        """The text itself, for those who make another secret of it."""
+        text = self._texts.get(name)
         if text is None:
-            raise BugError(f"no text is known for the secret {ref.name!r}", code="AZM-B010")
+            raise BugError(f"no text is known for the secret {name!r}", code="AZM-B010")
+        return text
+
+    def _text_of(self, ref: SecretRef) -> str:
+        text = self.text_of(ref.name)
         if ref.encoding != "percent":
             return text
         if {".", ".."} & set(re.split(r"[/\\]", text)):
@@ -156,6 +195,10 @@ class SecretBook:
                 f"the secret {ref.name!r} cannot be part of a path", code="AZM-R020", next="give another value"
             )
         return _percent(text)
+
+    def stands_in(self, body: bytes) -> bool:
+        """Whether one of the texts can be read in these bytes."""
+        return any(secret.encode() in body for secret, _ in self._hidden)
 
     def conceal(self, value: Any) -> Any:
         """The value with every known secret replaced by a reference to it."""
@@ -169,7 +212,7 @@ class SecretBook:
 
     def conceal_json(self, value: Any, text: bytes) -> Any:
         """The same for a value that was read from ``text``, which is JSON in UTF-8 (RFC 8259)."""
-        if b"\\" not in text and not any(secret.encode() in text for secret, _ in self._hidden):
+        if b"\\" not in text and not self.stands_in(text):
             # Section 7: without a backslash nothing is escaped, so every string stands in the text as it is.
             return value
         return self.conceal(value)

@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..chart.snapshot import Snapshot
+from ..chart.snapshot import READY, Snapshot
 from ..errors import DamageError, UsageError, VersionError
 from ..plan.model import Plan
 from ..stores.base import Store, StoredRun
+from ..values import files_in
 
 __all__ = ["LARGEST_TOKEN", "Token", "export_token"]
 
@@ -80,12 +81,14 @@ class Token:
         if token.snapshot.plan_sha256 != token.plan.sha256:
             raise _damaged("its plan is not the one its run was begun with")
         _refuse_unsafe(token.plan, token.snapshot, token.run)
+        _refuse_files(token.snapshot, token.run)
         return token
 
 
 def export_token(store: Store, stored: StoredRun, plan: Plan) -> str:
     """The text of a run. Raises UsageError AZM-U090 where it has ended, AZM-U091 where an unsafe call is pending or
-    ahead, AZM-U092 for a simulated run, whose service would not come along."""
+    ahead, AZM-U092 for a simulated run, whose service would not come along, AZM-U089 where an input is a file of
+    this machine."""
     head, snapshot = stored.head, stored.snapshot
     if head.options.get("simulate"):
         raise UsageError(
@@ -94,6 +97,7 @@ def export_token(store: Store, stored: StoredRun, plan: Plan) -> str:
             next="make tokens of runs against a server",
         )
     _refuse_unsafe(plan, snapshot, head.id)
+    _refuse_files(snapshot, head.id)
     body = {
         "v": TOKEN_VERSION,
         "run": head.id,
@@ -116,17 +120,13 @@ def _read_options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _refuse_unsafe(plan: Plan, snapshot: Snapshot, run: str) -> None:
     """Only safe calls may lie ahead of a run that several may take up at once."""
-    stop = snapshot.stopped
-    source = stop.source if stop is not None else snapshot.frame.state
-    if stop is not None and stop.reason in ("ended", "completed"):
+    if snapshot.stopped is not None and snapshot.stopped.reason in READY:
         raise UsageError(f"run {run} has ended", code="AZM-U090", next=f"arazzo-machine show {run}")
-    reached = {source}
-    while new := {one.target for one in plan.transitions if one.source in reached} - reached:
-        reached |= new
+    frames, source = snapshot.standing
     ahead = [
         state.name
-        for state in plan.states
-        if state.id in reached and (state.kind == "doubt" or (state.kind == "call" and plan.calls[state.step].unsafe))
+        for state, call in plan.ahead(*(frame.state for frame in frames[:-1]), source)
+        if state.kind == "doubt" or (call is not None and call.unsafe)
     ]
     if ahead:
         raise UsageError(
@@ -135,6 +135,19 @@ def _refuse_unsafe(plan: Plan, snapshot: Snapshot, run: str) -> None:
             seen=", ".join(ahead),
             next="go on with it where its store is until only safe calls are left",
         )
+
+
+def _refuse_files(snapshot: Snapshot, run: str) -> None:
+    """A text from elsewhere names no file that is read and sent from here."""
+    pending = snapshot.pending.request.body if snapshot.pending else None
+    for file in files_in([pending, *((frame.inputs, frame.steps) for frame in snapshot.frames)]):
+        if file.path:
+            raise UsageError(
+                f"run {run} has a file among its inputs, which does not come along",
+                code="AZM-U089",
+                seen=file.name,
+                next="go on with it where its store is",
+            )
 
 
 def _compact(value: Any) -> str:

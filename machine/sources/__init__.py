@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .model import Operation, ParameterSpec, Request, SecurityScheme, Source, is_json_type, media_type
-from .openapi import find_operation, find_operation_path, read_openapi
-from .resolve import load_sources, locate
+from .openapi import read_openapi
+from .operations import find_operation, find_operation_path
+from .resolve import locate
 from .serialise import build_request
 
 __all__ = [
@@ -17,7 +18,6 @@ __all__ = [
     "find_operation",
     "find_operation_path",
     "is_json_type",
-    "load_sources",
     "locate",
     "media_type",
     "read_openapi",

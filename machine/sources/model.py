@@ -11,9 +11,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import MachineError
 from ..values import MISSING, SecretText, Value, decode, encode
+from .nodes import Node
 
-__all__ = ["Operation", "ParameterSpec", "Request", "SecurityScheme", "Source", "is_json_type", "media_type"]
+__all__ = [
+    "Operation",
+    "ParameterSpec",
+    "PartSpec",
+    "Request",
+    "SecurityScheme",
+    "Source",
+    "is_json_type",
+    "media_type",
+]
 
 
 def media_type(content_type: str) -> str:
@@ -65,6 +76,38 @@ class ParameterSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartSpec:
+    """Encoding Object of OpenAPI: how one property of a form or multipart body is written. Empty: not said."""
+
+    content_type: str = ""
+    style: str = ""
+    explode: bool | None = None
+    allow_reserved: bool = False
+
+    @property
+    def styled(self) -> bool:
+        """Whether it is written like a query parameter; its content type then means nothing."""
+        return bool(self.style) or self.explode is not None or self.allow_reserved
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "contentType": self.content_type,
+            "style": self.style,
+            "explode": self.explode,
+            "allowReserved": self.allow_reserved,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> PartSpec:
+        return cls(
+            content_type=value["contentType"],
+            style=value["style"],
+            explode=value["explode"],
+            allow_reserved=value["allowReserved"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityScheme:
     """Security Scheme Object, reduced to where its credential stands in a request."""
 
@@ -75,6 +118,10 @@ class SecurityScheme:
     parameter_name: str = ""
     scheme: str = ""
     """The HTTP authentication scheme in lower case, ``bearer`` for oauth2 and openIdConnect; empty for apiKey."""
+    token_url: str = ""
+    """Where an OAuth2 client gets a token for itself, or renews one; as written. Empty where no flow does that."""
+    scopes: tuple[str, ...] = ()
+    """The scopes the operation asks of it."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -83,6 +130,8 @@ class SecurityScheme:
             "in": self.location,
             "parameterName": self.parameter_name,
             "scheme": self.scheme,
+            "tokenUrl": self.token_url,
+            "scopes": list(self.scopes),
         }
 
     @classmethod
@@ -93,6 +142,8 @@ class SecurityScheme:
             location=value["in"],
             parameter_name=value["parameterName"],
             scheme=value["scheme"],
+            token_url=value["tokenUrl"],
+            scopes=tuple(value["scopes"]),
         )
 
 
@@ -113,14 +164,28 @@ class Operation:
     parameters: tuple[ParameterSpec, ...] = ()
     body_types: tuple[str, ...] = ()
     """Media types of the request body, in the order of the description."""
+    encodings: Mapping[str, Mapping[str, PartSpec]] = field(default_factory=dict)
+    """By media type and property; only what the description says something about."""
     body_required: bool = False
     body_schema: Mapping[str, Any] | None = None
     """The schema of the first JSON body type, as written; not part of the JSON form."""
     security: tuple[SecurityScheme, ...] = ()
+    """Every scheme it names, each once."""
+    alternatives: tuple[tuple[str, ...], ...] = ()
+    """Names of schemes: all of one of these are needed. An empty one: it can be called without."""
     responses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Response Objects by status key; after :meth:`from_json` only the 2xx keys, with empty objects."""
+    redirects: bool = False
+    """Whether a 3xx is one of its answers: the description declares one, or the step asks for one."""
     unresolved: tuple[str, ...] = ()
-    """Sentences about references that could not be followed; finding such an operation raises."""
+    """Sentences about references without which nobody can call it; finding such an operation raises."""
+    gaps: tuple[str, ...] = field(default=(), compare=False)
+    """Sentences about references that could not be followed and without which it can be called all the same; not part
+    of the JSON form, like the two schemas below."""
+    request_schema: Node | None = field(default=None, compare=False, repr=False)
+    """The schema of the first JSON body type."""
+    reply_schemas: Mapping[str, Node] = field(default_factory=dict, compare=False, repr=False)
+    """By status key, the schema of the first JSON type of each response that has one."""
 
     @property
     def title(self) -> str:
@@ -150,9 +215,14 @@ class Operation:
             "server": self.server,
             "parameters": [one.to_json() for one in self.parameters],
             "bodyTypes": list(self.body_types),
+            "encodings": {
+                kind: {name: one.to_json() for name, one in parts.items()} for kind, parts in self.encodings.items()
+            },
             "bodyRequired": self.body_required,
             "success": list(self.success_statuses()),
             "security": [one.to_json() for one in self.security],
+            "alternatives": [list(one) for one in self.alternatives],
+            "redirects": self.redirects,
         }
 
     @classmethod
@@ -165,8 +235,14 @@ class Operation:
             server=value["server"],
             parameters=tuple(ParameterSpec.from_json(one) for one in value["parameters"]),
             body_types=tuple(value["bodyTypes"]),
+            encodings={
+                kind: {name: PartSpec.from_json(one) for name, one in parts.items()}
+                for kind, parts in value["encodings"].items()
+            },
             body_required=value["bodyRequired"],
             security=tuple(SecurityScheme.from_json(one) for one in value["security"]),
+            alternatives=tuple(tuple(one) for one in value["alternatives"]),
+            redirects=value["redirects"],
             responses={str(status): {} for status in value["success"]},
         )
 
@@ -180,7 +256,7 @@ class Source:
     """The path it was read from."""
     sha256: str = ""
     """Hex digest of the bytes that were read."""
-    version: str
+    version: str = ""
     """The OpenAPI version, as written."""
     operations: Mapping[str, Operation] = field(default_factory=dict)
     """By operationId; of several with one id, the first."""
@@ -192,6 +268,8 @@ class Source:
     """operationIds used more than once: the titles (``GET /pets``) of all their operations."""
     unread: Mapping[str, str] = field(default_factory=dict)
     """Paths whose path item could not be read, each with the sentence that says why."""
+    problem: MachineError | None = None
+    """Why nothing is known of this source; asking for one of its operations raises it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,9 +283,14 @@ class Request:
     headers: tuple[tuple[str, str | SecretText], ...] = ()
     """Without Content-Type where there is a body: that is ``content_type``."""
     body: Value = MISSING
-    """MISSING: no body. For a JSON type the value to be dumped (None is JSON null), otherwise its text."""
+    """MISSING: no body. For a JSON type the value to be dumped (None is JSON null), otherwise its text, a FileRef or,
+    where files or secrets are parts of it, a Content."""
     content_type: str = ""
     """Empty where there is no body."""
+    follows: bool = False
+    """Whether a redirect is no answer of it, so that one on the same origin may be followed."""
+    security: tuple[tuple[str, ...], ...] = ()
+    """The security schemes of its source the document does not meet itself, as alternatives; the driver adds one."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -217,6 +300,8 @@ class Request:
             "headers": [[name, encode(value)] for name, value in self.headers],
             "body": encode(self.body),
             "contentType": self.content_type,
+            "follows": self.follows,
+            "security": [list(one) for one in self.security],
         }
 
     @classmethod
@@ -228,4 +313,6 @@ class Request:
             headers=tuple((name, decode(text)) for name, text in value["headers"]),
             body=decode(value["body"]),
             content_type=value["contentType"],
+            follows=value["follows"],
+            security=tuple(tuple(one) for one in value["security"]),
         )

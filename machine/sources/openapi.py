@@ -1,193 +1,107 @@
-"""A parsed OpenAPI description (3.0, 3.1, 3.2) -> Source; a step's reference to an operation -> Operation.
+"""A parsed OpenAPI description (3.0, 3.1, 3.2) -> Source.
 
 Descriptions in the wild are often not valid, so nothing is validated here: what cannot be understood is left out, and
-what cannot be followed is noted on the operation that needs it and raised when that operation is asked for. This file
-fetches nothing and opens nothing: a reference out of the description is such a note.
+what cannot be followed is noted on the operation it belongs to. This file fetches nothing and opens nothing: the files
+a description refers to were read before.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from typing import Any, Final
-from urllib.parse import unquote
+from urllib.parse import urljoin, urlsplit
 
-from ..errors import DocumentError, Place, SourceError
-from .model import Operation, ParameterSpec, SecurityScheme, Source, is_json_type
+from ..errors import Place, SourceError
+from .model import Operation, ParameterSpec, PartSpec, SecurityScheme, Source, is_json_type
+from .nodes import File, Node, mapping
 
-__all__ = ["find_operation", "find_operation_path", "read_openapi"]
+__all__ = ["read_openapi"]
 
 _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 _LOCATIONS: Final = frozenset({"path", "query", "header", "cookie", "querystring"})
 _STYLES: Final = {"path": "simple", "header": "simple"}
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VARIABLE: Final = re.compile(r"\{([^{}]*)\}")
-_REF_LIMIT: Final = 32
-"""How many references may point at each other in a row; real descriptions need two or three."""
-_EXPRESSION: Final = "$sourceDescriptions."
-_OPERATION_PATH: Final = re.compile(
-    r"(?:\{\$sourceDescriptions\.(?P<braced>[^.{}#]+)(?:\.url)?\}"
-    r"|\$sourceDescriptions\.(?P<bare>[^.{}#]+)(?:\.url)?"
-    r"|(?P<plain>[^${}#]+))"
-    r"#(?P<pointer>/.*)",
-    re.DOTALL,
-)
 
 
-def read_openapi(value: Mapping[str, Any], *, name: str, uri: str, sha256: str) -> Source:
+def read_openapi(
+    value: Mapping[str, Any],
+    *,
+    name: str,
+    uri: str,
+    sha256: str,
+    url: str = "",
+    beside: Mapping[str, Any] | None = None,
+) -> Source:
     """Read an already parsed description.
+
+    ``uri`` is the path it was read from; ``url`` the URL it is known by, which its relative servers are relative to.
+    ``beside`` are the values of the files it refers to, by path.
 
     Raises SourceError: AZM-S003 for Swagger 2.0, AZM-S004 when it is no OpenAPI description of a known version.
     """
     _check_version(value, name=name, uri=uri)
-    root = _Root(value)
-    operations: dict[str, Operation] = {}
-    paths: dict[str, dict[str, Operation]] = {}
+    root = File(path=uri, value=value, beside=beside or {}).root
+    # 3.2, "OpenAPI Object": $self is the base of relative references where there is one.
+    own = value.get("$self")
+    base = urljoin(url, own) if isinstance(own, str) else url
+    reader = _Reader(root, name, base)
+    operations: dict[str, Callable[[], Operation]] = {}
+    paths: dict[str, dict[str, Callable[[], Operation]]] = {}
     titles: dict[str, list[str]] = {}
     unread: dict[str, str] = {}
-    for path, written in _mapping(value.get("paths")).items():
-        if not isinstance(path, str) or not path.startswith("/"):
+    for path, written in root.get("paths").items():
+        if not path.startswith("/"):
             continue
         notes: list[str] = []
-        item = root.resolve(written, notes, f"path item {path}")
+        item = written.followed(notes, f"path item {path}")
         if notes:
             # Its operations are not known. Those written beside the reference are, and carry the note themselves.
             unread[path] = notes[0]
-            item = _mapping(written)
-        elif isinstance(written, Mapping) and "$ref" in written:
+            item = Node(written.object, written.file)
+        elif item is not written:
             # Path Item Object: fields beside `$ref` have no defined meaning; taking them first loses nothing.
-            item = {**item, **written}
+            item = Node(
+                {**item.object, **{key: one for key, one in written.object.items() if key != "$ref"}}, item.file
+            )
         for method, body in _methods(item):
-            operation = _operation(root, source=name, path=path, item=item, method=method, body=body, notes=notes)
-            paths.setdefault(path, {})[operation.method] = operation
-            if operation.operation_id:
-                operations.setdefault(operation.operation_id, operation)
-                titles.setdefault(operation.operation_id, []).append(operation.title)
+            make = cache(partial(reader.operation, path, item, method, body, tuple(notes)))
+            paths.setdefault(path, {})[method.upper()] = make
+            if isinstance(operation_id := body.get("operationId").value, str) and operation_id:
+                operations.setdefault(operation_id, make)
+                titles.setdefault(operation_id, []).append(f"{method.upper()} {path}")
     return Source(
         name=name,
         uri=uri,
         sha256=sha256,
         version=str(value["openapi"]),
-        operations=operations,
+        operations=_Made(operations),
         order=tuple(operations),
-        paths=paths,
+        paths={path: _Made(item) for path, item in paths.items()},
         duplicates={key: tuple(several) for key, several in titles.items() if len(several) > 1},
         unread=unread,
     )
 
 
-def find_operation(sources: Mapping[str, Source], reference: str, *, place: Place) -> Operation:
-    """The operation a step's ``operationId`` names: bare, or ``$sourceDescriptions.<name>.<operationId>``.
+class _Made(Mapping[str, Operation]):
+    """Operations that are read out when they are asked for: a document calls a few of a description's thousands."""
 
-    A bare id is accepted as long as only one source has it, however many sources there are; the specification asks
-    for the qualified form there (Step Object), but many documents leave it out and nothing is unclear about them.
+    def __init__(self, makers: Mapping[str, Callable[[], Operation]]) -> None:
+        self._makers = makers
 
-    Raises DocumentError (AZM-D201 to D204) when it names no single operation, SourceError (AZM-S006) when the
-    description cannot say how to call it.
-    """
-    if reference.startswith(_EXPRESSION):
-        # Operation ids may contain dots, source names may not: only the second dot separates.
-        name, _, operation_id = reference.removeprefix(_EXPRESSION).partition(".")
-        candidates = [_source(sources, name, seen=reference, place=place)]
-    else:
-        operation_id = reference
-        candidates = list(sources.values())
-    found = [source for source in candidates if operation_id in source.operations]
-    if not found:
-        raise _not_found(candidates, operation_id, place=place)
-    if len(found) > 1:
-        names = [f"{_EXPRESSION}{source.name}.{operation_id}" for source in found]
-        raise DocumentError(
-            f"several source descriptions have an operation {operation_id!r}",
-            code="AZM-D202",
-            place=place,
-            seen=reference,
-            next=f"write one of: {', '.join(names)}",
-        )
-    source = found[0]
-    if operation_id in source.duplicates:
-        titles = source.duplicates[operation_id]
-        raise DocumentError(
-            f"the source description {source.name!r} has {len(titles)} operations with the id {operation_id!r}",
-            code="AZM-D203",
-            place=place,
-            seen=", ".join(titles),
-            next="name the operation by operationPath instead",
-        )
-    return _usable(source.operations[operation_id], place=place)
+    def __getitem__(self, key: str) -> Operation:
+        return self._makers[key]()
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
 
-def find_operation_path(sources: Mapping[str, Source], text: str, *, place: Place) -> Operation:
-    """The operation a step's ``operationPath`` names: a source and a JSON Pointer (RFC 6901) to the operation.
+    def __len__(self) -> int:
+        return len(self._makers)
 
-    Accepts ``{$sourceDescriptions.<name>.url}#/paths/~1pets~1{id}/get``, the same without braces or ``.url``, and
-    ``<name>#/paths/...``. Raises as :func:`find_operation` does, and DocumentError AZM-D205 for any other form.
-    """
-    match = _OPERATION_PATH.fullmatch(text.strip())
-    tokens = match["pointer"].split("/")[1:] if match else []
-    if match is None or len(tokens) != 3 or tokens[0] != "paths":
-        raise DocumentError(
-            "this operationPath does not point at an operation",
-            code="AZM-D205",
-            place=place,
-            seen=text,
-            next="write it as {$sourceDescriptions.<name>.url}#/paths/~1pets~1{id}/get",
-        )
-    source = _source(sources, match["braced"] or match["bare"] or match["plain"], seen=text, place=place)
-    plain = _unescape(tokens[1])
-    # In a URI fragment a pointer is percent-encoded as well (RFC 6901 section 6); most documents write it plain.
-    path = next((one for one in (plain, _unescape(unquote(tokens[1]))) if one in source.paths), plain)
-    method = _unescape(tokens[2]).upper()
-    operation = source.paths.get(path, {}).get(method)
-    if operation is None and path in source.unread:
-        raise _unusable(f"{method} {path}", source.name, (source.unread[path],), place=place)
-    if operation is None:
-        titles = [one.title for item in source.paths.values() for one in item.values()]
-        raise DocumentError(
-            f"the source description {source.name!r} has no operation {method} {path}",
-            code="AZM-D201",
-            place=place,
-            seen=text,
-            next=_suggest(f"{method} {path}", titles),
-        )
-    return _usable(operation, place=place)
-
-
-class _Root:
-    """One description, for following the references inside it."""
-
-    def __init__(self, value: Mapping[str, Any]) -> None:
-        self.value = value
-
-    def resolve(self, node: Any, notes: list[str], what: str) -> Mapping[str, Any]:
-        """The object a node is or refers to. Where that fails: an empty object, and a sentence in ``notes``."""
-        seen: set[str] = set()
-        while isinstance(node, Mapping) and isinstance(reference := node.get("$ref"), str):
-            if not reference.startswith("#"):
-                notes.append(f"{what} refers to {reference!r}, which is outside the description")
-                return {}
-            if reference in seen or len(seen) >= _REF_LIMIT:
-                notes.append(f"{what} refers to {reference!r}, which leads round in a circle or on without end")
-                return {}
-            seen.add(reference)
-            node = self._point(reference[1:])
-            if node is None:
-                notes.append(f"{what} refers to {reference!r}, and there is nothing there")
-                return {}
-        return _mapping(node)
-
-    def _point(self, fragment: str) -> Any:
-        node: Any = self.value
-        for token in fragment.split("/")[1:]:
-            key = _unescape(unquote(token))
-            if isinstance(node, Mapping):
-                node = node.get(key)
-            elif isinstance(node, list) and key.isdecimal() and len(key) < 10 and int(key) < len(node):
-                node = node[int(key)]
-            else:
-                return None
-        return node
+    def __contains__(self, key: object) -> bool:
+        return key in self._makers
 
 
 def _check_version(value: Mapping[str, Any], *, name: str, uri: str) -> None:
@@ -211,75 +125,119 @@ def _check_version(value: Mapping[str, Any], *, name: str, uri: str) -> None:
         )
 
 
-def _methods(item: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _methods(item: Node) -> Iterator[tuple[str, Node]]:
     for method in _METHODS:
-        if isinstance(body := item.get(method), Mapping):
+        if isinstance((body := item.get(method)).value, Mapping):
             yield method, body
     # 3.2 Path Item Object: other methods stand under `additionalOperations`. The name goes on the wire.
-    for method, body in _mapping(item.get("additionalOperations")).items():
-        if isinstance(body, Mapping) and isinstance(method, str) and _TOKEN.fullmatch(method):
+    for method, body in item.get("additionalOperations").items():
+        if isinstance(body.value, Mapping) and _TOKEN.fullmatch(method):
             yield method, body
 
 
-def _operation(
-    root: _Root,
-    *,
-    source: str,
-    path: str,
-    item: Mapping[str, Any],
-    method: str,
-    body: Mapping[str, Any],
-    notes: list[str],
-) -> Operation:
-    own = list(notes)
-    operation_id = body.get("operationId")
-    request = root.resolve(body.get("requestBody"), own, "requestBody")
-    content = {str(key): one for key, one in _mapping(request.get("content")).items()}
-    json_type = next((key for key in content if is_json_type(key)), "")
-    schema = root.resolve(content.get(json_type), own, f"request body {json_type}").get("schema")
-    responses = {
-        # YAML reads an unquoted 200 as a number. An unreadable response does not keep anyone from calling.
-        str(status): root.resolve(response, [], "response")
-        for status, response in _mapping(body.get("responses")).items()
-    }
-    return Operation(
-        source=source,
-        operation_id=operation_id if isinstance(operation_id, str) else "",
-        method=method.upper(),
-        path=path,
-        server=_server(body, item, root.value),
-        parameters=_parameters(root, (item, body), own),
-        body_types=tuple(content),
-        body_required=request.get("required") is True,
-        body_schema=schema if isinstance(schema, Mapping) else None,
-        security=_security(root, body, own),
-        responses=responses,
-        unresolved=tuple(own),
-    )
+class _Reader:
+    """What every operation of one description shares."""
+
+    def __init__(self, root: Node, source: str, base: str) -> None:
+        self.root = root
+        self.source = source
+        self.base = base
+
+    def operation(self, path: str, item: Node, method: str, body: Node, unresolved: tuple[str, ...]) -> Operation:
+        gaps: list[str] = []
+        operation_id = body.get("operationId").value
+        request = body.get("requestBody").followed(gaps, "requestBody")
+        responses = {
+            # An unreadable response does not keep anyone from calling.
+            status: response.followed()
+            for status, response in body.get("responses").items()
+        }
+        return Operation(
+            source=self.source,
+            operation_id=operation_id if isinstance(operation_id, str) else "",
+            method=method.upper(),
+            path=path,
+            server=_server(self.base, body, item, self.root),
+            parameters=_parameters((item, body), gaps),
+            body_types=tuple(kind for kind, _ in request.get("content").items()),
+            encodings={kind: parts for kind, one in request.get("content").items() if (parts := _encoding(one, gaps))},
+            body_required=request.get("required").value is True,
+            body_schema=schema.object if (schema := _schema(request)) and schema.object else None,
+            security=self.security(body, gaps),
+            alternatives=tuple(tuple(map(str, one.object)) for one in self.requirements(body)),
+            responses={status: response.object for status, response in responses.items()},
+            unresolved=unresolved,
+            redirects=any(status.startswith("3") for status in responses),
+            gaps=tuple(gaps),
+            request_schema=schema,
+            reply_schemas={status: found for status, one in responses.items() if (found := _schema(one)) is not None},
+        )
+
+    def requirements(self, body: Node) -> list[Node]:
+        """The operation's, or the root's where the operation is silent; an empty list is no silence."""
+        return list((body if "security" in body.object else self.root).get("security").entries())
+
+    def security(self, body: Node, gaps: list[str]) -> tuple[SecurityScheme, ...]:
+        """Every scheme the operation names, with all the scopes it asks of it."""
+        schemes = self.root.get("components").get("securitySchemes")
+        found: dict[str, SecurityScheme] = {}
+        for requirement in self.requirements(body):
+            for name, written in requirement.object.items():
+                value = schemes.get(name).followed(gaps, f"security scheme {name}").object
+                if not isinstance(kind := value.get("type"), str):
+                    continue
+                scopes = [one for one in written if isinstance(one, str)] if isinstance(written, list) else []
+                before = found[name].scopes if name in found else ()
+                found[name] = _scheme(str(name), kind, value, tuple(dict.fromkeys((*before, *scopes))))
+        return tuple(found.values())
 
 
-def _parameters(root: _Root, levels: tuple[Mapping[str, Any], ...], notes: list[str]) -> tuple[ParameterSpec, ...]:
+def _schema(owner: Node) -> Node | None:
+    """The schema of the first JSON type under ``content`` of a request body or a response."""
+    for kind, media in owner.get("content").items():
+        if is_json_type(kind):
+            schema = media.followed().get("schema")
+            return schema if isinstance(schema.value, Mapping) else None
+    return None
+
+
+def _encoding(media: Node, gaps: list[str]) -> dict[str, PartSpec]:
+    """The Encoding Objects of one Media Type Object, by property."""
+    found = {}
+    for name, written in media.followed(gaps, "a request body").get("encoding").items():
+        value = written.object
+        style, explode = value.get("style"), value.get("explode")
+        found[name] = PartSpec(
+            content_type=str(value.get("contentType") or ""),
+            style=style if isinstance(style, str) else "",
+            explode=explode if isinstance(explode, bool) else None,
+            allow_reserved=value.get("allowReserved") is True,
+        )
+    return found
+
+
+def _parameters(levels: tuple[Node, ...], gaps: list[str]) -> tuple[ParameterSpec, ...]:
     """Path-item level, then operation level; a later one of the same name and location replaces (Operation Object)."""
     merged: dict[tuple[str, str], ParameterSpec] = {}
     for level in levels:
-        written = level.get("parameters")
-        for node in written if isinstance(written, list) else ():
-            spec = _parameter(root.resolve(node, notes, "a parameter"), root, notes)
+        for node in level.get("parameters").entries():
+            spec = _parameter(node.followed(gaps, "a parameter"), gaps)
             if spec is not None:
                 key = spec.name.lower() if spec.location == "header" else spec.name
                 merged[key, spec.location] = spec
     return tuple(merged.values())
 
 
-def _parameter(value: Mapping[str, Any], root: _Root, notes: list[str]) -> ParameterSpec | None:
+def _parameter(node: Node, gaps: list[str]) -> ParameterSpec | None:
+    value = node.object
     name, location = value.get("name"), value.get("in")
     if not isinstance(name, str) or location not in _LOCATIONS:
         return None
-    content = _mapping(value.get("content"))
+    content = dict(node.get("content").items())
     if content:
         # Parameter Object: `content` has exactly one entry, and its media type replaces style and explode.
-        kind = next(iter(content))
-        style, schema = str(kind), root.resolve(content[kind], notes, f"parameter {name}").get("schema")
+        style = next(iter(content))
+        schema = content[style].followed(gaps, f"parameter {name}").get("schema").value
     else:
         written = value.get("style")
         style = written if isinstance(written, str) and written else _STYLES.get(location, "form")
@@ -296,96 +254,52 @@ def _parameter(value: Mapping[str, Any], root: _Root, notes: list[str]) -> Param
     )
 
 
-def _server(*levels: Mapping[str, Any]) -> str:
-    """The first server of the nearest level that declares any (Operation, Path Item, OpenAPI Object)."""
+def _server(base: str, *levels: Node) -> str:
+    """The first server of the nearest level that declares any (Operation, Path Item, OpenAPI Object).
+
+    A relative one is relative to where the description is ("Server Object"); where that is a file it stays relative,
+    and somebody has to name the server.
+    """
     for level in levels:
-        servers = level.get("servers")
-        for server in servers if isinstance(servers, list) else ():
-            if not isinstance(server, Mapping) or not isinstance(url := server.get("url"), str):
+        for server in level.get("servers").entries():
+            if not isinstance(url := server.get("url").value, str):
                 continue
             defaults = {
-                f"{{{name}}}": str(variable["default"])
-                for name, variable in _mapping(server.get("variables")).items()
-                if isinstance(variable, Mapping) and isinstance(variable.get("default"), (str, int))
+                f"{{{name}}}": str(default)
+                for name, variable in server.get("variables").items()
+                if isinstance(default := variable.get("default").value, (str, int))
             }
-            return _VARIABLE.sub(lambda match, known=defaults: known.get(match[0], match[0]), url)  # type: ignore[misc]
+            filled = _VARIABLE.sub(lambda match, known=defaults: known.get(match[0], match[0]), url)  # type: ignore[misc]
+            return _absolute(filled, base)
     return ""
 
 
-def _security(root: _Root, body: Mapping[str, Any], notes: list[str]) -> tuple[SecurityScheme, ...]:
-    """Every scheme the operation names, or the root where the operation is silent; an empty list is not silence."""
-    requirements = body.get("security", root.value.get("security"))
-    schemes = _mapping(_mapping(root.value.get("components")).get("securitySchemes"))
-    found: dict[str, SecurityScheme] = {}
-    for requirement in requirements if isinstance(requirements, list) else ():
-        for name in _mapping(requirement):
-            value = root.resolve(schemes.get(name), notes, f"security scheme {name}")
-            if isinstance(kind := value.get("type"), str) and name not in found:
-                found[name] = _scheme(str(name), kind, value)
-    return tuple(found.values())
+def _absolute(url: str, base: str) -> str:
+    try:
+        return urljoin(base, url) if urlsplit(base).scheme in ("http", "https") else url
+    except ValueError:
+        return url
 
 
-def _scheme(name: str, kind: str, value: Mapping[str, Any]) -> SecurityScheme:
-    location, parameter_name, scheme = "", "", ""
+def _scheme(name: str, kind: str, value: Mapping[str, Any], scopes: tuple[str, ...]) -> SecurityScheme:
+    location, parameter_name, scheme, token_url = "", "", "", ""
     if kind == "apiKey":
         location, parameter_name = str(value.get("in", "")), str(value.get("name", ""))
     elif kind in {"http", "oauth2", "openIdConnect"}:
         # RFC 9110 section 11.6.2, and RFC 6750 section 2.1 for the token kinds.
         location, parameter_name = "header", "Authorization"
         scheme = str(value.get("scheme", "")).lower() if kind == "http" else "bearer"
-    return SecurityScheme(name=name, type=kind, location=location, parameter_name=parameter_name, scheme=scheme)
-
-
-def _source(sources: Mapping[str, Source], name: str, *, seen: str, place: Place) -> Source:
-    if name in sources:
-        return sources[name]
-    raise DocumentError(
-        f"there is no source description of type openapi named {name!r}",
-        code="AZM-D204",
-        place=place,
-        seen=seen,
-        next=f"OpenAPI sources here: {', '.join(sources) or 'none'}; an operation cannot be called through an Arazzo "
-        "document",
+    if kind == "oauth2":
+        flows = mapping(value.get("flows"))
+        for flow in ("clientCredentials", "authorizationCode", "password", "deviceAuthorization"):
+            one = mapping(flows.get(flow))
+            token_url = token_url or str(one.get("refreshUrl") or one.get("tokenUrl") or "")
+    return SecurityScheme(
+        name=name,
+        type=kind,
+        location=location,
+        parameter_name=parameter_name,
+        scheme=scheme,
+        token_url=token_url,
+        scopes=scopes,
     )
-
-
-def _not_found(candidates: list[Source], operation_id: str, *, place: Place) -> DocumentError:
-    known = [one for source in candidates for one in source.order]
-    where = ", ".join(repr(source.name) for source in candidates) or "any source: no OpenAPI source is loaded"
-    hint = _suggest(operation_id, known)
-    unread = [path for source in candidates for path in source.unread]
-    if unread:
-        hint += f"; could not be read: {', '.join(unread[:3])}"
-    return DocumentError(
-        f"no operation {operation_id!r} in {where}", code="AZM-D201", place=place, seen=operation_id, next=hint
-    )
-
-
-def _suggest(wanted: str, known: list[str]) -> str:
-    # Comparing is quadratic in the length of the wanted text, and that text is somebody else's.
-    close = get_close_matches(wanted[:200], known, n=3)
-    return f"did you mean {' or '.join(close)}?" if close else f"{len(known)} operations are known, none like it"
-
-
-def _usable(operation: Operation, *, place: Place) -> Operation:
-    if operation.unresolved:
-        raise _unusable(operation.title, operation.source, operation.unresolved, place=place)
-    return operation
-
-
-def _unusable(title: str, source: str, notes: tuple[str, ...], *, place: Place) -> SourceError:
-    return SourceError(
-        f"the description {source!r} does not say how to call {title}: {'; '.join(notes)}",
-        code="AZM-S006",
-        place=place,
-        next=f"bundle the description into one file and give it with --source {source}=PATH",
-    )
-
-
-def _unescape(token: str) -> str:
-    """One reference token of a JSON Pointer; the order matters (RFC 6901 section 4)."""
-    return token.replace("~1", "/").replace("~0", "~")
-
-
-def _mapping(node: Any) -> Mapping[str, Any]:
-    return node if isinstance(node, Mapping) else {}

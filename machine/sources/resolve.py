@@ -1,23 +1,36 @@
-"""A Document's source descriptions -> Sources, with the reading itself done by the caller.
+"""A source's URL -> the files it can mean, nearest reading first. Pure text: nothing is looked at here.
 
-``locate`` turns a source URL into a path; ``load_sources`` reads, parses and reads out each one. Nothing here opens a
-file or a connection: ``read`` is given, and only ever receives paths of the local file system. An error of reading or
-parsing is said of the source description that named the file, because that is the line a person can change.
+``locate`` is what the specification says; ``candidates`` adds where such files are found in practice, because most
+published documents are read from another place than the one they were written for (tolerance C7).
 """
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping
-from urllib.parse import unquote, urlsplit
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import unquote, urljoin, urlsplit
 
-from ..document.load import parse
-from ..document.model import Document, SourceDescription
-from ..errors import DocumentError, Place, SourceError, UsageError
-from .model import Source
-from .openapi import read_openapi
+from ..errors import Place, SourceError
 
-__all__ = ["load_sources", "locate"]
+__all__ = ["candidates", "identity", "is_remote", "locate"]
+
+_MAX_LEVELS: Final = 8
+"""How many folders above the document are looked into, and how many trailing parts of a URL are tried."""
+
+
+def is_remote(url: str) -> bool:
+    return url.lower().startswith(("http:", "https:"))
+
+
+def identity(url: str, *, base: str) -> str:
+    """The URL a reference stands for, seen from ``base`` (RFC 3986, 5.2), without its fragment: what a document is
+    known by. Empty for what is no URL reference at all."""
+    try:
+        joined = urljoin(base, url) if is_remote(base) or urlsplit(url).scheme else locate(url, base=base)
+    except (ValueError, SourceError):
+        return ""
+    return joined.partition("#")[0]
 
 
 def locate(url: str, *, base: str, place: Place | None = None) -> str:
@@ -41,7 +54,8 @@ def locate(url: str, *, base: str, place: Place | None = None) -> str:
             code="AZM-S002",
             place=place,
             seen=url,
-            next="download the description, look at it, and give the file with --source NAME=PATH",
+            next="download the description, look at it, and give the file with --source NAME=PATH; "
+            f"or let it be fetched: --allow-source {host}",
         )
     path = unquote(parts.path)
     if scheme not in {"", "file"} or not path or "\0" in path:
@@ -50,78 +64,32 @@ def locate(url: str, *, base: str, place: Place | None = None) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(start), path))
 
 
-def load_sources(
-    document: Document, *, read: Callable[[str], bytes], overrides: Mapping[str, str]
-) -> Mapping[str, Source]:
-    """Every OpenAPI source of the document by its name, in document order.
+def candidates(url: str, *, beside: str) -> Iterator[str]:
+    """Where else the file of a source URL may lie, seen from the path of its document (tolerance C7).
 
-    ``overrides`` (source name -> path) replaces the URL of a source; the path is passed to ``read`` as it is. A
-    source of type arazzo is left out, and using it is refused where it is used. A source without a type is what its
-    text says it is.
-
-    Raises UsageError AZM-U201 for an override of a name the document does not have, and SourceError: AZM-S001 (it
-    cannot be read), AZM-S005 (AsyncAPI), AZM-S008 (it is not JSON or YAML), and those of :func:`locate` and
-    :func:`read_openapi`.
+    The path of the URL is looked for from the document's folder and from each one above it, because many documents
+    write it from the root of their repository; a remote URL, and one that is absolute on another machine, by its
+    trailing parts, and by its name alone only beside the document.
     """
-    names = [one.name for one in document.sources]
-    for name in overrides:
-        if name not in names:
-            raise UsageError(
-                f"--source {name}: the document has no source description of that name",
-                code="AZM-U201",
-                seen=name,
-                next=f"its source descriptions are: {', '.join(names) or 'none'}",
-            )
-    sources: dict[str, Source] = {}
-    for description in document.sources:
-        if description.type == "asyncapi":
-            raise _asyncapi(description)
-        if description.type != "arazzo" and (source := _load(description, document, read, overrides)) is not None:
-            sources[description.name] = source
-    return sources
-
-
-def _load(
-    description: SourceDescription, document: Document, read: Callable[[str], bytes], overrides: Mapping[str, str]
-) -> Source | None:
-    name, place = description.name, description.place
-    path = overrides[name] if name in overrides else locate(description.url, base=document.uri, place=place)
     try:
-        data = read(path)
-    except OSError as error:
-        raise SourceError(
-            f"the source description {name!r} cannot be read: {error.strerror or type(error).__name__}",
-            code="AZM-S001",
-            place=place,
-            seen=path,
-            next=f"give the file with --source {name}=PATH",
-        ) from error
-    try:
-        tree = parse(data, uri=path, positions=False)
-    except DocumentError as error:
-        raise SourceError(
-            f"the source description {name!r} is neither JSON nor YAML that can be read: {error}",
-            code="AZM-S008",
-            place=place,
-            seen=path,
-            next=f"mend the file, or give another with --source {name}=PATH",
-        ) from error
-    value = tree.value if isinstance(tree.value, Mapping) else {}
-    if not description.type and "arazzo" in value:
-        return None
-    if "asyncapi" in value:
-        raise _asyncapi(description)
-    return read_openapi(value, name=name, uri=path, sha256=tree.sha256)
-
-
-def _asyncapi(description: SourceDescription) -> SourceError:
-    return SourceError(
-        f"the source description {description.name!r} is an AsyncAPI description; messages are not supported",
-        code="AZM-S005",
-        place=description.place,
-        seen=description.url,
-        next="only steps that call HTTP operations can be run",
-    )
+        parts = [part for part in unquote(urlsplit(url).path).split("/") if part not in ("", ".", "..")]
+    except ValueError:
+        return
+    if not parts or any("\0" in part for part in parts):
+        return
+    folder = posixpath.dirname(beside)
+    whole = not is_remote(url) and not url.startswith("/")
+    tails = [parts] if whole else [parts[number:] for number in range(max(0, len(parts) - _MAX_LEVELS), len(parts))]
+    seen = set()
+    for level in range(_MAX_LEVELS + 1):
+        here = posixpath.normpath(posixpath.join(folder, *[".."] * level))
+        for tail in tails:
+            path = posixpath.normpath(posixpath.join(here, *tail))
+            if (len(tail) > 1 or level == 0 or whole) and path not in seen:
+                seen.add(path)
+                yield path
+    if (path := posixpath.normpath(posixpath.join(folder, parts[-1]))) not in seen:
+        yield path
 
 
 def _unlocated(url: str, place: Place | None) -> SourceError:

@@ -107,9 +107,14 @@ class RunHead:
         )
 
     @property
+    def edition(self) -> dict[str, Any]:
+        """Its plan and documents, as ``earlier`` keeps them once others apply."""
+        return {"plan_sha256": self.plan_sha256, "documents": dict(self.documents)}
+
+    @property
     def digests(self) -> frozenset[str]:
         """Every blob the run needs."""
-        plans = ({"plan_sha256": self.plan_sha256, "documents": self.documents}, *self.earlier)
+        plans = (self.edition, *self.earlier)
         began = [self.origin["snapshot"]] if "snapshot" in self.origin else []
         return frozenset(
             [*(digest for one in plans for digest in (one["plan_sha256"], *one["documents"].values())), *began]
@@ -211,6 +216,10 @@ class Store(Protocol):
 
     def kept(self, run_id: str) -> dict[str, Any] | None:
         """The event kept since the last record; None when none was."""
+        ...
+
+    def attach(self, lease: Lease, name: str, content: bytes) -> None:
+        """Keep bytes that belong to the run beside its documents, under their digest, and name them in its head."""
         ...
 
     def request_cancel(self, run_id: str, by: str, at: float) -> None:

@@ -6,6 +6,7 @@ does not survive the round trip shows here first. No I/O.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -135,6 +136,13 @@ class MemoryStore:
     def kept(self, run_id: str) -> dict[str, Any] | None:
         text = self._current(run_id).kept
         return read_object(text) if text else None
+
+    def attach(self, lease: Lease, name: str, content: bytes) -> None:
+        current = self._writable(lease)
+        digest = hashlib.sha256(content).hexdigest()
+        self._blobs[digest] = bytes(content)
+        head = _head(current, 0)
+        current.head = replace(head, documents={**head.documents, name: digest}).text()
 
     def request_cancel(self, run_id: str, by: str, at: float) -> None:
         self._current(run_id)

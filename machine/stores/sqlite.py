@@ -261,6 +261,15 @@ class SqliteStore:
             current = self._current_for(lease)
             self._set_head(lease.run_id, current.attempt, replace(current.run_head(), options=options))
 
+    def attach(self, lease: Lease, name: str, content: bytes) -> None:
+        digest = hashlib.sha256(content).hexdigest()
+        with self._writing():
+            current = self._current_for(lease)
+            head = current.run_head()
+            self._connection.execute(_PUT_BLOB, (digest, content))
+            head = replace(head, documents={**head.documents, name: digest})
+            self._set_head(lease.run_id, current.attempt, head)
+
     def load(self, run_id: str, attempt: int | None = None) -> StoredRun:
         with self._reading():
             current = self._current(run_id)

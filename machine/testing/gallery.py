@@ -36,7 +36,16 @@ _FOLDER: Final = Path(__file__).resolve().parents[2] / "diagrams"
 _README: Final = "README.md"
 _INPUTS: Final[Mapping[str, str]] = MappingProxyType({"namespace": "acme", "name": "demo", "repository": "gpt2"})
 """What a recorded run is given, of the inputs its workflow has; a secret is given as well."""
-_SCENARIOS: Final[Mapping[str, str]] = MappingProxyType({})
+_SCENARIOS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "delete-inference-endpoint": "toggle-running",
+        "pause-inference-endpoint": "toggle-running",
+        "resume-inference-endpoint": "toggle-paused",
+        "scale-inference-endpoint-to-zero": "idle-running",
+        "toggle-endpoint-state": "toggle-running",
+        "update-inference-endpoint": "toggle-running",
+    }
+)
 """The scenario a workflow is recorded in, where it is not ``happy``."""
 _MIDDLE: Final = 0.5
 """The chance that spreads nothing."""

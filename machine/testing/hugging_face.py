@@ -314,7 +314,7 @@ class Simulation:
     def _find(self, namespace: str, name: str) -> _Endpoint | None:
         key = f"{namespace}/{name}"
         if key not in self._endpoints and self.scenario.existing and key not in self._deleted:
-            return self._add(namespace, _existing_config(name), "existing", dict(_COLLEAGUE))
+            return self._add(namespace, _existing_config(name, self.scenario.idle_after), "existing", dict(_COLLEAGUE))
         return self._endpoints.get(key)
 
     def _refuse_over_quota(self, namespace: str) -> None:
@@ -485,7 +485,7 @@ def _json_response(status: int, body: dict[str, Any]) -> Response:
     return Response(status=status, headers=_JSON, body=json.dumps(body).encode())
 
 
-def _existing_config(name: str) -> dict[str, Any]:
+def _existing_config(name: str, idle_after: int | None) -> dict[str, Any]:
     return {
         "name": name,
         "type": "public",
@@ -494,7 +494,7 @@ def _existing_config(name: str) -> dict[str, Any]:
             "accelerator": "cpu",
             "instanceType": "intel-spr",
             "instanceSize": "x2",
-            "scaling": {"minReplica": 1, "maxReplica": 1, "scaleToZeroTimeout": None},
+            "scaling": {"minReplica": 1, "maxReplica": 1, "scaleToZeroTimeout": idle_after},
         },
         "model": {"repository": "gpt2", "revision": "main", "task": "text-generation", "framework": "pytorch"},
     }

@@ -89,6 +89,8 @@ class Scenario:
     """After PUT."""
     existing: tuple[Stage, ...] = ()
     """If not empty: an endpoint of any name is there already, at the first stage, when it is first spoken of."""
+    idle_after: int | None = None
+    """The scale-to-zero timeout of an endpoint that is there already; without one it cannot be scaled to zero."""
     faults: tuple[Fault, ...] = ()
     """The first one that matches a call applies."""
     create_status: int = 0
@@ -264,6 +266,18 @@ _ALL: Final = (
         name="toggle-running",
         summary="an endpoint of any name is there already: running",
         existing=(RUNNING,),
+    ),
+    Scenario(
+        name="idle-running",
+        summary="an endpoint of any name is there already: running, with a scale-to-zero timeout",
+        existing=(RUNNING,),
+        idle_after=15,
+    ),
+    Scenario(
+        name="update-refused-by-image",
+        summary="an endpoint of any name is there already: running, and no update of it can start",
+        existing=(RUNNING,),
+        updated=(Stage(state="updating", polls=2), Stage(state="updateFailed", error="Container exited with code 1")),
     ),
     Scenario(
         name="toggle-paused",

@@ -9,7 +9,7 @@ import hashlib
 from typing import Any
 
 from ..chart.effects import Call, Finish
-from ..chart.snapshot import Frame, GuardVerdict, LedgerEntry, Record, Snapshot, Stop
+from ..chart.snapshot import Frame, GuardVerdict, LedgerEntry, Move, Record, Snapshot, Stop
 from ..sources.model import Request
 from ..stores.base import RunHead
 from ..values import MISSING, SecretRef, SecretText
@@ -65,10 +65,16 @@ def record_at(seq: int) -> Record:
         kind="run.started" if seq == 1 else "call.replied",
         at=float(seq),
         event={"event": "replied", "reply": {"status": 200, "body": ["\u00e9", None, 1e-7, "'; DROP TABLE runs; --"]}},
-        source="s_0",
-        target="s_0",
-        transition="t_0",
-        guards=(GuardVerdict(transition="t_0", label="ready", truth=False, why="status was 'pending'"),),
-        outputs={"token": SecretRef("token"), "none": None},
+        moves=(
+            Move(
+                frame=0,
+                on="replied",
+                source="s_0",
+                target="s_0",
+                transition="t_0",
+                guards=(GuardVerdict(transition="t_0", label="ready", truth=False, why="status was 'pending'"),),
+                outputs={"token": SecretRef("token"), "none": None},
+            ),
+        ),
         effects=(Finish(reason="in_doubt"),) if seq > 100 else (),
     )

@@ -276,17 +276,33 @@ def test_every_recorded_move_was_made_by_the_library(
     again = drive(user_plan, user_inputs, chart=run.chart)
     again.fail().reopen().resolve("not_sent").reply(401).reopen().reply(200).resolve("accept", reply=stored())
     records = [*run.records, *again.records]
-    events = {
-        "run.started": "e_started",
-        "call.replied": "e_replied",
-        "call.failed": "e_call_failed",
-        "doubt.resolved": "e_resolved",
-        "run.reopened": "e_reopened",
-        "run.cancelled": "e_cancelled",
+
+    assert heard.moves == [(f"e_{move.on}", move.source, move.target) for one in records for move in one.moves]
+    assert {one.kind for one in records} == {
+        "run.started",
+        "call.replied",
+        "call.failed",
+        "doubt.resolved",
+        "run.reopened",
+        "run.cancelled",
     }
 
-    assert heard.moves == [(events[one.kind], one.source, one.target) for one in records]
-    assert Counter(one.kind for one in records).keys() == events.keys()
+
+def test_every_move_of_every_workflow_was_made_by_its_own_machine(drive: Begin, composed: Callable[..., Plan]) -> None:
+    heard = Heard()
+    login = {"workflowId": "login", "steps": [step("log", "listThings")]}
+    child = {"workflowId": "child", "dependsOn": ["login"], "steps": [step("c", "listThings")]}
+    over = [action("over", "goto", "$statusCode == 202", workflowId="login"), action("on", "end")]
+    runs = {"stepId": "r", "workflowId": "child", "onSuccess": over, "onFailure": [action("fix", "retry", stepId="s")]}
+    plan = composed({"workflowId": "root", "steps": [step("s", "listThings"), runs]}, child, login)
+    run = drive(plan, listeners=[heard]).reply().reply().reply(404).reply().reply(202).reply()
+    moves = [move for one in run.records for move in one.moves]
+    classes = {run.chart.machine_class_of(key) for key in ("root", "child", "login")}
+
+    assert run.reason == "completed"
+    assert heard.moves == [(f"e_{move.on}", move.source, move.target) for move in moves]
+    assert Counter(move.on for move in moves) == {"started": 5, "replied": 6, "returned": 4}
+    assert len(classes) == 3
 
 
 def test_a_machine_whose_guards_are_gone_goes_elsewhere(

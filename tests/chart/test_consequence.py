@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from machine.chart.consequence import probe_request
 from machine.chart.events import Reply
 from machine.chart.settings import Settings
-from machine.errors import RequestError
 from machine.plan.model import Plan
 from machine.values import redact
 
@@ -325,9 +323,3 @@ def test_a_call_that_is_sent_again_on_request_leaves_the_first_in_doubt(sent: Be
 
     assert (run.state, run.pending.request.method, run.pending.intended) == ("createEndpoint", "POST", False)
     assert run.outcomes == ["unknown", "unknown"]
-
-
-def test_a_step_without_a_probe_has_nothing_to_look_with(user_plan: Plan, drive: Any, user_inputs: Any) -> None:
-    run = drive(user_plan, user_inputs)
-    with pytest.raises(RequestError):
-        probe_request(user_plan, run.snapshot, user_plan.calls["createEndpoint"])

@@ -85,7 +85,22 @@ def test_what_is_no_snapshot_is_called_damaged(run: Any, damage: dict[str, Any])
     assert refused.value.code == "AZM-T014"
 
 
-@pytest.mark.parametrize("field", ["plan_sha256", "seq", "settings", "frames", "ledger", "calls", "pending", "stopped"])
+@pytest.mark.parametrize(
+    "field",
+    [
+        "plan_sha256",
+        "seq",
+        "moves",
+        "settings",
+        "frames",
+        "entered",
+        "workflows",
+        "ledger",
+        "calls",
+        "pending",
+        "stopped",
+    ],
+)
 def test_a_snapshot_with_a_field_missing_is_called_damaged(run: Any, field: str) -> None:
     data = run.snapshot.to_json()
     del data[field]
@@ -93,7 +108,9 @@ def test_a_snapshot_with_a_field_missing_is_called_damaged(run: Any, field: str)
         Snapshot.from_json(data)
 
 
-@pytest.mark.parametrize("damage", [{"guards": [{}]}, {"guards": 5}, {"effects": [{}]}, {"effects": None}], ids=str)
+@pytest.mark.parametrize(
+    "damage", [{"moves": [{}]}, {"moves": 5}, {"moves": []}, {"effects": [{}]}, {"effects": None}], ids=str
+)
 def test_what_is_no_record_is_called_damaged(run: Any, damage: dict[str, Any]) -> None:
     with pytest.raises(DamageError) as refused:
         Record.from_json({**run.records[0].to_json(), **damage})

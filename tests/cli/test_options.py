@@ -127,7 +127,7 @@ def test_commands_name_a_store_only_when_it_is_not_the_usual_one() -> None:
 
 
 def test_a_document_is_found_by_its_name() -> None:
-    description = describe_target("deploy-inference-endpoint", {"sources": (), "overlay": None})
+    description = describe_target("deploy-inference-endpoint", {"sources": (), "overlay": None, "strict": False})
 
     assert [one.workflow_id for one in description.document.workflows] == ["deploy-inference-endpoint"]
     assert description.trusted

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from machine.chart.snapshot import Record
+from machine.chart.snapshot import Move, Record
 from machine.document.model import Criterion
 from machine.errors import Place
 from machine.expressions.criteria import CompiledCriterion, compile_criterion
@@ -222,9 +223,7 @@ def make_records(plan: Plan, *moves: str) -> tuple[Record, ...]:
                 kind="call.replied",
                 at=float(seq),
                 event={},
-                source=source,
-                target=one.target,
-                transition=one.id,
+                moves=(Move(frame=0, on="replied", source=source, target=one.target, transition=one.id),),
             )
         )
     return tuple(records)
@@ -276,3 +275,15 @@ def ready_run(endpoint_plan: Plan) -> tuple[Record, ...]:
         "s_polling:stillStarting",
         "s_polling:ready",
     )
+
+
+@pytest.fixture
+def nested_plan(composed: Callable[..., Plan]) -> Plan:
+    """A workflow that runs another, which runs a third, twice."""
+
+    def flow(name: str, *steps: Any) -> dict[str, Any]:
+        return {"workflowId": name, "steps": list(steps)}
+
+    runs = [{"stepId": name, "workflowId": "third"} for name in ("x", "y")]
+    listed = {"stepId": "s", "operationId": "listThings"}
+    return composed(flow("root", {"stepId": "r", "workflowId": "second"}), flow("second", *runs), flow("third", listed))

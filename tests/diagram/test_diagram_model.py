@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -225,7 +226,8 @@ def test_reopening_into_doubt_is_drawn_once_it_happened(
     endpoint_plan: Plan, records_of: Callable[..., Records]
 ) -> None:
     reopened = next(one for one in endpoint_plan.transitions if one.rule == "reopen" and one.target == "s_doubt")
-    record = replace(records_of(endpoint_plan, "s_create:in doubt")[0], transition=reopened.id)
+    record = records_of(endpoint_plan, "s_create:in doubt")[0]
+    record = replace(record, moves=(replace(record.moves[0], transition=reopened.id),))
     (edge,) = edges(diagram_of(endpoint_plan, records=[record]), "s_create", "s_doubt")
 
     assert edge.visits == 1
@@ -341,3 +343,15 @@ def test_wrapping_keeps_every_character_and_the_width(text: str, width: int) -> 
 )
 def test_lines_break_at_spaces_and_slashes_and_only_then_in_words(text: str, lines: list[str]) -> None:
     assert wrap(text, 8) == lines
+
+
+def test_a_run_is_traced_through_every_workflow(nested_plan: Plan, drive: Callable[..., Any]) -> None:
+    run = drive(nested_plan).reply().reply()
+    diagram = diagram_of(nested_plan, records=run.records)
+    ways = [edge.visits for edge in diagram.edges if edge.rule == "runs"]
+    visits = {node.name: node.visits for node in diagram.nodes if node.kind in ("call", "workflow")}
+
+    assert run.reason == "completed"
+    assert ways == [1, 1, 1]
+    assert visits == {"r": 1, "x": 1, "y": 1, "s": 2}
+    assert [node.name for node in diagram.nodes if node.current] == ["completed"]

@@ -185,3 +185,23 @@ def test_an_id_that_is_not_ours_is_left_out(endpoint_plan: Plan) -> None:
 
     assert "javascript" not in dot
     assert LINE.fullmatch(line(dot, "  n0 ["))
+
+
+def test_a_workflow_that_is_run_has_a_frame_around_it(nested_plan: Plan) -> None:
+    diagram = diagram_of(nested_plan)
+    text = render_dot(diagram)
+
+    assert 'label="second"' in text
+    assert "subgraph cluster_0 {" in text
+    assert "subgraph cluster_1 {" in text
+    assert text.count('style="dotted"') == 3
+    assert [node.group for node in diagram.nodes if node.name in ("x", "y")] == ["w_1", "w_1"]
+    assert [group.title for group in diagram.groups] == ["second", "third"]
+
+
+def test_graphviz_lays_the_frames_out(nested_plan: Plan) -> None:
+    pytest.importorskip("pygraphviz")
+    svg = render_svg(render_dot(diagram_of(nested_plan)))
+
+    assert ">second<" in svg
+    assert ">third<" in svg

@@ -102,3 +102,14 @@ def test_a_direction_in_a_name_is_no_statement(word: str, plan_named: Callable[.
     text = render(plan_named(word), format="mermaid")
 
     assert not re.search(r"direction\s+(TB|BT|LR|RL)", text, re.IGNORECASE)
+
+
+def test_a_workflow_that_is_run_is_a_composite_state(nested_plan: Plan) -> None:
+    text = render(nested_plan, format="mermaid")
+
+    assert '  state "second" as w_1 {' in text
+    assert '  state "third" as w_2 {' in text
+    assert text.count("{\n") == text.count("\n  }\n") == 2
+    assert text.count("  s_0 --> w_1 : runs\n") == 1
+    assert text.count("  w_1 --> w_2 : runs\n") == 2
+    assert [line for line in text.splitlines() if line.strip().startswith("[*]")] == ["  [*] --> s_0"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -213,9 +213,9 @@ def hostile(name: str) -> str:
 )
 def test_a_bomb_is_refused_at_once(name: str, code: str) -> None:
     text = hostile(name)
-    start = perf_counter()
+    start = process_time()
     error = refusal(text, positions=False)
-    took = perf_counter() - start
+    took = process_time() - start
 
     assert error.code == f"AZM-{code}"
     assert took < 5

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -552,9 +552,9 @@ GROWING = [{"target": "$..*", "update": {f"x{n}": {}}} for n in range(200)]
 def test_a_hostile_overlay_is_given_up_soon(value: Any, actions: list[Any], code: str) -> None:
     base = parse(json.dumps(value), uri="d.json", positions=False)
     text = json.dumps({"overlay": "1.0.0", "info": {"title": "", "version": ""}, "actions": actions})
-    begun = perf_counter()
+    begun = process_time()
     seen = outcome(base, text)
-    took = perf_counter() - begun
+    took = process_time() - begun
 
     assert seen == code
     assert took < 2.0  # half a second on a machine that does nothing else

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -239,9 +239,9 @@ def test_a_component_used_often_is_built_once() -> None:
             "components": {"successActions": {"done": done}},
         }
     )
-    start = perf_counter()
+    start = process_time()
     document, _ = load_document(text)
-    took = perf_counter() - start
+    took = process_time() - start
     first, last = document.workflows[0].steps[0].on_success, document.workflows[0].steps[-1].on_success
 
     assert first is not None

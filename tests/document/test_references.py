@@ -6,18 +6,13 @@ from typing import Any
 
 import pytest
 
-from machine.document.references import component, input_schema, is_reusable
+from machine.document.references import component, is_reusable
 
 PAGE = {"name": "page", "value": 1}
 ROOT: dict[str, Any] = {
     "components": {
         "parameters": {"page": PAGE, "a.b-c_d": PAGE, "odd": 1},
-        "inputs": {
-            "user": {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]},
-            "again": {"$ref": "#/components/inputs/user"},
-            "loop": {"$ref": "#/components/inputs/loop"},
-            "a/b": {"type": "object"},
-        },
+        "inputs": {"user": {"type": "object"}},
     }
 }
 
@@ -49,41 +44,3 @@ def test_a_document_without_components_has_none(root: Any) -> None:
 )
 def test_an_entry_with_a_reference_is_reusable(item: Any, expected: bool) -> None:
     assert is_reusable(item) is expected
-
-
-@pytest.mark.parametrize(
-    ("reference", "name"),
-    [
-        pytest.param("#/components/inputs/user", "user", id="direct"),
-        pytest.param("#/components/inputs/again", "user", id="through-another"),
-        pytest.param("#/components/inputs/a~1b", "a/b", id="escaped"),
-    ],
-)
-def test_inputs_by_reference_are_the_schema_they_name(reference: str, name: str) -> None:
-    assert input_schema(ROOT, {"$ref": reference}) is ROOT["components"]["inputs"][name]
-
-
-@pytest.mark.parametrize(
-    "reference",
-    ["#/components/inputs/nobody", "#/components/inputs/loop", "other.yaml#/x", "file:///etc/passwd", "#user", 5],
-)
-def test_inputs_that_lead_nowhere_are_none(reference: Any) -> None:
-    assert input_schema(ROOT, {"$ref": reference}) is None
-
-
-def test_keywords_beside_a_reference_hold_as_well() -> None:
-    user = ROOT["components"]["inputs"]["user"]
-    beside = {"$ref": "#/components/inputs/user", "properties": {"age": {}}, "required": ["age"]}
-
-    assert input_schema(ROOT, beside) == {
-        "type": "object",
-        "properties": {"id": {"type": "string"}, "age": {}},
-        "required": ["id", "age"],
-        "allOf": [user],
-    }
-
-
-def test_inputs_without_a_reference_are_themselves() -> None:
-    inputs = {"type": "object"}
-
-    assert input_schema(ROOT, inputs) is inputs

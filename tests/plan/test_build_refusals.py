@@ -49,15 +49,19 @@ def findings(refused: pytest.ExceptionInfo[DocumentError]) -> list[tuple[str, in
 # -- what is refused ---------------------------------------------------------------------------------------------------
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
-    ("a step that runs a workflow", {"stepId": "a", "workflowId": "other"}, "AZM-P013"),
+    ("a step that runs no workflow there is", {"stepId": "a", "workflowId": "other"}, "AZM-P040"),
     ("an operation that is not there", step("a", "nope"), "AZM-D201"),
-    ("a goto to a workflow", step("a", onSuccess=[{"name": "x", "type": "goto", "workflowId": "w"}]), "AZM-P010"),
+    ("a goto to no workflow", step("a", onSuccess=[{"name": "x", "type": "goto", "workflowId": "v"}]), "AZM-P040"),
     (
-        "a retry through a workflow",
-        step("a", onFailure=[{"name": "x", "type": "retry", "workflowId": "w"}]),
-        "AZM-P010",
+        "a body for a workflow",
+        {"stepId": "a", "workflowId": "w", "requestBody": {"payload": {}}},
+        "AZM-P043",
     ),
-    ("a retry through another step", step("a", onFailure=[retry("x", stepId="b")]), "AZM-P011"),
+    (
+        "a kind of effect for a workflow",
+        {"stepId": "a", "workflowId": "w", "x-machine": {"effect": {"kind": "safe"}}},
+        "AZM-P043",
+    ),
     (
         "replacements",
         step("a", requestBody={"payload": {}, "replacements": [{"target": "/x", "value": "1"}]}),
@@ -93,21 +97,6 @@ def test_what_is_not_compiled_is_refused_with_its_code_and_line(
 
     assert found.startswith(code)
     assert line > 1
-
-
-@pytest.mark.parametrize("field", [{"timeout": 5}, {"dependsOn": ["b"]}], ids=["timeout", "dependsOn"])
-def test_fields_of_1_1_that_are_not_compiled_are_refused(built: Callable[..., Plan], field: dict[str, Any]) -> None:
-    with pytest.raises(DocumentError) as refused:
-        built([step("b"), step("a", **field)], version="1.1.0")
-
-    assert [code for code, _ in findings(refused)] == ["AZM-P012"]
-
-
-def test_a_workflow_that_depends_on_another_is_refused(built: Callable[..., Plan]) -> None:
-    with pytest.raises(DocumentError) as refused:
-        built([step("a")], workflow={"dependsOn": ["$sourceDescriptions.things.x"]})
-
-    assert [code for code, _ in findings(refused)] == ["AZM-P015"]
 
 
 def test_a_retry_through_the_step_itself_is_a_plain_retry(built: Callable[..., Plan]) -> None:
@@ -158,10 +147,8 @@ def test_all_problems_of_a_document_are_reported_together(built: Callable[..., P
         "AZM-E010": 2,
         "AZM-E100": 1,
         "AZM-P001": 7,
-        "AZM-P010": 1,
-        "AZM-P011": 1,
         "AZM-P012": 1,
-        "AZM-P013": 1,
+        "AZM-P040": 1,
         "AZM-P014": 5,
     }
     assert refused.value.exit_code == 65

@@ -139,14 +139,14 @@ def test_declared_names_are_inputs_and_outputs_of_steps() -> None:
         place=HERE,
     )
 
-    assert declared_names(workflow) == Declared(
+    assert declared_names(workflow, {}) == Declared(
         inputs=frozenset({"x", "y.z"}), steps={"a": frozenset({"o"}), "b": frozenset()}
     )
 
 
 @pytest.mark.parametrize("inputs", [{}, {"properties": True}, {"properties": None}], ids=["none", "true", "null"])
 def test_a_schema_without_properties_declares_nothing(inputs: dict[str, Any]) -> None:
-    assert declared_names(Workflow(workflow_id="w", inputs=inputs, steps=(), place=HERE)).inputs == frozenset()
+    assert declared_names(Workflow(workflow_id="w", inputs=inputs, steps=(), place=HERE), {}).inputs == frozenset()
 
 
 DECLARED = Declared(inputs=frozenset({"a", "b.c"}), steps={"s": frozenset({"o"})})

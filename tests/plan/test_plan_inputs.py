@@ -475,3 +475,16 @@ def test_whatever_is_typed_fits_afterwards_or_is_refused(base_plan: Plan, text: 
         return
 
     assert check_inputs(plan, {"x": value})[0] == {"x": value}
+
+
+def test_a_schema_that_names_another_host_is_never_fetched(base_plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(*_: Any, **__: Any) -> None:
+        raise AssertionError("something was fetched")
+
+    monkeypatch.setattr("urllib.request.urlopen", fetch)
+    schema = {"properties": {"x": {"$ref": "http://127.0.0.1:9/schema.json"}}}
+    plan = replace(base_plan, inputs=(InputPlan(name="x", schema=schema["properties"]["x"]),), input_schema=schema)
+    with pytest.raises(InputError) as refused:
+        check_inputs(plan, {"x": 1})
+
+    assert "the input schema cannot be used" in refused.value.message

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -13,7 +15,11 @@ from machine.chart.chart import Chart
 from machine.chart.events import CallFailed, Cancelled, Event, Reopened, Replied, Reply, Resolved, Started
 from machine.chart.settings import Settings
 from machine.chart.snapshot import Snapshot
+from machine.plan.build import build_plan
 from machine.plan.model import Plan
+from machine.sources.description import Description, describe
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 STATUSES = [*[200] * 8, *[201] * 5, 202, 202, 204, 302, 401, 403, 404, 404, 408, 409, 429, 500, *[503] * 4]
 STATES = [*["pending", "busy"] * 3, "initializing", "updating", "ok", "running", "paused", "failed", None]
@@ -71,6 +77,89 @@ _TWO_LOOPS = [
 ]
 
 
+def _flow(name: str, *steps: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    parameters = [{"name": "id", "in": "path", "value": "one"}]
+    return {"workflowId": name, "parameters": parameters, **fields, "steps": list(steps)}
+
+
+def _runs(name: str, workflow: str, **fields: Any) -> dict[str, Any]:
+    return {"stepId": name, "workflowId": workflow, **fields}
+
+
+_SEEN = "$outputs.state"
+_WORD = {"type": "object", "required": ["word"], "properties": {"word": {"type": "string"}}}
+
+_FRAMES = [
+    _flow(
+        "root",
+        _runs(
+            "make",
+            "deploy",
+            parameters=[{"name": "word", "value": "$workflows.login.outputs.name"}],
+            onFailure=[
+                _action("again", "retry", "$statusCode == 503", retryLimit=2, retryAfter=3),
+                _action("leave", "goto", "$statusCode == 404", workflowId="recover"),
+                _action("renew", "retry", "$statusCode == 401", workflowId="login", retryAfter=2),
+            ],
+        ),
+        _runs(
+            "watch",
+            "status",
+            onSuccess=[
+                _action("wait", "goto", f"{_SEEN} == 'pending'", stepId="watch"),
+                _action("done", "end", f"{_SEEN} == 'running'"),
+                _action("around", "goto", f"{_SEEN} == 'busy'", stepId="make"),
+            ],
+            onFailure=[_action("elsewhere", "goto", "$statusCode == 404", workflowId="recover")],
+            **{"x-machine": {"poll": {"tolerate": 1, "visits": 4}}},
+        ),
+        dependsOn=["login"],
+        outputs={"name": "$steps.make.outputs.name"},
+    ),
+    _flow("login", _step("log", **_OUTPUTS), outputs={"name": "$steps.log.outputs.name"}),
+    _flow(
+        "deploy",
+        _step(
+            "create", "makeThing", **_OUTPUTS, onFailure=[_action("fix", "retry", "$statusCode == 409", stepId="fix")]
+        ),
+        _step(
+            "ready",
+            **_OUTPUTS,
+            onSuccess=[
+                _action("more", "retry", f"{_STATE} == 'pending'", retryLimit=2, retryAfter=1),
+                _action("up", "end", f"{_STATE} == 'running'"),
+            ],
+        ),
+        _step("fix", "patchThing"),
+        inputs=_WORD,
+        outputs={"name": "$steps.create.outputs.name"},
+    ),
+    _flow("status", _step("look", **_OUTPUTS), outputs={"state": "$steps.look.outputs.state"}),
+    _flow(
+        "recover",
+        _step("renew", "putThing", onFailure=[_action("back", "goto", "$statusCode == 503", workflowId="root")]),
+        dependsOn=["login"],
+    ),
+]
+_TIMED = [
+    _flow(
+        "root",
+        _runs("deep", "root", timeout=9000, onFailure=[_action("on", "goto", stepId="look")]),
+        _step("look", onSuccess=[_action("more", "goto", "$statusCode == 202", stepId="look"), _action("out", "end")]),
+        _step("last", "makeThing", dependsOn=["look", "$workflows.other.steps.o"], timeout=500),
+        **{"x-machine": {"transitions": 200}},
+    ),
+    _flow("other", _step("o")),
+]
+_TIMED[0]["steps"] = [
+    _step(
+        "first",
+        onSuccess=[_action("down", "goto", "$statusCode == 201", stepId="deep"), _action("on", "goto", stepId="look")],
+    ),
+    *_TIMED[0]["steps"],
+]
+
+
 @dataclass(frozen=True)
 class Subject:
     chart: Chart
@@ -81,7 +170,11 @@ class Subject:
 
 @pytest.fixture(scope="session")
 def subjects(
-    user_plan: Plan, shipped_plan: Plan, user_inputs: dict[str, Any], built: Callable[..., Plan]
+    user_plan: Plan,
+    shipped_plan: Plan,
+    user_inputs: dict[str, Any],
+    built: Callable[..., Plan],
+    composed: Callable[..., Plan],
 ) -> dict[str, Subject]:
     small = {"calls": 12, "transitions": 15}
     return {
@@ -90,8 +183,33 @@ def subjects(
         "retrying": Subject(Chart(built(_RETRYING)), {}, False),
         "strict": Subject(Chart(built(_RETRYING, strict=True, unmatched="next")), {}, False),
         "two loops": Subject(Chart(built(_TWO_LOOPS)), {}, False),
+        "frames": Subject(Chart(composed(*_FRAMES)), {}, False),
+        "timed": Subject(Chart(composed(*_TIMED, version="1.1.0")), {}, False),
         "bounded": Subject(Chart(built(_TWO_LOOPS, workflow={"x-machine": small}, unmatched="end")), {}, False),
     }
+
+
+@pytest.fixture(scope="session")
+def calling_plan(described: Callable[..., Description], user_inputs: dict[str, Any]) -> Plan:
+    """A workflow that runs the shipped one, retries it on any failure, and then looks at what it made."""
+    shipped = described(ROOT / "workflows/arazzo/deploy-inference-endpoint.arazzo.yaml", trusted=True)
+    (workflow,) = shipped.document.workflows
+    steps = [
+        {
+            "stepId": "deploy",
+            "workflowId": f"$sourceDescriptions.endpoints.{workflow.workflow_id}",
+            "parameters": [{"name": name, "value": f"$inputs.{name}"} for name in user_inputs],
+            "onFailure": [{"name": "again", "type": "retry", "retryLimit": 3}],
+        }
+    ]
+    document = {
+        "arazzo": "1.0.1",
+        "info": {"title": "A caller", "version": "1"},
+        "sourceDescriptions": [{"name": "endpoints", "url": "endpoints.arazzo.yaml", "type": "arazzo"}],
+        "workflows": [{"workflowId": "caller", "steps": steps, "outputs": {"name": "$steps.deploy.outputs.name"}}],
+    }
+    entry = describe("caller.json", read=lambda _: json.dumps(document).encode())
+    return build_plan(replace(entry, documents={"endpoints": shipped}))
 
 
 _ODD_BODIES: list[Any] = [None, "", "text", [1], {"status": "none"}]

@@ -98,14 +98,21 @@ def live(chart: Chart, inputs: dict[str, Any], service: Service, policy: str | N
     return snapshot
 
 
+@pytest.fixture(scope="session")
+def charts(shipped_plan: Plan, calling_plan: Plan) -> dict[str, Chart]:
+    """The shipped workflow, and another document's that runs it and looks whether it is there."""
+    return {"alone": Chart(shipped_plan), "run by another": Chart(calling_plan)}
+
+
 @pytest.mark.parametrize("policy", ["probe", "hold"])
-@settings(max_examples=150, deadline=None)
+@pytest.mark.parametrize("which", ["alone", "run by another"])
+@settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_there_is_never_a_second_create(
-    shipped_plan: Plan, user_inputs: dict[str, Any], policy: str, seed: int
+    charts: dict[str, Chart], user_inputs: dict[str, Any], which: str, policy: str, seed: int
 ) -> None:
     service = Service(random.Random(seed), unique=False)
-    snapshot = live(Chart(shipped_plan), user_inputs, service, policy)
+    snapshot = live(charts[which], user_inputs, service, policy)
 
     assert len(service.there) <= 1
     if snapshot.stopped is not None and snapshot.stopped.reason == "ended":

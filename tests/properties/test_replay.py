@@ -45,7 +45,10 @@ class Played:
 
 
 @QUICK
-@given(st.integers(0, 2**32), st.sampled_from(["user", "shipped", "retrying", "strict", "two loops", "bounded"]))
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from(["user", "shipped", "retrying", "strict", "two loops", "bounded", "frames", "timed"]),
+)
 def test_a_history_replayed_from_the_start_gives_the_same_bytes(
     subjects: Any, events_of: Callable[..., Iterator[Event]], seed: int, name: str
 ) -> None:

@@ -3,7 +3,10 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import socket
+import ssl
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,10 @@ from responses.registries import OrderedRegistry
 
 from machine.chart.events import CallFailed
 from machine.errors import HostError, RequestError
+from machine.runtime.hosts import Bases
+from machine.runtime.http import Transport
 from machine.runtime.runner import Runner
+from machine.runtime.secrets import SecretBook
 from machine.stores import MemoryStore
 from machine.testing.clock import ManualClock
 from machine.values import MISSING, SecretRef, SecretText, encode
@@ -255,6 +261,86 @@ def test_a_redirect_is_an_answer_and_is_not_followed(
     assert (other.connections, len(server.requests)) == (0, 1)
 
 
+def moved(where: str, status: int = 302) -> bytes:
+    return f"HTTP/1.1 {status} X\r\nLocation: {where}\r\nContent-Length: 0\r\n\r\n".encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("hops", "follows", "expected", "targets"),
+    [
+        pytest.param(["/b"], True, 200, ["/a", "/b"], id="one"),
+        pytest.param(["b?x=1#y", "../c"], True, 200, ["/a", "/b?x=1", "/c"], id="relative"),
+        pytest.param(["/b"] * 5, True, 200, ["/a", *["/b"] * 5], id="five"),
+        pytest.param(["/b"] * 6, True, 302, ["/a", *["/b"] * 5], id="six-are-too-many"),
+        pytest.param(["/b"], False, 302, ["/a"], id="a-redirect-is-an-answer-of-the-document"),
+        pytest.param(["http://127.0.0.1:9/b"], True, 302, ["/a"], id="another-port"),
+        pytest.param(["https://127.0.0.1/b"], True, 302, ["/a"], id="another-scheme"),
+        pytest.param(["//other.example/b"], True, 302, ["/a"], id="another-host"),
+        pytest.param(["http://["], True, 302, ["/a"], id="no-url"),
+        pytest.param(["/b\xff"], True, 302, ["/a"], id="no-ascii"),
+        pytest.param(["/b\\@other.example"], True, 200, ["/a", "/b%5C@other.example"], id="backslash"),
+    ],
+)
+def test_a_safe_call_follows_a_few_redirects_on_its_own_origin(
+    serve: Any,
+    make_transport: Any,
+    make_call: Any,
+    http_reply: Any,
+    replies: Any,
+    hops: list[str],
+    follows: bool,
+    expected: int,
+    targets: list[str],
+) -> None:
+    server = serve(replies(*map(moved, hops), http_reply()))
+    call = make_call(target="/a", headers=BEARER)
+    call = replace(call, request=replace(call.request, follows=follows))
+
+    event = make_transport(server.url, {"token": "s3cret-text"}).perform(call, 2.0)
+
+    assert event.reply.status == expected
+    assert [request.split(b" ")[1].decode() for request in server.requests] == targets
+    assert all(b"Bearer s3cret-text" in request for request in server.requests)
+    assert str(event.reply.url).startswith(server.url + targets[-1].partition("%")[0])
+
+
+@pytest.mark.parametrize("kind", ["create", "unknown", "idempotent"])
+def test_a_call_that_changes_something_follows_no_redirect(
+    serve: Any, make_transport: Any, make_call: Any, http_reply: Any, replies: Any, kind: Any
+) -> None:
+    server = serve(replies(moved("/b"), http_reply()))
+    call = make_call("GET", kind=kind)
+    call = replace(call, request=replace(call.request, follows=True))
+
+    assert make_transport(server.url).perform(call, 2.0).reply.status == 302
+    assert len(server.requests) == 1
+
+
+def test_an_answer_that_unpacks_too_well_is_refused(serve: Any, make_transport: Any, make_call: Any) -> None:
+    bomb = gzip.compress(b"0" * (3 << 20))
+    raw = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb) + bomb
+    url = serve(answer_and_leave(raw)).url
+
+    refused = make_transport(url).perform(make_call(), 5.0)
+    allowed = make_transport(url, ratio=2000).perform(make_call(), 5.0)
+
+    assert (refused.fate, refused.cause) == ("unknown", "too_large")
+    assert "--max-ratio" in refused.message
+    assert allowed.reply.form == "undecodable"
+
+
+def test_what_the_document_accepts_is_not_overruled(
+    serve: Any, make_transport: Any, make_call: Any, http_reply: Any, replies: Any
+) -> None:
+    server = serve(replies(http_reply()))
+
+    make_transport(server.url).perform(make_call(headers=(("accept", "text/csv"),)), 2.0)
+
+    assert [line for line in server.requests[0].lower().split(b"\r\n") if line.startswith(b"accept:")] == [
+        b"accept: text/csv"
+    ]
+
+
 def test_nothing_of_the_environment_is_sent_or_called(
     serve: Any,
     make_transport: Any,
@@ -385,6 +471,107 @@ def test_what_cannot_be_written_is_not_sent_and_not_quoted(
     assert (event.fate, event.cause) == ("not_sent", "unsendable")
     assert text not in repr(event)
     assert server.connections == 0
+
+
+# -- proxies, certificates, addresses ----------------------------------------------------------------------------------
+
+PEM = str(Path(__file__).parent / "loopback.pem")
+
+
+def over_tls(sock: Any) -> Any:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(PEM)
+    return context.wrap_socket(sock, server_side=True)
+
+
+def test_a_certificate_is_checked_against_the_bundle_that_is_named(
+    serve: Any, make_transport: Any, make_call: Any, http_reply: Any
+) -> None:
+    def script(peer: Any) -> None:
+        with over_tls(peer.sock) as peer.sock:
+            peer.request()
+            peer.send(http_reply())
+
+    server = serve(script)
+    url = f"https://127.0.0.1:{server.port}"
+
+    refused = make_transport(url).perform(make_call("POST", body={}), 2.0)
+    trusted = make_transport(url, {"token": "s3cret-text"}, ca_bundle=PEM).perform(make_call(headers=BEARER), 2.0)
+
+    assert (refused.fate, refused.cause) == ("not_sent", "tls")
+    assert trusted.reply.status == 200
+    assert b"Bearer s3cret-text" in server.requests[0]
+
+
+def test_a_call_goes_through_the_proxy_that_is_named(
+    serve: Any, make_transport: Any, make_call: Any, http_reply: Any, replies: Any
+) -> None:
+    proxy = serve(replies(http_reply()))
+
+    event = make_transport("http://api.example/v1", proxy=proxy.url).perform(make_call(target="/a?b=%2F"), 2.0)
+
+    assert event.reply.status == 200
+    assert proxy.requests[0].startswith(b"GET http://api.example/v1/a?b=%2F HTTP/1.1\r\n")
+
+
+def test_a_secure_call_is_a_tunnel_through_the_proxy(
+    serve: Any, make_transport: Any, make_call: Any, http_reply: Any
+) -> None:
+    def script(peer: Any) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 Connected\r\n\r\n")
+        with over_tls(peer.sock) as peer.sock:
+            peer.request()
+            peer.send(http_reply())
+
+    proxy = serve(script)
+    url = proxy.url.replace("//", "//me:word@")
+    transport = make_transport("https://localhost.example", {"token": "s3cret-text"}, proxy=url, ca_bundle=PEM)
+
+    # The certificate is not of that name, so the tunnel is where it ends: nothing of the call was sent.
+    event = transport.perform(make_call("POST", headers=BEARER, body={}), 2.0)
+
+    assert proxy.requests[0].startswith(b"CONNECT localhost.example:443 HTTP/1.")
+    assert b"Proxy-Authorization: Basic bWU6d29yZA==" in proxy.requests[0]
+    assert (event.fate, event.cause) == ("not_sent", "tls")
+    assert not [one for one in proxy.requests if b"s3cret-text" in one]
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 407 X\r\nContent-Length: 0\r\n\r\n", b""], ids=["refuses", "leaves"])
+def test_a_proxy_that_lets_nothing_through_means_nothing_was_sent(
+    serve: Any, make_transport: Any, make_call: Any, answer: bytes
+) -> None:
+    proxy = serve(answer_and_leave(answer))
+
+    event = make_transport("https://api.example", proxy=proxy.url).perform(make_call("POST", body={}), 2.0)
+
+    assert event.fate == "not_sent"
+
+
+def test_calls_to_this_machine_go_around_the_proxy(
+    serve: Any, make_transport: Any, make_call: Any, http_reply: Any, replies: Any
+) -> None:
+    proxy, server = serve(replies(http_reply())), serve(replies(http_reply()))
+
+    make_transport(server.url, proxy=proxy.url).perform(make_call(), 2.0)
+
+    assert (proxy.connections, server.connections) == (0, 1)
+
+
+@pytest.mark.parametrize("inward", [False, True])
+def test_a_public_name_that_leads_inside_is_not_followed_there(
+    serve: Any, make_call: Any, http_reply: Any, replies: Any, monkeypatch: pytest.MonkeyPatch, inward: bool
+) -> None:
+    server = serve(replies(http_reply()))
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: real("127.0.0.1", *rest, **more))
+    bases = Bases(lambda _: f"http://public.example:{server.port}", lambda _: inward)
+    transport = Transport(bases, SecretBook({}), ManualClock(), lambda: 0.5)
+
+    event = transport.perform(make_call("POST", body={}), 2.0)
+    transport.close()
+
+    assert (getattr(event, "cause", ""), len(server.requests)) == (("", 1) if inward else ("inward", 0))
 
 
 # -- secrets -----------------------------------------------------------------------------------------------------------

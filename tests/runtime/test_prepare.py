@@ -177,3 +177,26 @@ def test_the_digest_does_not_depend_on_the_order_inputs_are_given_in(plan: Plan)
 
     assert one.sha256 == other.sha256
     assert dataclasses.replace(one, references={}).sha256 == one.sha256
+
+
+CALLER = """
+arazzo: 1.0.1
+info: {title: Caller, version: 1.0.0}
+sourceDescriptions: [{name: far, url: inputs.yaml, type: arazzo}]
+workflows:
+- workflowId: caller
+  steps:
+  - {stepId: go, workflowId: $sourceDescriptions.far.inputs, parameters: [{name: name, value: x}]}
+"""
+
+
+@pytest.mark.parametrize(("trusted", "kept"), [(True, {"far.inputs.token": "@env:TEST_TOKEN"}), (False, {})])
+def test_a_workflow_that_is_run_may_fetch_its_own_secret_only_where_it_is_trusted(
+    trusted: bool, kept: dict[str, str]
+) -> None:
+    texts = {"caller.yaml": CALLER, "inputs.yaml": DOCUMENT, "api.yaml": OPENAPI}
+    description = describe("caller.yaml", read=lambda name: texts[name].encode(), trusted=trusted)
+    prepared = prepare(build_plan(description), {})
+
+    assert {name: one.text for name, one in prepared.references.items()} == kept
+    assert prepared.values == {}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from machine.errors import CredentialError, HostError
 from machine.plan.model import Plan
+from machine.runtime.files import Files
 from machine.runtime.reach import Reach
 from machine.testing.clock import ManualClock
 from machine.values import SecretRef, SecretText
@@ -88,7 +90,7 @@ def test_a_secret_that_only_a_probe_sends_counts_as_sent(probing_plan: Plan) -> 
     plan = type(probing_plan)(**{**_fields(probing_plan), "calls": {"createEndpoint": bare}})
 
     with pytest.raises(HostError) as caught:
-        made({API: "http://x.example"}).check(plan, {})
+        made({API: "http://x.example"}).check(plan, {"auth": {f"{API}.bearerAuth": "none"}})
 
     assert "createEndpoint" in str(caught.value)
 
@@ -107,6 +109,20 @@ def test_a_transport_is_given_everything_it_needs(probing_plan: Plan, scripted: 
     reach = made({API: "https://given.example"}, {"hfToken": "hf_at-hand"}, transport=make)
     book, clock = reach.secrets(STORED), ManualClock()
 
-    reach.open(probing_plan, STORED, book, clock, lambda: 0.25)
+    files = Files()
+    run: Any = SimpleNamespace(plan=probing_plan, head=SimpleNamespace(options=STORED), files=lambda: files)
+
+    reach.open(run, book, clock, lambda: 0.25)
 
     assert seen == ["https://given.example", book, clock, 0.25]
+    assert book.files is files
+
+
+def test_a_secret_of_a_workflow_that_is_run_never_goes_over_plain_http_either(composed: Callable[..., Plan]) -> None:
+    sends = [{"name": "Authorization", "in": "header", "value": "Bearer {$inputs.token}"}]
+    child = {"workflowId": "child", "steps": [{"stepId": "c", "operationId": "listThings", "parameters": sends}]}
+    runs = {"stepId": "r", "workflowId": "child", "parameters": [{"name": "token", "value": "$inputs.mine"}]}
+    plan = composed({"workflowId": "root", "steps": [runs]}, child)
+    made().check(plan, {})
+    with pytest.raises(HostError):
+        made(servers={"things": "http://things.example"}).check(plan, {"allow_hosts": ["things.example"]})

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from machine.errors import DocumentError, SourceError
+from machine.plan.build import build_plan
 from machine.sources.description import describe
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "documents" / "deploy.arazzo.yaml"
@@ -38,16 +39,17 @@ def test_a_description_is_trusted_only_when_its_reader_says_so() -> None:
     assert (plain.trusted, trusted.trusted) == (False, True)
 
 
-def test_a_source_that_cannot_be_read_is_told_with_the_flag_that_helps(tmp_path: Path) -> None:
+def test_a_source_that_cannot_be_read_is_told_with_the_flag_that_helps() -> None:
     def reader(name: str) -> bytes:
         if name == str(DOCUMENT):
             return DOCUMENT.read_bytes()
         raise FileNotFoundError(name)
 
-    with pytest.raises(SourceError) as error:
-        describe(str(DOCUMENT), read=reader)
+    description = describe(str(DOCUMENT), read=reader)
 
-    assert "--source inferenceEndpointsApi=PATH" in error.value.next
+    assert "--source inferenceEndpointsApi=PATH" in description.findings[-1].suggestion
+    with pytest.raises(SourceError) as error:
+        build_plan(description)
     assert error.value.place is not None
     assert error.value.place.line > 0
 

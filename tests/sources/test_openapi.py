@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from machine.errors import DocumentError, Place, SourceError
-from machine.sources import Operation, Source, find_operation, find_operation_path, read_openapi
+from machine.errors import Place, SourceError
+from machine.sources import Operation, Source, find_operation, read_openapi
 
 PLACE = Place(document="flow.arazzo.yaml", pointer="/workflows/0/steps/0", line=7, column=3)
 
@@ -221,92 +221,6 @@ def test_the_root_speaks_for_an_operation_that_is_silent(own: dict[str, Any], ex
     assert [one.name for one in operation.security] == expected
 
 
-PETS = read(
-    {
-        "/pets": {"get": {"operationId": "listPets"}, "post": {"operationId": "pets.create"}},
-        "/pets/{id}": {"get": {"operationId": "getPet"}},
-        "/odd~name": {"get": {"operationId": "odd"}},
-        "/twin": {"get": {"operationId": "twin"}, "put": {"operationId": "twin"}},
-    }
-)
-SHOP = read({"/pets": {"get": {"operationId": "listPets"}}, "/orders": {"get": {}}}, name="shop")
-SOURCES = {"pets": PETS, "shop": SHOP}
-
-
-@pytest.mark.parametrize(
-    ("reference", "title"),
-    [
-        ("getPet", "GET /pets/{id}"),
-        ("pets.create", "POST /pets"),
-        ("$sourceDescriptions.pets.listPets", "GET /pets"),
-        ("$sourceDescriptions.pets.pets.create", "POST /pets"),
-        ("$sourceDescriptions.shop.listPets", "GET /pets"),
-    ],
-)
-def test_an_operation_is_found_by_bare_and_by_qualified_id(reference: str, title: str) -> None:
-    assert find_operation(SOURCES, reference, place=PLACE).title == title
-
-
-@pytest.mark.parametrize(
-    ("reference", "code", "hint"),
-    [
-        ("getPets", "AZM-D201", "getPet"),
-        ("$sourceDescriptions.shop.getPet", "AZM-D201", "1 operations are known"),
-        ("listPets", "AZM-D202", "$sourceDescriptions.pets.listPets, $sourceDescriptions.shop.listPets"),
-        ("twin", "AZM-D203", "operationPath"),
-        ("$sourceDescriptions.flows.getPet", "AZM-D204", "pets, shop"),
-        ("", "AZM-D201", ""),
-        ("x" * 100_000, "AZM-D201", ""),
-    ],
-    ids=["close match", "other source", "ambiguous", "twice in one source", "unknown source", "empty", "long"],
-)
-def test_an_id_that_names_no_single_operation_is_refused_at_its_place(reference: str, code: str, hint: str) -> None:
-    with pytest.raises(DocumentError) as caught:
-        find_operation(SOURCES, reference, place=PLACE)
-
-    assert caught.value.code == code
-    assert caught.value.place == PLACE
-    assert hint in caught.value.next
-
-
-@pytest.mark.parametrize(
-    ("text", "title"),
-    [
-        ("{$sourceDescriptions.pets.url}#/paths/~1pets~1{id}/get", "GET /pets/{id}"),
-        ("$sourceDescriptions.pets.url#/paths/~1pets/post", "POST /pets"),
-        ("$sourceDescriptions.pets#/paths/~1pets/post", "POST /pets"),
-        ("pets#/paths/~1pets~1{id}/get", "GET /pets/{id}"),
-        ("pets#/paths/~1pets~1%7Bid%7D/get", "GET /pets/{id}"),
-        ("pets#/paths/~1odd~0name/get", "GET /odd~name"),
-        ("{$sourceDescriptions.shop.url}#/paths/~1orders/get", "GET /orders"),
-        ("{$sourceDescriptions.pets.url}#/paths/~1twin/put", "PUT /twin"),
-    ],
-)
-def test_an_operation_is_found_by_its_path(text: str, title: str) -> None:
-    assert find_operation_path(SOURCES, text, place=PLACE).title == title
-
-
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [
-        ("pets#/paths/~1pets~1{petId}/get", "AZM-D201"),
-        ("pets#/paths/~1pets/delete", "AZM-D201"),
-        ("other#/paths/~1pets/get", "AZM-D204"),
-        ("pets#/paths/~1pets", "AZM-D205"),
-        ("pets#/components/pathItems/a", "AZM-D205"),
-        ("GET /pets", "AZM-D205"),
-        ("", "AZM-D205"),
-        ("{" * 50_000, "AZM-D205"),
-    ],
-)
-def test_a_path_that_names_no_operation_is_refused_at_its_place(text: str, code: str) -> None:
-    with pytest.raises(DocumentError) as caught:
-        find_operation_path(SOURCES, text, place=PLACE)
-
-    assert caught.value.code == code
-    assert caught.value.place == PLACE
-
-
 def chain(length: int) -> dict[str, Any]:
     links: dict[str, Any] = {str(n): {"$ref": f"#/components/parameters/{n + 1}"} for n in range(length)}
     return {**links, str(length): parameter("q", "query")}
@@ -315,7 +229,7 @@ def chain(length: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("reference", "parameters", "word"),
     [
-        ("common.yaml#/parameters/q", {}, "outside the description"),
+        ("common.yaml#/components/parameters/q", {}, "outside the description"),
         ("https://example.test/a#/b", {}, "outside the description"),
         ("#/components/parameters/none", {}, "nothing there"),
         ("#/components/parameters/a", {"a": {"$ref": "#/components/parameters/a"}}, "circle"),
@@ -323,31 +237,67 @@ def chain(length: int) -> dict[str, Any]:
     ],
     ids=["file", "url", "dangling", "circle", "chain"],
 )
-def test_a_reference_that_cannot_be_followed_matters_when_its_operation_is_used(
+def test_a_parameter_that_cannot_be_followed_is_a_gap_and_its_operation_can_be_called(
     reference: str, parameters: dict[str, Any], word: str
 ) -> None:
     source = read(
-        {"/a": {"get": {"operationId": "a", "parameters": [{"$ref": reference}]}, "put": {"operationId": "b"}}},
+        {"/a": {"get": {"operationId": "a", "parameters": [{"$ref": reference}, parameter("q", "query")]}}},
         components={"parameters": parameters},
     )
+    operation = find_operation({"pets": source}, "a", place=PLACE)
 
-    assert find_operation({"pets": source}, "b", place=PLACE).method == "PUT"
-    with pytest.raises(SourceError, match=word) as caught:
-        find_operation({"pets": source}, "a", place=PLACE)
-    assert caught.value.code == "AZM-S006"
-    assert caught.value.place == PLACE
+    assert [one.name for one in operation.parameters] == ["q"]
+    assert word in operation.gaps[0]
+    assert len(operation.gaps) == 1
 
 
-def test_a_path_item_elsewhere_is_named_when_an_operation_is_missing() -> None:
-    source = read({"/a": {"$ref": "a.yaml", "put": {"operationId": "b"}}})
+OTHER = {
+    "paths": {"/a": {"get": {"operationId": "a", "parameters": [{"$ref": "#/parameters/q"}]}}},
+    "parameters": {"q": parameter("q", "query")},
+    "replies": {"ok": {"content": {"application/json": {"schema": {"$ref": "deep/schemas.yaml#/A"}}}}},
+}
+DEEP = {"A": {"$ref": "#/B"}, "B": {"type": "object"}}
 
-    with pytest.raises(DocumentError) as missing:
-        find_operation({"pets": source}, "a", place=PLACE)
-    assert "could not be read: /a" in missing.value.next
-    for find, text in ((find_operation, "b"), (find_operation_path, "pets#/paths/~1a/get")):
-        with pytest.raises(SourceError, match=r"a\.yaml") as unusable:
-            find({"pets": source}, text, place=PLACE)
-        assert unusable.value.code == "AZM-S006"
+
+def test_references_are_followed_into_files_that_were_read_and_on_from_there() -> None:
+    source = read_openapi(
+        {
+            "openapi": "3.1.0",
+            "paths": {
+                "/a": {"$ref": "other.yaml#/paths/~1a"},
+                "/b": {"get": {"operationId": "b", "responses": {"200": {"$ref": "other.yaml#/replies/ok"}}}},
+            },
+        },
+        name="pets",
+        uri="api/pets.yaml",
+        sha256="",
+        beside={"api/other.yaml": OTHER, "api/deep/schemas.yaml": DEEP},
+    )
+
+    assert [one.name for one in source.operations["a"].parameters] == ["q"]
+    assert source.operations["b"].reply_schemas["200"].followed().value == {"type": "object"}
+    assert not any(one.gaps or one.unresolved for one in source.operations.values())
+
+
+@pytest.mark.parametrize(
+    ("url", "own", "written", "expected"),
+    [
+        ("https://a.test/docs/api.yaml", None, "/v2", "https://a.test/v2"),
+        ("https://a.test/docs/api.yaml", None, "v2", "https://a.test/docs/v2"),
+        ("https://a.test/docs/api.yaml", "https://b.test/api", "/v2", "https://b.test/v2"),
+        ("https://a.test/docs/api.yaml", None, "https://c.test", "https://c.test"),
+        ("docs/api.yaml", None, "/v2", "/v2"),
+        ("docs/api.yaml", "https://b.test/api", "/v2", "https://b.test/v2"),
+    ],
+    ids=["root", "folder", "own url", "absolute", "file", "file with own url"],
+)
+def test_a_relative_server_is_relative_to_where_the_description_is(
+    url: str, own: str | None, written: str, expected: str
+) -> None:
+    value = {"openapi": "3.2.0", "paths": {"/a": {"get": {"operationId": "a"}}}, "servers": [{"url": written}]}
+    source = read_openapi({**value, **({"$self": own} if own else {})}, name="a", uri="x", sha256="", url=url)
+
+    assert source.operations["a"].server == expected
 
 
 def test_other_methods_of_3_2_are_operations_too() -> None:

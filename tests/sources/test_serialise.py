@@ -302,7 +302,7 @@ def test_a_template_cannot_lead_to_another_resource(path: str, value: str) -> No
         ("header", SecretText((TOKEN, "secret\r\n")), "AZM-R005"),
         ("header", ["a", ["secret"]], "AZM-R003"),
         ("cookie", "secret\r\n", "AZM-R005"),
-        ("cookie", ["secret"], "AZM-R003"),
+        ("cookie", [["secret"]], "AZM-R003"),
         ("query", {"a": {"b": "secret"}}, "AZM-R003"),
         ("query", "secret\ud800", "AZM-R008"),
         ("query", float("nan"), "AZM-R008"),
@@ -333,33 +333,18 @@ def test_a_document_may_not_set_headers_that_steer_the_connection(name: str) -> 
     assert refused(operation(), (name, "header", "x")).code == "AZM-R006"
 
 
-def test_a_deep_object_holds_plain_values_only() -> None:
+def test_a_deep_object_holds_objects_and_no_lists() -> None:
     to = operation("/a", {"name": "v", "in": "query", "style": "deepObject"})
 
     assert refused(to, ("v", "query", LIST)).code == "AZM-R003"
     assert refused(to, ("v", "query", {"a": ["b"]})).code == "AZM-R003"
+    assert build(to, ("v", "query", {"a": {"b": 1, "c": None}})).target == "/a?v%5Ba%5D%5Bb%5D=1"
 
 
 def test_a_secret_cannot_hide_in_a_json_parameter() -> None:
     to = operation("/a", {"name": "v", "in": "query", "content": {"application/json": {}}})
 
     assert refused(to, ("v", "query", {"a": TOKEN})).code == "AZM-R003"  # type: ignore[dict-item]
-
-
-@pytest.mark.parametrize(
-    ("declared", "given_type", "expected"),
-    [
-        (("text/plain", "application/problem+json"), "", "application/problem+json"),
-        (("text/plain", "text/csv"), "", "text/plain"),
-        (("*/*",), "", "application/json"),
-        ((), "", "application/json"),
-        (("text/plain",), "application/json; charset=utf-8", "application/json; charset=utf-8"),
-    ],
-)
-def test_the_content_type_defaults_to_what_the_operation_declares(
-    declared: tuple[str, ...], given_type: str, expected: str
-) -> None:
-    assert build(operation(types=declared), body="x", content_type=given_type).content_type == expected
 
 
 def test_without_a_body_there_is_no_content_type() -> None:
@@ -375,62 +360,6 @@ def test_a_content_type_parameter_chooses_the_type_and_is_not_sent_twice() -> No
 
     assert (chosen.content_type, chosen.headers) == ("text/plain", ())
     assert (overruled.content_type, overruled.headers) == ("application/json", ())
-
-
-@pytest.mark.parametrize(
-    ("content_type", "body", "expected"),
-    [
-        ("application/json", None, None),
-        ("application/json", [MISSING, {"a": MISSING}], [{}]),
-        ("application/json", TOKEN, TOKEN),
-        ("text/plain", "a\r\nb", "a\r\nb"),
-        ("text/plain", 5, "5"),
-        (
-            "application/x-www-form-urlencoded",
-            {"a b": "c&d", "n": None, "m": MISSING, "l": [1, True]},
-            "a%20b=c%26d&l=1&l=true",
-        ),
-        (
-            "application/x-www-form-urlencoded",
-            {"key": TOKEN, "x": "1"},
-            SecretText(("key=", SecretRef("hfToken", "percent"), "&x=1")),
-        ),
-        ("application/x-www-form-urlencoded", "a=1&b=2", "a=1&b=2"),
-        ("application/x-www-form-urlencoded", {}, ""),
-    ],
-)
-def test_bodies_by_content_type(content_type: str, body: Any, expected: Value) -> None:
-    assert build(operation(), body=body, content_type=content_type).body == expected
-
-
-def deep(levels: int) -> Any:
-    value: Any = "x"
-    for _ in range(levels):
-        value = [value]
-    return value
-
-
-@pytest.mark.parametrize(
-    ("content_type", "body"),
-    [
-        ("multipart/form-data", {"a": "secret"}),
-        ("application/octet-stream", "secret"),
-        ("text/plain", {"a": "secret"}),
-        ("text/plain", None),
-        ("application/x-www-form-urlencoded", ["secret"]),
-        ("application/x-www-form-urlencoded", {"a": {"b": "secret"}}),
-        ("application/json\r\nX-Evil: 1", "secret"),
-        ("text/*", "secret"),
-        ("json", "secret"),
-        ("application/json", deep(10_000)),
-    ],
-    ids=lambda value: str(value)[:30] if isinstance(value, str) else type(value).__name__,
-)
-def test_bodies_nobody_can_write_are_refused(content_type: str, body: Value) -> None:
-    error = refused(operation(), body=body, content_type=content_type)
-
-    assert error.code == "AZM-R007"
-    assert "secret" not in f"{error} {error.next}"
 
 
 ANY_TEXT = st.text(st.characters()) | st.text("./\\%2eF?#;& \n\ud800{}", max_size=8)

@@ -46,6 +46,8 @@ SEQUENCES = {
     "503-html-body": "201 pending | pending 503 503 pending initializing initializing initializing running",
     "updating-then-running": "201 pending | pending pending updating updating running running",
     "toggle-running": "409 | running running",
+    "idle-running": "409 | running running",
+    "update-refused-by-image": "409 | running running",
     "toggle-paused": "409 | paused paused",
     "toggle-initializing": "409 | initializing initializing initializing initializing initializing",
 }

@@ -1,0 +1,321 @@
+"""One workflow of a document -> a Draft: everything it says, compiled piece by piece, before any of it is a table.
+
+A table needs to know more than its own workflow: whether what a step runs is safe to repeat, which inputs hold secrets
+somewhere else. So all workflows a run can reach are drafted first (``plan/build.py``), then written as tables
+(``plan/rules.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from ..document.model import Action, Criterion, Step
+from ..errors import DocumentError, Place
+from ..expressions.criteria import CompiledCriterion
+from ..expressions.template import Declared, Template, references
+from .calls import compile_criteria, compile_outputs, compile_step, declared_names, note_tolerances
+from .children import action_child, dependency_child, step_child
+from .extension import StepExtension, WorkflowExtension
+from .model import CallPlan, ChildPlan, Notice
+from .order import find_cycle, reaches, sort_steps
+from .problems import Problems
+from .steps import Need
+from .workflows import Directory, Site
+
+__all__ = ["Draft", "Edge", "draft_workflow"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """A success or failure action of a step, its criteria compiled."""
+
+    action: Action
+    criteria: tuple[CompiledCriterion, ...]
+    certain: bool
+    """Whether it applies whenever the step succeeds, so that nothing after it can."""
+    child: ChildPlan | None = None
+    """The workflow it names."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """What one workflow says."""
+
+    site: Site
+    extension: WorkflowExtension = field(default_factory=WorkflowExtension)
+    extensions: dict[str, StepExtension] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
+    """The steps as they follow each other."""
+    calls: dict[str, CallPlan] = field(default_factory=dict)
+    runs: dict[str, ChildPlan] = field(default_factory=dict)
+    """By step: the steps that run a workflow."""
+    dependencies: tuple[ChildPlan, ...] = ()
+    success: dict[str, list[Edge] | None] = field(default_factory=dict)
+    """By step; None where nothing is said and the default of the Step Object applies."""
+    failure: dict[str, list[Edge] | None] = field(default_factory=dict)
+    outputs: dict[str, Template] = field(default_factory=dict)
+    notices: list[Notice] = field(default_factory=list)
+    callees: dict[str, Site] = field(default_factory=dict)
+    """By key: every workflow it names."""
+
+    @property
+    def children(self) -> list[ChildPlan]:
+        """Every workflow it may run, with what it gets."""
+        edges = [edge for kind in (self.success, self.failure) for found in kind.values() for edge in found or ()]
+        return [*self.dependencies, *self.runs.values(), *(edge.child for edge in edges if edge.child is not None)]
+
+    @property
+    def criteria(self) -> list[tuple[Place, CompiledCriterion]]:
+        """Every condition that is no call's own: those of its actions, and of its steps that run workflows."""
+        found = [
+            (one.place, criterion)
+            for one in self.runs.values()
+            for criterion in (*one.success, *(one.poll.wait if one.poll else ()))
+        ]
+        for step in self.site.workflow.steps:
+            edges = [*(self.success.get(step.step_id) or ()), *(self.failure.get(step.step_id) or ())]
+            found += [(step.place, criterion) for edge in edges for criterion in edge.criteria]
+        return found
+
+    def successors(self) -> dict[str, set[str]]:
+        """By step, those that may follow it when it succeeded."""
+        edges: dict[str, set[str]] = {}
+        for number, step in enumerate(self.order):
+            actions = self.success[step]
+            if actions is None:
+                edges[step] = set(self.order[number + 1 : number + 2])
+            else:
+                # A retry of what succeeded is a loop (tolerance C8).
+                again = {step for edge in actions if edge.action.type == "retry"}
+                edges[step] = again | {edge.action.step_id for edge in actions if edge.action.type == "goto"} - {""}
+        return edges
+
+
+def draft_workflow(site: Site, directory: Directory, problems: Problems, *, strict: bool) -> Draft:
+    """Compile what a workflow says. What cannot be read goes to ``problems``; its place in the draft stays empty."""
+    return _Drafter(site, directory, problems, strict=strict).draft()
+
+
+class _Drafter:
+    """Holds what the pieces share while one draft is made; thrown away with it."""
+
+    def __init__(self, site: Site, directory: Directory, problems: Problems, *, strict: bool) -> None:
+        self.site = site
+        self.directory = directory
+        self.workflow = site.workflow
+        self.minor = site.description.document.minor
+        self.strict = strict
+        self.problems = problems
+        self.attempt = problems.attempt
+        self.made = Draft(site=site)
+        self.notices = self.made.notices
+
+    def draft(self) -> Draft:
+        made, workflow = self.made, self.workflow
+        made.extension = (
+            self.attempt(lambda: WorkflowExtension.read(workflow.extension, workflow.place)) or made.extension
+        )
+        made.dependencies = self.problems.each(partial(self.dependency, name) for name in workflow.depends_on)
+        callees = {
+            step.step_id: self.attempt(partial(self.callee, step.workflow_id, step.place))
+            for step in workflow.steps
+            if step.workflow_id
+        }
+        returned = {step: frozenset(one.workflow.outputs) for step, one in callees.items() if one is not None}
+        declared = declared_names(workflow, returned)
+        for step in workflow.steps:
+            own = self.attempt(partial(StepExtension.read, step.extension, step.place)) or StepExtension()
+            made.extensions[step.step_id] = own
+            if step.workflow_id:
+                callee = callees[step.step_id]
+                if callee is not None:
+                    self.run(step, callee, declared, own)
+            else:
+                self.call(step, declared, own)
+            self.attempt(partial(self.needs, step))
+        for step in workflow.steps:
+            made.success[step.step_id] = self.actions(step, "success", declared)
+            made.failure[step.step_id] = self.actions(step, "failure", declared)
+        made.outputs = (
+            self.attempt(
+                lambda: compile_outputs(workflow.outputs, workflow.place, declared, self.notices, strict=self.strict)
+            )
+            or {}
+        )
+        self.attempt(self.sort)
+        return made
+
+    def dependency(self, reference: str) -> ChildPlan:
+        return dependency_child(self.callee(reference, self.workflow.place), self.workflow.place)
+
+    def callee(self, reference: str, place: Place) -> Site:
+        """The workflow that is meant. Raises DocumentError, in a strict reading also for one that is not named as the
+        specification has it."""
+        found, odd = self.directory.find(self.site, reference, place)
+        if odd:
+            note_tolerances([("C6", odd)], place, self.notices, strict=self.strict)
+        self.made.callees[found.key] = found
+        return found
+
+    def call(self, step: Step, declared: Declared, extension: StepExtension) -> None:
+        call = self.attempt(
+            partial(
+                compile_step,
+                step,
+                self.workflow,
+                self.site.description.sources,
+                declared,
+                extension,
+                minor=self.minor,
+                strict=self.strict,
+                notices=self.notices,
+            )
+        )
+        if call is not None:
+            self.made.calls[step.step_id] = call
+
+    def run(self, step: Step, callee: Site, declared: Declared, extension: StepExtension) -> None:
+        child = self.attempt(
+            partial(
+                step_child,
+                step,
+                self.site,
+                callee,
+                declared,
+                extension,
+                strict=self.strict,
+                notices=self.notices,
+            )
+        )
+        if child is not None:
+            self.made.runs[step.step_id] = child
+
+    # -- actions ---------------------------------------------------------------------------------------------------
+
+    def actions(self, step: Step, kind: str, declared: Declared) -> list[Edge] | None:
+        """A step's actions, then those of the workflow it does not redefine by name (ambiguity A27).
+
+        None when neither says anything: the sequential or breaking default of the Step Object applies.
+        """
+        own = step.on_success if kind == "success" else step.on_failure
+        shared = self.workflow.success_actions if kind == "success" else self.workflow.failure_actions
+        if own is not None and self.made.extension.inheritance == "replace":
+            shared = ()
+        names = {action.name for action in own or ()}
+        actions = [*(own or ()), *(action for action in shared if action.name not in names)]
+        if not actions:
+            return None
+        edges: list[Edge] = []
+        for action in actions:
+            edge = self.attempt(partial(self.edge, step, action, declared))
+            if edge is not None:
+                edges.append(edge)
+                if edge.certain and action.type != "retry":
+                    break
+        return edges
+
+    def edge(self, step: Step, action: Action, declared: Declared) -> Edge:
+        if action.type == "retry" and action.kind == "success":
+            self.retry_on_success(action)
+        child = None
+        if action.workflow_id and action.type != "end":
+            callee = self.callee(action.workflow_id, action.place)
+            child = action_child(action, self.site, callee, declared, strict=self.strict, notices=self.notices)
+        criteria = compile_criteria(action.criteria, self.minor, self.notices, strict=self.strict)
+        # An action whose criteria all stand among the step's success criteria applies on every success, so "nothing
+        # matched" cannot happen behind it.
+        sure = {_wording(one) for one in step.success_criteria} if action.kind == "success" else set()
+        certain = all(_wording(one) in sure for one in action.criteria)
+        return Edge(action=action, criteria=criteria, certain=certain, child=child)
+
+    def retry_on_success(self, action: Action) -> None:
+        """Success Action Object: there is no ``retry``. In 1.0 documents it means a loop (tolerance C8, A19); of 1.1 it
+        is refused when the document is read."""
+        why = f"{action.name}: a retry on success is read as a loop with its pace and its limit"
+        note_tolerances([("C8", why)], action.place, self.notices, strict=self.strict)
+
+    # -- order -----------------------------------------------------------------------------------------------------
+
+    def needs(self, step: Step) -> None:
+        """Step Object, dependsOn: steps of this workflow by id, those of others by an expression."""
+        needs = tuple(self.need(one, step) for one in step.depends_on)
+        if step.step_id in self.made.calls:
+            self.made.calls[step.step_id] = replace(self.made.calls[step.step_id], needs=needs)
+        if step.step_id in self.made.runs:
+            self.made.runs[step.step_id] = replace(self.made.runs[step.step_id], needs=needs)
+
+    def need(self, reference: str, step: Step) -> Need:
+        if self.site.step(reference) is not None:
+            return "", reference
+        owner, found, name = reference.rpartition(".steps.")
+        if found and owner.startswith("$"):
+            site, _ = self.directory.find(self.site, owner.removeprefix("$workflows."), step.place)
+            if site.step(name) is not None:
+                return ("", name) if site.key == self.site.key else (site.key, name)
+        raise DocumentError(
+            f"step {step.step_id!r} depends on {reference!r}, and there is no such step",
+            code="AZM-P042",
+            place=step.place,
+            next="name a step of this workflow, or $workflows.WORKFLOW.steps.STEP",
+        )
+
+    def sort(self) -> None:
+        """Put the steps in order. Raises DocumentError for steps that wait for each other, and in 1.1 for a step that
+        reads what can only be known after it."""
+        made, order = self.made, [step.step_id for step in self.workflow.steps]
+        does: dict[str, CallPlan | ChildPlan] = {**made.calls, **made.runs}
+        waits = {step: {name for key, name in one.needs if not key} for step, one in does.items()}
+        made.order = tuple(order)
+        if cycle := find_cycle(waits):
+            raise DocumentError(
+                "steps depend on each other", code="AZM-P044", place=self.place_of(cycle[0]), seen=" -> ".join(cycle)
+            )
+        reads = {step: self.reads(step) & set(order) for step in order}
+        if any(step.depends_on for step in self.workflow.steps):
+            made.order = sort_steps(order, waits, reads)
+        else:
+            self.look_ahead(reads)
+
+    def look_ahead(self, reads: Mapping[str, set[str]]) -> None:
+        """1.1, "Step dependencies": outputs of a step that appears later are an error where no dependsOn is used. A
+        loop may lead back, so only what can never be there is refused; 1.0 does not speak of it."""
+        order = self.made.order
+        paths: dict[str, set[str]] = {}
+        for number, step in enumerate(order):
+            edges = [*(self.made.success[step] or ()), *(self.made.failure[step] or ())]
+            paths[step] = {*order[number + 1 : number + 2], *(edge.action.step_id for edge in edges)} - {""}
+        for number, step in enumerate(order):
+            for other in order[number + 1 :]:
+                if other in reads[step] and step not in reaches(paths, other):
+                    self.refuse_forward(step, other)
+
+    def refuse_forward(self, step: str, other: str) -> None:
+        message = f"step {step!r} reads outputs of {other!r}, which can only run after it"
+        if self.minor == "1.0" and not self.strict:
+            self.notices.append(Notice(code="AZM-P024", message=message, place=self.place_of(step)))
+            return
+        raise DocumentError(
+            message,
+            code="AZM-P024",
+            place=self.place_of(step),
+            next="put the steps in the order they need, or say dependsOn",
+        )
+
+    def reads(self, step: str) -> set[str]:
+        """The steps whose outputs stand in what this one sends."""
+        call, child = self.made.calls.get(step), self.made.runs.get(step)
+        templates = [value for _, value in child.parameters] if child is not None else []
+        if call is not None:
+            templates += [value for _, _, value in call.parameters]
+            templates += [call.body] if call.body is not None else []
+        return {one.owner for template in templates for one in references(template) if one.root == "steps"}
+
+    def place_of(self, step_id: str) -> Place:
+        step = self.site.step(step_id)
+        return step.place if step is not None else self.workflow.place
+
+
+def _wording(criterion: Criterion) -> tuple[str, str, str | None]:
+    return criterion.type, criterion.condition.strip(), criterion.context

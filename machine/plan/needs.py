@@ -1,0 +1,204 @@
+"""What a plan needs from outside before it can run: files, credentials and hosts, and what of it is missing. Pure.
+
+The command line, the driver and ``plan`` all ask here, so that what is listed is what is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..expressions.template import ListTemplate, ObjectTemplate, Template, Whole
+from ..sources.model import Operation, SecurityScheme, is_json_type, media_type
+from ..sources.security import left_open
+from .model import CallPlan, Plan
+
+__all__ = [
+    "CredentialNeed",
+    "Lack",
+    "calls_of",
+    "credential_needs",
+    "file_inputs",
+    "missing_credentials",
+    "named_auth",
+    "unusable",
+]
+
+
+def calls_of(plan: Plan) -> Iterator[CallPlan]:
+    """Every call a run of the plan may make."""
+    for table in plan.tables():
+        yield from table.calls.values()
+
+
+def named_auth(plan: Plan) -> dict[str, str]:
+    """Where credentials come from by what documents we trust, and overlays, say."""
+    return {name: text for table in plan.tables() for name, text in table.auth.items()}
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def file_inputs(plan: Plan) -> frozenset[str]:
+    """The inputs whose value may be a file that is sent as it is: their schema says so, or they are the whole of a body
+    that is no JSON, or of a part of a multipart body, or they are handed to such an input of a workflow that is run."""
+    found = {table.workflow: _own(table) for table in plan.tables()}
+    while True:
+        before = dict(found)
+        for table in plan.tables():
+            found[table.workflow] |= _handed_on(table, found) - set(table.secrets)
+        if found == before:
+            return found[plan.workflow]
+
+
+def _own(plan: Plan) -> frozenset[str]:
+    declared = {one.name for one in plan.inputs if not one.secret and _is_bytes(one.schema)}
+    secret = set(plan.secrets)
+    sent = {name for call in plan.calls.values() for name in _sent_whole(call) if name not in secret}
+    return frozenset(declared | sent)
+
+
+def _handed_on(plan: Plan, files: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    own = {one.name for one in plan.inputs}
+    found: set[str] = set()
+    for child in plan.children.values():
+        wanted = files[child.workflow]
+        found |= wanted & own if child.same_named else set()
+        found |= {given for name, value in child.parameters if name in wanted for given in _input(value)}
+    return frozenset(found)
+
+
+def _is_bytes(schema: Mapping[str, Any]) -> bool:
+    """OpenAPI 3.0 says ``format: binary``; JSON Schema 2020-12 a media type without an encoding into text."""
+    kind = schema.get("contentMediaType")
+    raw = isinstance(kind, str) and "contentEncoding" not in schema and not is_json_type(kind)
+    return schema.get("format") == "binary" or raw
+
+
+def _sent_whole(call: CallPlan) -> Iterator[str]:
+    body = call.body
+    types = [media_type(one) for one in ([call.content_type] if call.content_type else call.operation.body_types)]
+    if isinstance(body, Whole) and types and not any(is_json_type(one) for one in types):
+        yield from _input(body)
+    elif isinstance(body, ObjectTemplate) and "multipart/form-data" in types:
+        for _, member in body.members:
+            for item in member.items if isinstance(member, ListTemplate) else (member,):
+                yield from _input(item)
+
+
+def _input(template: Template) -> Iterator[str]:
+    """The input an expression is the whole of."""
+    if isinstance(template, Whole):
+        expression = template.expression
+        if expression.root == "inputs" and expression.name and not expression.pointer:
+            yield expression.name
+
+
+# -- credentials -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialNeed:
+    """A security scheme of a source that some step's operation names and the step does not meet itself."""
+
+    source: str
+    scheme: SecurityScheme
+    steps: tuple[str, ...]
+    optional: bool
+    """Whether every one of those steps can be made without it."""
+
+    @property
+    def key(self) -> str:
+        """What ``--auth`` calls it."""
+        return f"{self.source}.{self.scheme.name}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "auth": self.key,
+            "type": self.scheme.type,
+            "scheme": self.scheme.scheme,
+            "steps": list(self.steps),
+            "optional": self.optional,
+            "usable": not unusable(self.scheme),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lack:
+    """A step whose operation demands what nobody gave: any one of ``alternatives``, keys of ``--auth``."""
+
+    step: str
+    operation: str
+    alternatives: tuple[tuple[str, ...], ...]
+
+
+def credential_needs(plan: Plan) -> tuple[CredentialNeed, ...]:
+    """Each once, in the order of the steps."""
+    found: dict[str, CredentialNeed] = {}
+    for call, operation, alternatives in _demands(plan):
+        schemes = {one.name: one for one in operation.security}
+        for name in dict.fromkeys(name for one in alternatives for name in one):
+            scheme = schemes.get(name) or SecurityScheme(name=name, type="undescribed")
+            key, optional = f"{operation.source}.{name}", () in alternatives
+            known = found.get(key)
+            found[key] = CredentialNeed(
+                source=operation.source,
+                scheme=_with_scopes(scheme, known),
+                steps=tuple(dict.fromkeys((*(known.steps if known else ()), call.step))),
+                optional=optional and (known is None or known.optional),
+            )
+    return tuple(found.values())
+
+
+def missing_credentials(plan: Plan, given: Collection[str]) -> tuple[Lack, ...]:
+    """The steps that demand more than is ``given``, which are keys of ``--auth``."""
+    lacks = []
+    for call, operation, alternatives in _demands(plan):
+        keys = tuple(tuple(f"{operation.source}.{name}" for name in one) for one in alternatives)
+        if not any(all(key in given for key in one) for one in keys):
+            lacks.append(Lack(step=call.step, operation=operation.title, alternatives=keys))
+    return tuple(lacks)
+
+
+def unusable(scheme: SecurityScheme) -> str:
+    """Why nobody can give a credential for a scheme of this kind; empty where one can be given."""
+    if scheme.type == "apiKey" and scheme.location in ("header", "query", "cookie"):
+        return ""
+    if scheme.type == "http" and scheme.scheme not in ("basic", "bearer"):
+        return f"HTTP authentication {scheme.scheme or 'of an unnamed kind'} is not supported"
+    if scheme.type in ("http", "oauth2", "openIdConnect"):
+        return ""
+    if scheme.type == "mutualTLS":
+        return "client certificates (mutualTLS) are not supported"
+    if scheme.type == "undescribed":
+        return "the description names it and does not describe it"
+    return f"security schemes of type {scheme.type} are not supported"
+
+
+def _demands(plan: Plan) -> Iterator[tuple[CallPlan, Operation, tuple[tuple[str, ...], ...]]]:
+    for call in calls_of(plan):
+        probe = call.effect.probe
+        for operation, parameters in [
+            (call.operation, call.parameters),
+            *([(probe.operation, probe.parameters)] if probe else []),
+        ]:
+            sent = {(where, name.lower() if where == "header" else name) for name, where, _ in parameters}
+            if alternatives := left_open(operation, sent):
+                yield call, operation, alternatives
+
+
+def _with_scopes(scheme: SecurityScheme, known: CredentialNeed | None) -> SecurityScheme:
+    """The scheme with the scopes every step asks of it."""
+    if known is None:
+        return scheme
+    scopes = tuple(dict.fromkeys((*known.scheme.scopes, *scheme.scopes)))
+    return SecurityScheme(
+        name=scheme.name,
+        type=scheme.type,
+        location=scheme.location,
+        parameter_name=scheme.parameter_name,
+        scheme=scheme.scheme,
+        token_url=scheme.token_url,
+        scopes=scopes,
+    )

@@ -1,0 +1,107 @@
+"""The files of one description: each is read once and parsed once, and what was read is kept.
+
+Reading and parsing are callables of the caller's; this file opens nothing. A file that failed fails the same way when
+it is asked for again.
+"""
+
+from __future__ import annotations
+
+import errno
+import posixpath
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import unquote
+
+from ..document.load import parse
+from ..document.positions import Tree
+from ..errors import DocumentError
+
+__all__ = ["MAX_FILES", "Files", "plain_value"]
+
+MAX_FILES: Final = 200
+"""Files one document may lead to, its own included."""
+_MAX_ATTEMPTS: Final = 2000
+"""Names that may be asked for: a file can refer to a million others that are not there."""
+
+_REFERENCE: Final = re.compile(rb"""\$ref["']?\s*:\s*["']?([^"'\s#,}\]]+)""")
+"""References out of a file, read off its text: walking a million parsed values for them would take a second. What is
+found too much is a file that is not there."""
+
+
+def plain_value(data: bytes, uri: str) -> Any:
+    """The values of one text, without their positions. Raises DocumentError."""
+    return parse(data, uri=uri, positions=False).value
+
+
+class Files:
+    """What was read so far. ``texts`` are bytes by the name they were read under, ``values`` what they hold."""
+
+    def __init__(self, read: Callable[[str], bytes], *, value_of: Callable[[bytes, str], Any] = plain_value) -> None:
+        self.texts: dict[str, bytes] = {}
+        self.values: dict[str, Any] = {}
+        self._read = read
+        self._value_of = value_of
+        self._failed: dict[str, OSError | DocumentError] = {}
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file. Raises OSError when it cannot be read, or too many were."""
+        if name not in self.texts and name not in self._failed:
+            try:
+                if len(self.texts) >= MAX_FILES or len(self._failed) >= _MAX_ATTEMPTS:
+                    raise OSError(errno.EMFILE, f"the document leads to more than {MAX_FILES} files")
+                self.texts[name] = self._read(name)
+            except KeyError:
+                # A reader may be the look-up in a table of texts.
+                self._failed[name] = FileNotFoundError(errno.ENOENT, "no such file", name)
+            except OSError as error:
+                self._failed[name] = error
+        if isinstance(failed := self._failed.get(name), OSError):
+            raise failed
+        return self.texts[name]
+
+    def value(self, name: str) -> Any:
+        """The values a file holds. Raises OSError as :meth:`read` does, DocumentError when it is neither JSON nor
+        YAML."""
+        data = self.read(name)
+        if (failed := self._failed.get(name)) is not None:
+            raise failed
+        if name not in self.values:
+            try:
+                self.values[name] = self._value_of(data, name)
+            except DocumentError as error:
+                self._failed[name] = error
+                raise
+        return self.values[name]
+
+    def tree(self, name: str) -> Tree:
+        """As :meth:`value`, with positions. Raises as it does."""
+        return parse(self.read(name), uri=name)
+
+    def around(self, name: str) -> Mapping[str, Any]:
+        """The values of every local file that a file refers to, directly or through others, itself included.
+
+        What cannot be read or parsed is left out: it matters only where something needs it.
+        """
+        found = {posixpath.normpath(name): self.value(name)}
+        waiting = [name]
+        while waiting:
+            here = waiting.pop()
+            for written in dict.fromkeys(_REFERENCE.findall(self.texts[here])):
+                path = _beside(here, written)
+                if not path or path in found:
+                    continue
+                try:
+                    found[path] = self.value(path)
+                except (OSError, DocumentError):
+                    continue
+                waiting.append(path)
+        return found
+
+
+def _beside(here: str, written: bytes) -> str:
+    """The path of a reference's file; empty where it names no local one."""
+    text = unquote(written.decode("utf-8", "replace").replace("\\/", "/"))
+    if not text or ":" in text or "\0" in text or text.startswith("//") or here.startswith(("http:", "https:")):
+        return ""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(here), text))

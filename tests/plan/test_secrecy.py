@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from machine.errors import DocumentError
+from machine.plan.model import Plan
+
+Composed = Callable[..., Plan]
+TEXT = {"type": "string"}
+
+
+def step(**fields: Any) -> dict[str, Any]:
+    return {"stepId": "s", "operationId": "listThings", **fields}
+
+
+def runs(workflow: str, **given: str) -> dict[str, Any]:
+    parameters = [{"name": name, "value": value} for name, value in given.items()]
+    return {"stepId": "r", "workflowId": workflow, "parameters": parameters}
+
+
+def flow(name: str, *steps: Any, inputs: Any = None, **fields: Any) -> dict[str, Any]:
+    schema = {"inputs": {"type": "object", "properties": inputs}} if inputs is not None else {}
+    return {"workflowId": name, **schema, **fields, "steps": list(steps)}
+
+
+AUTHORIZED = step(parameters=[{"name": "Authorization", "in": "header", "value": "Bearer {$inputs.k}"}])
+
+
+def secrets(plan: Plan) -> dict[str, tuple[str, ...]]:
+    return {table.workflow: table.secrets for table in plan.tables()}
+
+
+HANDED = [
+    pytest.param(
+        flow("root", runs("child", a="$inputs.token"), inputs={"token": TEXT}),
+        flow("child", step(), inputs={"a": TEXT, "b": TEXT}),
+        {"root": ("token",), "child": ("a",)},
+        id="down",
+    ),
+    pytest.param(
+        flow("root", runs("child", a="x-{$inputs.token}"), inputs={"token": TEXT}),
+        flow("child", step(), inputs={"a": TEXT}),
+        {"root": ("token",), "child": ("a",)},
+        id="inside-a-text",
+    ),
+    pytest.param(
+        flow("root", runs("child", k="$inputs.mine"), inputs={"mine": TEXT, "other": TEXT}),
+        flow("child", AUTHORIZED, inputs={"k": TEXT}),
+        {"root": ("mine",), "child": ("k",)},
+        id="up-from-a-header",
+    ),
+    pytest.param(
+        flow("root", step(), inputs={"other": TEXT}, dependsOn=["child"]),
+        flow("child", AUTHORIZED, inputs={"k": TEXT}),
+        {"root": ("k",), "child": ("k",)},
+        id="up-through-a-dependency",
+    ),
+    pytest.param(
+        flow("root", runs("child", k="$inputs.mine"), inputs={"mine": {**TEXT, "x-machine": {"secret": False}}}),
+        flow("child", AUTHORIZED, inputs={"k": TEXT}),
+        {"root": (), "child": ("k",)},
+        id="unless-the-document-says-it-is-none",
+    ),
+    pytest.param(
+        flow("root", runs("child", a="$inputs.token", b="$inputs.plain"), inputs={"token": TEXT, "plain": TEXT}),
+        flow("child", runs("child", a="$inputs.b", b="$inputs.a"), inputs={"a": TEXT, "b": TEXT}),
+        {"root": ("token", "plain"), "child": ("a", "b")},
+        id="round-a-ring",
+    ),
+]
+
+
+@pytest.mark.parametrize(("root", "child", "expected"), HANDED)
+def test_a_secret_is_one_wherever_it_is_handed(
+    composed: Composed, root: Any, child: Any, expected: dict[str, tuple[str, ...]]
+) -> None:
+    assert secrets(composed(root, child)) == expected
+
+
+def test_a_guard_on_a_secret_that_was_handed_on_is_refused(composed: Composed) -> None:
+    guarded = step(onSuccess=[{"name": "x", "type": "end", "criteria": [{"condition": "$inputs.a == 'y'"}]}])
+    child = flow("child", guarded, inputs={"a": TEXT})
+    with pytest.raises(DocumentError) as refused:
+        composed(flow("root", runs("child", a="$inputs.token"), inputs={"token": TEXT}), child)
+
+    assert [one.code for one in refused.value.findings] == ["AZM-P030"]
+    assert composed(flow("root", runs("child", a="$inputs.plain"), inputs={"plain": TEXT}), child).callees
+
+
+def test_a_guard_of_a_step_that_runs_a_workflow_is_looked_at_too(composed: Composed) -> None:
+    guarded = {**runs("child"), "successCriteria": [{"condition": "$inputs.token == 'y'"}]}
+    with pytest.raises(DocumentError) as refused:
+        composed(flow("root", guarded, inputs={"token": TEXT}), flow("child", step()))
+
+    assert [one.code for one in refused.value.findings] == ["AZM-P030"]

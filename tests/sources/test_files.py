@@ -1,0 +1,73 @@
+"""Files that are read and parsed once."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from machine.errors import DocumentError
+from machine.sources.files import MAX_FILES, Files
+
+
+class Disk:
+    """A reader over a table that remembers what it was asked for."""
+
+    def __init__(self, **texts: bytes) -> None:
+        self.texts = {name.replace("_", "."): text for name, text in texts.items()}
+        self.asked: list[str] = []
+
+    def __call__(self, name: str) -> bytes:
+        self.asked.append(name)
+        return self.texts[name]
+
+
+def test_a_file_is_read_and_parsed_once() -> None:
+    disk, parsed = Disk(a_json=b"{}"), list[str]()
+
+    def value_of(data: bytes, name: str) -> Any:
+        parsed.append(name)
+        return json.loads(data)
+
+    files = Files(disk, value_of=value_of)
+
+    assert files.value("a.json") is files.value("a.json")
+    assert (disk.asked, parsed) == (["a.json"], ["a.json"])
+    assert files.texts == {"a.json": b"{}"}
+
+
+def test_a_failure_is_remembered_and_leaves_no_text_behind() -> None:
+    disk = Disk(bad_json=b'{"a": ')
+    files = Files(disk)
+
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError):
+            files.value("none.json")
+        with pytest.raises(DocumentError):
+            files.value("bad.json")
+    assert disk.asked == ["none.json", "bad.json"]
+    assert set(files.texts) == {"bad.json"}
+
+
+def test_what_a_file_refers_to_is_read_with_it_and_what_is_not_there_left_out() -> None:
+    disk = Disk(
+        **{
+            "api/a_yaml": b"x: {$ref: 'b.yaml#/y'}\ny: {$ref: none.yaml}\nz: {$ref: 'https://a.test/x'}\n",
+            "api/b_yaml": b'{"y": {"$ref": "..\\/c.json#/z"}}',
+            "c_json": b'{"z": {"$ref": "#/y"}}',
+        }
+    )
+
+    assert set(Files(disk).around("api/a.yaml")) == {"api/a.yaml", "api/b.yaml", "c.json"}
+    assert disk.asked == ["api/a.yaml", "api/b.yaml", "api/none.yaml", "c.json"]
+
+
+def test_how_many_files_belong_together_is_bounded() -> None:
+    disk = Disk()
+    disk.texts = {f"{n}.yaml": b"$ref: '%d.yaml'" % (n + 1) for n in range(MAX_FILES + 50)}
+    files = Files(disk)
+
+    assert len(files.around("0.yaml")) == MAX_FILES
+    with pytest.raises(OSError, match=str(MAX_FILES)):
+        files.read("249.yaml")

@@ -1,0 +1,73 @@
+"""Nodes of a parsed description, and the references between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from machine.sources.nodes import File, Node
+
+FILES: dict[str, Any] = {
+    "a.yaml": {
+        "one": {"$ref": "#/two"},
+        "two": {"x": 1},
+        "list": [{"y": 2}],
+        "a/b~c": 3,
+        200: "ok",
+        "loop": {"$ref": "#/loop"},
+    },
+    "sub/b.yaml": {"up": {"$ref": "../a.yaml#/one"}, "self": {"$ref": "b.yaml#/up"}},
+}
+
+
+def root(path: str) -> Node:
+    return File(path=path, value=FILES[path], beside=FILES).root
+
+
+@pytest.mark.parametrize(
+    ("path", "reference", "expected"),
+    [
+        ("a.yaml", "#/one", {"x": 1}),
+        ("a.yaml", "#/list/0", {"y": 2}),
+        ("a.yaml", "#/a~1b~0c", 3),
+        ("a.yaml", "#/a~1b%7E0c", 3),
+        ("a.yaml", "sub/b.yaml#/self", {"x": 1}),
+        ("sub/b.yaml", "#/up", {"x": 1}),
+        ("a.yaml", "sub/b.yaml", FILES["sub/b.yaml"]),
+    ],
+)
+def test_a_reference_is_followed_to_its_end_through_files(path: str, reference: str, expected: object) -> None:
+    start = Node({"$ref": reference}, root(path).file)
+
+    assert start.followed().value == expected
+
+
+@pytest.mark.parametrize(
+    ("reference", "word"),
+    [
+        ("#/nothing", "nothing there"),
+        ("#/list/7", "nothing there"),
+        ("#/list/-", "nothing there"),
+        ("#anchor", "nothing there"),
+        ("c.yaml#/x", "outside"),
+        ("#/loop", "circle"),
+    ],
+)
+def test_a_reference_that_leads_nowhere_is_an_empty_node_and_a_note(reference: str, word: str) -> None:
+    notes: list[str] = []
+    found = Node({"$ref": reference}, root("a.yaml").file).followed(notes, "it")
+
+    assert found.value is None
+    assert notes[0].startswith("it refers to")
+    assert word in notes[0]
+
+
+def test_members_are_read_without_complaint_whatever_stands_there() -> None:
+    node = root("a.yaml")
+
+    assert node.get("two").get("x").value == 1
+    assert node.get("two").get("x").get("deeper").value is None
+    assert [item.get("y").value for item in node.get("list").entries()] == [2]
+    assert node.get("two").entries() == ()
+    assert "200" in dict(node.items())

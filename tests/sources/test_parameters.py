@@ -1,0 +1,142 @@
+"""The style table of OpenAPI as data, cell by cell, and what the table does not say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from machine.errors import Place, RequestError
+from machine.sources import Operation, Request, build_request, read_openapi
+from machine.sources.model import PartSpec
+from machine.sources.parameters import form_text
+from machine.values import FileRef, SecretRef, SecretText
+
+PLACE = Place(document="flow.arazzo.yaml", line=7, column=3)
+TABLE = json.loads((Path(__file__).parent / "style_table.json").read_text())
+CELLS = [
+    pytest.param(row, kind, value, id=f"{row['in']}-{row['style']}{'*' if row['explode'] else ''}-{kind}")
+    for row in TABLE["rows"]
+    for kind, value in TABLE["values"].items()
+]
+FILE = FileRef("0" * 64, 3, "image/png", "a.png", "/tmp/a.png")
+
+
+def operation_with(location: str, **spec: Any) -> Operation:
+    """``GET /{color}`` or ``GET /`` with one parameter ``color``."""
+    path = "/{color}" if location == "path" else "/"
+    item = {"get": {"parameters": [{"name": "color", "in": location, **spec}]}}
+    return read_openapi({"openapi": "3.2.0", "paths": {path: item}}, name="api", uri="", sha256="").paths[path]["GET"]
+
+
+def operation_of(row: dict[str, Any]) -> Operation:
+    if row["in"] == "querystring":
+        return operation_with("querystring", content={row["style"]: {}})
+    return operation_with(row["in"], style=row["style"], explode=row["explode"])
+
+
+def written(request: Request) -> str:
+    """What the parameter became: the path, the query, or the one header."""
+    if request.headers:
+        return "; ".join(f"{name}: {value}" for name, value in request.headers)
+    return str(request.target).removeprefix("/") if "?" in str(request.target) else str(request.target)
+
+
+def expected_of(row: dict[str, Any], kind: str) -> str:
+    """The cell; where the table has none for a value, nothing is sent, and a path cannot do without."""
+    if kind in row:
+        return str(row[kind])
+    return "refused AZM-R001" if row["in"] == "path" else "/"
+
+
+@pytest.mark.parametrize(("row", "kind", "value"), CELLS)
+def test_every_cell_of_the_style_table(row: dict[str, Any], kind: str, value: Any) -> None:
+    try:
+        seen = written(build_request(operation_of(row), [("color", row["in"], value)], place=PLACE))
+    except RequestError as error:
+        seen = f"refused {error.code}"
+
+    assert seen == expected_of(row, kind)
+
+
+def test_the_table_has_every_style_of_every_location_both_ways() -> None:
+    styles = {"path": {"simple", "label", "matrix"}, "header": {"simple"}, "cookie": {"form", "cookie"}} | {
+        "query": {"form", "spaceDelimited", "pipeDelimited", "deepObject"}
+    }
+    wanted = {(where, style, explode) for where, all_ in styles.items() for style in all_ for explode in (False, True)}
+
+    assert {(r["in"], r["style"], r["explode"]) for r in TABLE["rows"] if r["in"] != "querystring"} == wanted
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("a:b@c;d,e=f", "/a:b@c;d,e=f"),
+        ("a/b?c#d", "/a%2Fb%3Fc%23d"),
+        ("%41%zz", "/%41%25zz"),
+        ("..", "refused"),
+        ("%2e%2E", "refused"),
+        ("a%2f..%5cb", "refused"),
+        ("%0d%0a", "refused"),
+    ],
+)
+def test_reserved_characters_in_a_path_never_leave_their_segment(value: str, expected: str) -> None:
+    to = operation_with("path", allowReserved=True)
+    try:
+        seen = str(build_request(to, [("color", "path", value)], place=PLACE).target)
+    except RequestError as error:
+        seen = "refused" if error.code == "AZM-R002" else error.code
+
+    assert seen == expected
+
+
+@pytest.mark.parametrize("value", ["a;b", "a,b", 'a"b', "a b", "é", "a\\b"])
+def test_style_cookie_encodes_nothing_and_refuses_what_does_not_fit(value: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        build_request(operation_with("cookie", style="cookie"), [("color", "cookie", value)], place=PLACE)
+
+    assert caught.value.code == "AZM-R005"
+    assert value not in str(caught.value)
+
+
+def test_the_names_in_a_cookie_object_are_names_of_cookies() -> None:
+    with pytest.raises(RequestError) as caught:
+        build_request(operation_with("cookie"), [("color", "cookie", {"a;b": 1})], place=PLACE)
+
+    assert caught.value.code == "AZM-R004"
+
+
+@pytest.mark.parametrize("location", ["path", "query", "header", "cookie", "querystring"])
+def test_a_file_is_no_parameter(location: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        build_request(operation_with(location), [("color", location, FILE)], place=PLACE)  # type: ignore[list-item]
+
+    assert caught.value.code in ("AZM-R003", "AZM-R008")
+
+
+@pytest.mark.parametrize(
+    ("value", "parts", "expected"),
+    [
+        pytest.param({"a": [1, "x y"]}, {}, "a=1&a=x%20y", id="list"),
+        pytest.param({"a": {"b": 1}}, {}, "a=%7B%22b%22%3A1%7D", id="an-object-is-json"),
+        pytest.param({"a": [{"b": 1}]}, {}, "a=%7B%22b%22%3A1%7D", id="a-list-of-objects-is-json-each"),
+        pytest.param(
+            {"a": [1, 2]}, {"a": PartSpec(content_type="application/json")}, "a=%5B1%2C2%5D", id="a-list-as-json"
+        ),
+        pytest.param(
+            {"a": {"b": 1, "c": {"d": "x"}}}, {"a": PartSpec(style="deepObject")}, "a%5Bb%5D=1&a%5Bc%5D%5Bd%5D=x"
+        ),
+        pytest.param({"a": {"b": 1}}, {"a": PartSpec(style="form")}, "b=1", id="exploded-by-a-style"),
+        pytest.param({"a": [1, 2]}, {"a": PartSpec(explode=False)}, "a=1,2", id="not-exploded"),
+        pytest.param({"a": [1, 2]}, {"a": PartSpec(style="pipeDelimited")}, "a=1%7C2", id="pipes"),
+        pytest.param({"a": "x/y"}, {"a": PartSpec(allow_reserved=True)}, "a=x/y", id="reserved"),
+        pytest.param({"a": None, "b": {}, "c": []}, {}, "b=%7B%7D", id="nothing-of-nothing"),
+        pytest.param(
+            {"k": SecretRef("t")}, {}, SecretText(("k=", SecretRef("t", "percent"))), id="a-secret-stays-a-reference"
+        ),
+    ],
+)
+def test_fields_of_a_form(value: Any, parts: Any, expected: Any) -> None:
+    assert form_text(value, "request body", PLACE, parts) == expected
