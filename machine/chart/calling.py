@@ -22,7 +22,17 @@ from .judge import context_of
 from .pacing import poll_delay, retry_after
 from .snapshot import LedgerEntry, Snapshot
 
-__all__ = ["Purpose", "delay_of", "entry_of", "forbidden", "next_call", "probe_request", "purpose_of", "retry_due"]
+__all__ = [
+    "Purpose",
+    "delay_of",
+    "entry_of",
+    "forbidden",
+    "guesses",
+    "next_call",
+    "probe_request",
+    "purpose_of",
+    "retry_due",
+]
 
 Purpose = Literal["call", "look", "probe"]
 
@@ -139,8 +149,18 @@ def next_call(
         number=after.seq,
         purpose=purpose,
         intended=delay == 0 and not isinstance(event, Resolved),
+        again=reissued,
         timeout=min([*left, *([call.timeout] if call.timeout is not None else [])], default=None),
     )
+
+
+def guesses(call: CallPlan, event: Event, start: Snapshot, after: Snapshot) -> bool:
+    """Whether the document alone, by a retry or a way back, would send again what may have been applied. Its key makes
+    that safe, or somebody who says so; a call that is pending already was decided about before."""
+    told = isinstance(event, Resolved) or (isinstance(event, Reopened) and start.pending is not None)
+    number = after.frame.number
+    mine = [one for one in after.ledger if one.step == call.step and one.frame == number and one.open]
+    return not told and any(one.outcome == "unknown" for one in mine)
 
 
 def entry_of(effect: Call, after: Snapshot) -> Snapshot:

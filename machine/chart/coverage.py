@@ -29,8 +29,9 @@ def uncovered(description: Description, plan: Plan) -> tuple[Finding, ...]:
     steps = {step.step_id: step for step in workflow.steps}
     decided = bool(workflow.extension.get("unmatched"))
     found: dict[Finding, None] = {}
+    own = {state.id: state.step for state in plan.states}
     for state_id, fates in fates_of(plan).items():
-        step = steps.get(plan.state(state_id).step)
+        step = steps.get(own.get(state_id, ""))
         if step is not None and not decided and not step.extension.get("unmatched"):
             # A step and the loop it heads have two states with one set of rules.
             found.update(dict.fromkeys(_of_state(step, fates, plan)))

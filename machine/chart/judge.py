@@ -242,7 +242,9 @@ class Judgement:
             case "probes" | "fails" | "reissues":
                 word = {"probes": "probe", "fails": "fail", "reissues": "reissue"}[name]
                 if name == "reissues" and policy == word:
-                    return self._key_is_valid()
+                    return self._may_reissue()
+                if name == "fails" and self.reply is not None and outcome_of(self.reply) == "applied":
+                    return False, f"answered {self.reply.status}: it was applied"
                 return policy == word, f"the policy is {policy}"
             case "conflict":
                 status = self.reply.status if self.reply else 0
@@ -263,8 +265,10 @@ class Judgement:
                 clashed = entry is not None and entry.status == 409
                 if clashed != (name == "clashed"):
                     return False, "it was answered that it exists" if clashed else "nothing clashed with it"
+                # The look may have been answered long before its answer came: what counts is when it left.
+                pending = self.snapshot.pending
                 due = (entry.at if entry else 0.0) + self.settle
-                left = round(due - self.event.at, 3)
+                left = round(due - (pending.not_before if pending else self.event.at), 3)
                 return left <= 0, "late application is ruled out" if left <= 0 else f"it may be applied for {left:g} s"
         raise BugError(f"no fact is called {name!r}", code="AZM-B002")
 
@@ -299,7 +303,10 @@ class Judgement:
         entries = self.entries()
         return any((one.outcome == "unknown" or one.ruled_out) and one is not entries[-1] for one in entries)
 
-    def _key_is_valid(self) -> tuple[bool, str]:
+    def _may_reissue(self) -> tuple[bool, str]:
+        """Whether it may be sent again under its key, and would not just be answered no once more."""
+        if self.reply is not None and outcome_of(self.reply) == "not_applied" and self.reply.status not in TROUBLED:
+            return False, f"answered {self.reply.status} to the same call sent again"
         entry = self.last_entry()
         key = self.call.effect.key if self.call else None
         age = round(self.event.at - entry.at, 3) if entry else 0.0
@@ -346,12 +353,17 @@ class Judgement:
         return "nothing was answered"
 
     def _doubtful(self) -> tuple[bool, str]:
+        again = self.snapshot.pending is not None and self.snapshot.pending.again
         if isinstance(self.event, CallFailed):
-            return self.event.fate == "unknown", self.no_answer()
+            return self.event.fate == "unknown" or again, self.no_answer()
         reply = self.reply
-        probe = self.call.effect.probe if self.call else None
-        if reply is not None and probe is not None and outcome_of(reply) == "unknown":
-            # A gateway may have given up on a request that went through; somebody can look, so nobody guesses.
+        if reply is not None and again and outcome_of(reply) == "not_applied":
+            # It was refused this time; of the first time, under the same key, it still says nothing.
+            return True, f"answered {reply.status} to the same call sent again"
+        can_tell = self.call is not None and (self.call.effect.probe is not None or self.policy == "reissue")
+        if reply is not None and can_tell and outcome_of(reply) == "unknown":
+            # A gateway may have given up on a request that went through. Where it can be looked for, or sent again
+            # under its key, nobody guesses.
             return True, f"answered {reply.status}"
         if reply is not None and 200 <= reply.status < 300 and reply.form == "undecodable":
             # The thing exists and its name is lost: going on would orphan it, calling again would double it.

@@ -23,7 +23,7 @@ from ..expressions.template import render
 from ..plan.inputs import check_inputs
 from ..plan.model import CallPlan, ChildPlan, Plan, State
 from ..values import MISSING
-from .calling import delay_of, entry_of, forbidden, next_call, purpose_of, retry_due
+from .calling import delay_of, entry_of, forbidden, guesses, next_call, purpose_of, retry_due
 from .consequence import Fired
 from .effects import Effect, Finish
 from .events import CallFailed, Entered, Event, Happening, Reopened, Resolved, Returned, Started
@@ -308,7 +308,12 @@ class Turn:
                 at=event.at, chance=event.chance, fate="not_sent", cause="not_ready", message=why
             )
             return
-        reissued = fired.transition.rule == "reissue"
+        pending = self.start.pending
+        waits = pending is not None and pending.again and isinstance(event, Reopened)
+        reissued = fired.transition.rule == "reissue" or waits
+        if unsafe and not reissued and guesses(call, event, self.start, self.now):
+            self._stop(fired, "in_doubt")
+            return
         try:
             effect = next_call(fired.plan, call, purpose, event, self.now, self._owed, reissued)
         except RequestError as error:

@@ -168,7 +168,7 @@ def _answers(plan: Plan, chart: Chart, snapshot: Snapshot) -> Iterator[Event]:
     pending = snapshot.pending
     assert pending is not None
     at = max(pending.not_before, 1000.0) + 1.0
-    state, table = chart.state(snapshot), plan
+    state, table = chart.state(snapshot), plan.table(snapshot.frame.workflow)
     if pending.purpose != "call":
         for status in (404, 200):
             yield Replied(at=at, reply=Reply(status=status, body={}, form="json"))
