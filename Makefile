@@ -9,11 +9,12 @@ STAMP := $(VENV)/.installed
 
 MINUTES ?= 15
 PART ?=
+MODULE ?=
 CORPUS_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test golden chaos chaos-full corpus conformance check lint format types demo diagrams diagrams-check
-.PHONY: bench build clean
+.PHONY: help setup test golden chaos chaos-full trust fuzz audit mutants corpus conformance check lint format types demo
+.PHONY: diagrams diagrams-check bench build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +65,18 @@ chaos: setup ## break things for MINUTES=15: kills, power loss, full disks, sign
 
 chaos-full: setup ## the fault campaign whole, hours of it, or PART=F4 of it; renews docs/chaos.md
 	$(PY) tests/chaos/campaign.py --full $(if $(PART),--part $(PART)) --results chaos-results --report docs/chaos.md
+
+trust: setup ## leak, hang, inject: canaries, hostile documents and answers, naughty texts
+	$(PY) tests/trust/campaign.py
+
+fuzz: setup ## read random documents, answers, expressions and stores for MINUTES=15
+	$(PY) tests/fuzz/campaign.py --minutes $(MINUTES)
+
+audit: setup ## ask whether a dependency has a known vulnerability
+	$(PY) tests/trust/audit.py
+
+mutants: setup ## change the safety core line by line and see that a test notices; MODULE=machine/runtime/secrets.py
+	$(PY) tests/mutants/campaign.py $(MODULE)
 
 corpus: setup ## compile, check, draw and drive the documents of others; CORPUS_ARGS='--only TEXT --json FILE'
 	$(PY) tests/corpus/measure.py $(CORPUS_ARGS)

@@ -28,6 +28,7 @@ __all__ = [
     "files_in",
     "join_text",
     "redact",
+    "secret_names",
     "secrets_in",
 ]
 
@@ -51,10 +52,15 @@ MISSING: Final = Missing()
 
 @dataclass(frozen=True, slots=True)
 class SecretRef:
-    """A secret by name. ``encoding`` is how the driver writes it at this spot: ``""`` as is, ``"percent"`` in a URL."""
+    """A secret by name. ``encoding`` is how the driver writes it at this spot: ``""`` as it is, else the encoders one
+    after the other, separated by spaces; ``"percent"`` in a URL, ``"json percent"`` for a JSON text in a URL."""
 
     name: str
     encoding: str = ""
+
+    def encoded(self, encoder: str) -> SecretRef:
+        """The same secret, written by one more encoder."""
+        return SecretRef(self.name, f"{self.encoding} {encoder}".lstrip())
 
     def __str__(self) -> str:
         return f"[secret {self.name}]"
@@ -191,6 +197,11 @@ def secrets_in(value: Any) -> Iterator[SecretRef]:
     elif isinstance(value, (list, tuple, SecretText, Content)):
         for item in value if isinstance(value, (list, tuple)) else value.parts:
             yield from secrets_in(item)
+
+
+def secret_names(value: Any) -> set[str]:
+    """The names of all secrets inside the value."""
+    return {ref.name for ref in secrets_in(value)}
 
 
 def encode(value: Any) -> Json:

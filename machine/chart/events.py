@@ -43,6 +43,9 @@ class Reply:
     form: Literal["json", "text", "binary", "empty", "undecodable"] = "empty"
     """How the body was read; ``binary``: it is a FileRef; ``undecodable``: it claims to be JSON and is not."""
     url: Any = ""
+    sealed: Mapping[str, str] = field(default_factory=dict)
+    """The credentials this answer gave: the name of each reference in it to the sealed text, which only a driver that
+    has the key can open; empty where nothing could seal it. Nothing is decided by it."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -51,6 +54,7 @@ class Reply:
             "body": encode(self.body),
             "form": self.form,
             "url": encode(self.url),
+            "sealed": dict(self.sealed),
         }
 
     @classmethod
@@ -61,6 +65,7 @@ class Reply:
             body=decode(data["body"]),
             form=data["form"],
             url=decode(data["url"]),
+            sealed=dict(data["sealed"]),
         )
 
 

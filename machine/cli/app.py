@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import importlib
 import io
-import json
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from types import FrameType
-from typing import NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 import click
 
 from ..errors import BugError, MachineError, StoreError, UnstoredError, UsageError
 from ..runtime.clock import Interrupted
 
-__all__ = ["app", "deaf", "exit_with", "hush", "main"]
+if TYPE_CHECKING:
+    from ..runtime.concealing import Concealer
+
+__all__ = ["app", "concealer", "deaf", "exit_with", "hush", "main"]
 
 _VERBS = {
     "run": "executing",
@@ -38,6 +41,8 @@ _VERBS = {
 """Verb to the module of this folder that holds it."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_CONCEALER: ContextVar[Concealer | None] = ContextVar("concealer", default=None)
 
 
 class _Verbs(click.Group):
@@ -97,7 +102,25 @@ def main(arguments: Sequence[str] | None = None, *, heard: Sequence[int] = ()) -
     sys.exit(code)
 
 
+def concealer() -> Concealer:
+    """What every line of this command passes last: it takes out the secrets the command has been given so far."""
+    from ..runtime.concealing import Concealer
+
+    found = _CONCEALER.get()
+    if found is None:
+        _CONCEALER.set(found := Concealer())
+    return found
+
+
 def _run(arguments: list[str], heard: Sequence[int]) -> int:
+    before = _CONCEALER.set(None)
+    try:
+        return _execute(arguments, heard)
+    finally:
+        _CONCEALER.reset(before)
+
+
+def _execute(arguments: list[str], heard: Sequence[int]) -> int:
     as_json = "--json" in arguments
     _forgive()
     if not arguments:
@@ -229,9 +252,9 @@ def _report(error: MachineError, as_json: bool) -> int:
 def _rescue(error: UnstoredError) -> None:
     """Say the answer that could not be stored, and leave it beside the store where that can be done after all: nobody
     can ask for it again. Both are one JSON object, which ``resolve RUN --reply FILE`` takes."""
-    from .printing import say
+    from .printing import json_text, say
 
-    text = json.dumps(dict(error.answer))
+    text = json_text(dict(error.answer))
     click.echo(text, err=True)
     if not error.beside:
         return

@@ -102,7 +102,11 @@ def _differing(head: RunHead) -> list[str]:
     from ..library import Files
 
     kept = head.options.get("read_from")
-    return Files(kept["folder"]).changed(kept["digests"]) if kept else []
+    if not kept:
+        return []
+    files = Files(kept["folder"])
+    files.digests = dict(kept["digests"])
+    return files.changed()
 
 
 def _here() -> str:

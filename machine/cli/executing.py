@@ -14,9 +14,9 @@ import click
 from ..errors import IdentityError, StoreError, UsageError
 from . import calling
 from . import options as flags
-from .app import deaf, exit_with, hush
+from .app import concealer, deaf, exit_with, hush
 from .editing import edited_of, reading
-from .given import ask, fitted, read_inputs, read_token, references_of
+from .given import fitted, read_inputs, read_token, references_of
 from .simulating import simulated
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def run(target: str, **given: Any) -> None:
     from ..plan.build import build_plan
     from ..runtime.prepare import prepare
     from ..stores.base import check_run_id
+    from .printing import ask_for
 
     simulate = given["simulate"]
     if given["profile"] and not simulate:
@@ -87,7 +88,7 @@ def run(target: str, **given: Any) -> None:
     files = Files()
     description = flags.describe_target(target, given, files)
     plan = build_plan(description, workflow=given["workflow"], unmatched=given["unmatched"], strict=given["strict"])
-    prepared = prepare(plan, read_inputs(plan, given, simulated=bool(simulate)), prompt=ask)
+    prepared = prepare(plan, read_inputs(plan, given, simulated=bool(simulate)), prompt=ask_for)
     if given["run_id"] is not None:
         # An empty one is refused too: a variable that was not set must not become an id of its own every time.
         check_run_id(given["run_id"])
@@ -96,6 +97,7 @@ def run(target: str, **given: Any) -> None:
     options: dict[str, Any] = {
         "servers": flags.read_servers(given["servers"], plan.servers),
         "allow_hosts": flags.read_hosts(given["allow_hosts"]),
+        "key": given["key"],
         "simulate": None,
         "read_from": reading(target, given, files),
     }
@@ -194,6 +196,7 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
             options = {
                 "servers": flags.read_servers(given["servers"], plan.servers),
                 "allow_hosts": flags.read_hosts(given["allow_hosts"]),
+                "key": given["key"],
                 "auth": calling.auth_given(plan, given),
             }
             simulate = stored.head.options.get("simulate")
@@ -213,6 +216,7 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
     """A runner whose observers are the progress lines and, where asked for, a log."""
     from ..runtime.clock import Interrupts
     from ..runtime.runner import Runner
+    from .printing import ask_for
 
     with ExitStack() as stack:
         observers: list[Any] = []
@@ -226,7 +230,8 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
         if given.get("log"):
             from ..runtime.observers import LogObserver
 
-            observers.append(LogObserver(stack.enter_context(_log_stream(given["log"]))))
+            stream = stack.enter_context(_log_stream(given["log"]))
+            observers.append(LogObserver(stream, conceal=concealer().conceal))
         interrupts = stack.enter_context(Interrupts().caught())
 
         def prompt(name: str) -> str:
@@ -234,11 +239,11 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
             interrupts.waiting = True
             try:
                 interrupts.check()
-                return ask(name)
+                return ask_for(name)
             finally:
                 interrupts.waiting = False
 
-        yield Runner(
+        runner = Runner(
             store,
             clock=clock,
             interrupts=interrupts,
@@ -248,6 +253,8 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
             patience="call" if given.get("once") else "wait" if given.get("no_wait") else "end",
             store_flag=flags.store_flag(given.get("store")),
         )
+        runner.reach.concealer = concealer()
+        yield runner
 
 
 def _check_policy(plan: Plan, policy: str | None) -> None:

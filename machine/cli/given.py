@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from ..errors import CredentialError, UsageError
+from ..errors import UsageError
 from . import calling
 from . import options as flags
 
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     from ..runtime.secrets import Reference
     from ..runtime.token import Token
 
-__all__ = ["ask", "fitted", "read_inputs", "read_token", "references_of"]
+__all__ = ["fitted", "read_inputs", "read_token", "references_of"]
 
 
 def read_inputs(plan: Plan, given: Mapping[str, Any], *, simulated: bool) -> dict[str, Any]:
@@ -85,12 +83,13 @@ def fitted(token: Token, given: Mapping[str, Any]) -> Token:
 
 
 def references_of(plan: Plan, texts: Mapping[str, str]) -> dict[str, Reference]:
-    """What ``resume -i`` may change: where secrets come from."""
+    """What ``resume -i`` may change: where secrets come from, those an answer gave included."""
+    from ..runtime.sealing import is_answered
     from ..runtime.secrets import Reference
 
     found: dict[str, Reference] = {}
     for name, text in texts.items():
-        if name not in plan.secrets:
+        if name not in plan.secrets and not is_answered(name):
             raise UsageError(
                 f"{name!r} is not a secret input of this run",
                 code="AZM-U062",
@@ -124,16 +123,3 @@ def _inputs_of_file(path: Path) -> dict[str, Any]:
             next="write one line per input, such as namespace: acme",
         )
     return {name: flags.read_value(name, one) if isinstance(one, str) else one for name, one in value.items()}
-
-
-def ask(name: str) -> str:
-    """What the person at the terminal types; it is not shown."""
-    from .printing import safe_line
-
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise CredentialError(
-            f"{name!r} is to be asked for, and standard input is no terminal",
-            code="AZM-C022",
-            next=f"give another reference: -i {name}=@env:VARIABLE",
-        )
-    return str(click.prompt(safe_line(name), hide_input=True, err=True))

@@ -49,6 +49,17 @@ def duration(text: str) -> float:
         raise click.BadParameter(str(error)) from error
 
 
+def _key(text: str) -> str:
+    """Where a key is: a reference, because the key itself would stand in a shell's history and be stored."""
+    from ..runtime.secrets import Reference
+
+    try:
+        return Reference(text).text
+    except UsageError:
+        # What was typed is not shown.
+        raise click.BadParameter("a reference is expected, such as @env:NAME") from None
+
+
 def _timeout(text: str) -> float:
     seconds = duration(text)
     if seconds == 0:
@@ -95,6 +106,12 @@ def reach(function: F) -> F:
             ),
             click.option(
                 "--allow-host", "allow_hosts", multiple=True, metavar="HOST", help="Allow a loopback or private host."
+            ),
+            click.option(
+                "--key",
+                type=_key,
+                metavar="@env:NAME",
+                help="The key that seals credentials out of answers [a file beside the store].",
             ),
         ]
     ):

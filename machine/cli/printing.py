@@ -1,19 +1,23 @@
 """What the verbs say to people: results, errors, tables. Text only; colours are click's and vanish in a pipe.
 
 Everything printed passes ``printable``: no control or bidirectional character of a document, a reply or a path
-reaches a terminal.
+reaches a terminal. And it passes the command's concealer: a secret this process was given is printed by name, wherever
+a text that holds it came from.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..diagram.model import printable
-from ..errors import DocumentError, EditError, MachineError
+from ..errors import CredentialError, DocumentError, EditError, MachineError
+from ..values import redact
+from .app import concealer
 
 if TYPE_CHECKING:
     from ..chart.snapshot import Record
@@ -23,8 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLOURS",
+    "ask_for",
     "echo_json",
     "error_lines",
+    "json_text",
     "other_side",
     "plain",
     "print_result",
@@ -45,22 +51,39 @@ def say(text: str = "", *, err: bool = True) -> None:
 
 def safe_line(text: str) -> str:
     """The text with nothing in it that a terminal obeys; its indentation is ours and stays."""
+    text = concealer().scrub(text)
     indent = len(text) - len(text.lstrip(" "))
     return " " * indent + printable(text)
 
 
 def echo_json(value: Any) -> None:
     """The one object on standard output, in ASCII: no character of a reply reaches a terminal or trips an encoding."""
-    click.echo(json.dumps(value))
+    click.echo(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """The value as JSON in which the command's secrets stand by name."""
+    return json.dumps(redact(concealer().conceal(value)))
+
+
+def ask_for(name: str) -> str:
+    """The secret a person at the terminal types; it is not shown. Raises CredentialError where nobody can be asked."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise CredentialError(
+            f"{name!r} is to be asked for, and standard input is no terminal",
+            code="AZM-C022",
+            next=f"give another reference: -i {name}=@env:VARIABLE",
+        )
+    return str(click.prompt(safe_line(name), hide_input=True, err=True))
 
 
 def error_lines(error: MachineError) -> Iterator[str]:
     """An error as a person reads it: each finding on a line, then what to do."""
     findings = error.findings if isinstance(error, DocumentError) else ()
     if findings:
-        yield from (printable(str(finding)) for finding in findings)
+        yield from (safe_line(str(finding)) for finding in findings)
     else:
-        yield printable(f"error: {error}")
+        yield safe_line(f"error: {error}")
         contradictions = error.contradictions if isinstance(error, EditError) else ()
         yield from (safe_line(f"  {one}") for one in contradictions)
     if error.next and not findings:

@@ -32,6 +32,10 @@ from .workflows import Directory
 
 __all__ = ["build_plan"]
 
+_LARGEST = 500
+"""Steps and actions of all workflows a run can reach. The time a machine takes to build grows with the square of its
+states."""
+
 
 def build_plan(
     description: Description, *, workflow: str = "", unmatched: Policy | None = None, strict: bool = False
@@ -81,9 +85,18 @@ def _draft(description: Description, chosen: Workflow, problems: Problems, *, st
     directory = Directory(description)
     waiting = [directory.site(description, chosen)]
     drafts: dict[str, Draft] = {}
+    size = 0
     while waiting:
         site = waiting.pop(0)
         if site.key not in drafts:
+            size += sum(1 + len(one.on_success or ()) + len(one.on_failure or ()) for one in site.workflow.steps)
+            if size > _LARGEST:
+                raise DocumentError(
+                    f"{size} steps and actions can be reached; at most {_LARGEST} are compiled",
+                    code="AZM-P019",
+                    place=site.workflow.place,
+                    next="split what is done into several runs",
+                )
             drafts[site.key] = draft_workflow(site, directory, problems, strict=strict)
             waiting += drafts[site.key].callees.values()
     return drafts

@@ -18,15 +18,14 @@ from ..document.model import Workflow
 from ..errors import DocumentError, InputError, Place
 from ..expressions.criteria import CompiledCriterion
 from ..expressions.evaluate import resolve_name
-from ..expressions.template import references
 from ..values import FileRef, SecretRef, contains_secret, redact
+from .credentials import find_credentials
 from .extension import InputExtension
 from .model import CallPlan, InputPlan, Plan
 from .problems import Problems
 
 __all__ = ["check_inputs", "coerce", "declared_inputs", "origin_name", "own_secrets", "read_inputs", "told_open"]
 
-_CREDENTIAL_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 _SECRET_WORDS = frozenset(
     {"token", "secret", "password", "passwd", "passphrase", "credential", "credentials", "apikey"}
 )
@@ -127,19 +126,11 @@ def _why_secret(name: str, schema: Mapping[str, Any], placed: Mapping[str, str])
 
 
 def _flowing_into_credentials(calls: Mapping[str, CallPlan], declared: Collection[str]) -> dict[str, str]:
-    """Input name to the credential position it reaches: a header that authenticates, or what a scheme names."""
+    """Input name to the sentence that says which credential it reaches."""
     found: dict[str, str] = {}
-    for call in calls.values():
-        schemes = {(one.location, one.parameter_name.lower()) for one in call.operation.security}
-        for name, location, template in call.parameters:
-            spot = (location, name.lower())
-            if spot in schemes or (location == "header" and name.lower() in _CREDENTIAL_HEADERS):
-                for expression in references(template):
-                    if expression.root == "inputs" and expression.name:
-                        known = resolve_name(expression.name, declared)
-                        found.setdefault(
-                            known[0] if known else expression.name, f"flows into {location} {name} of {call.step}"
-                        )
+    for name, why in find_credentials(calls).inputs.items():
+        known = resolve_name(name, declared)
+        found.setdefault(known[0] if known else name, why)
     return found
 
 

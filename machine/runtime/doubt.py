@@ -88,7 +88,7 @@ def probe_call(chart: Chart, snapshot: Snapshot, call: CallPlan, at: float) -> C
         return None
     where = chart.standing(snapshot)
     request = probe_request(where.table, where.snapshot, call)
-    return Call(step=call.step, request=request, kind="safe", not_before=at, purpose="probe")
+    return Call(step=call.step, request=request, kind="safe", not_before=at, number=snapshot.seq, purpose="probe")
 
 
 def evidence(

@@ -219,7 +219,8 @@ class Transport:
             # Bytes cannot be kept in part, and a secret is not kept.
             value, form = None, "undecodable"
         elif form == "binary":
-            value = secrets.files.keep(body, media_type(content_type) or "application/octet-stream")
+            kind = str(secrets.conceal(media_type(content_type)))
+            value = secrets.files.keep(body, kind or "application/octet-stream")
         reply = Reply(
             status=response.status_code,
             headers=cast("Mapping[str, Any]", secrets.conceal(headers)),

@@ -7,16 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from ..chart.events import Reply
 from ..errors import CredentialError, UsageError
 from ..expressions.template import references
+from ..plan.credentials import Credentials as Placed
+from ..plan.credentials import credentials_of
 from ..plan.model import CallPlan, Plan
+from ..stores.base import Store
 from .clock import Clock
+from .concealing import Concealer
 from .credentials import Authorised, Credentials, Given, PerformsCalls, texts_of
 from .hosts import Bases, base_url, check_secrecy, origin_of
 from .oauth import Client, TokenKeeper
+from .sealing import Answers, Sealer, SealingTransport, needed, refuse_plain, take_out
 from .secrets import PREFIX, Reference, SecretBook
 
 if TYPE_CHECKING:
@@ -36,17 +43,23 @@ class Reach:
 
     def __init__(
         self,
-        *,
-        servers: Mapping[str, str],
-        secret_texts: Mapping[str, str],
+        servers: Mapping[str, str] | None,
+        secret_texts: Mapping[str, str] | None,
         prompt: Callable[[str], str] | None,
         transport: MakesTransport,
+        store: Store | None = None,
+        store_flag: str = "",
     ) -> None:
-        self.servers = dict(servers)
-        self.secret_texts = dict(secret_texts)
+        self.servers = dict(servers or {})
+        self.secret_texts = dict(secret_texts or {})
         self.prompt = prompt
         self.transport = transport
         self.pretend = False
+        self._store = store
+        self._store_flag = store_flag
+        self._sealers: dict[str, Sealer] = {}
+        self.concealer = Concealer()
+        """Every text a run of this process was given: whoever writes anything passes it through here last."""
 
     def secrets(self, options: Mapping[str, Any]) -> SecretBook:
         """The texts behind a run's references. Raises CredentialError for one that cannot be had."""
@@ -63,7 +76,8 @@ class Reach:
                 next="rename the input: names of credentials begin so",
             )
         given = {} if self.pretend else options.get("auth", {})
-        return SecretBook({**texts, **texts_of(given, lambda ref, key: ref.resolve(key, prompt=self.prompt))})
+        named = texts_of(given, lambda ref, key: ref.resolve(key, prompt=self.prompt))
+        return SecretBook({**texts, **named}, told=self.concealer)
 
     def secrets_again(self, options: Mapping[str, Any]) -> SecretBook:
         """As ``secrets``, for a run that has begun: one that cannot be had any more has exit code 14, because the run
@@ -77,15 +91,18 @@ class Reach:
         return base_url(source, plan.servers, named, options.get("allow_hosts", ()))
 
     def check(self, plan: Plan, options: Mapping[str, Any]) -> None:
-        """Refuse, before anything is stored, hosts that are not allowed, secrets that would go over plain http, and
-        steps that demand a credential nobody gave."""
+        """Refuse, before anything is stored, hosts that are not allowed, secrets that would go over plain http, steps
+        that demand a credential nobody gave, and a key for the credentials of answers that cannot be had."""
+        placed = credentials_of(plan)
+        if placed.replies:
+            self._sealer(options).prepare()
         credentials = self.credentials(plan, options, SecretBook({}))
         credentials.check()
         for table in plan.tables():
             for call in table.calls.values():
                 for operation in call.operations:
                     base = self.base(plan, options, operation.source)
-                    if _carries(call, table.secrets):
+                    if _carries(call, table.secrets, placed):
                         check_secrecy(base, call.step)
         for given in credentials.given.values():
             check_secrecy(self.base(plan, options, given.need.source), given.need.key)
@@ -125,7 +142,17 @@ class Reach:
         return base, (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
     def open(self, run: Run, book: SecretBook, clock: Clock, chance: Callable[[], float]) -> PerformsCalls:
-        """A transport for one run; to be closed."""
+        """A transport for one run; to be closed. What answers give as credentials is sealed."""
+        inner = self._open(run, book, clock, chance)
+        places = credentials_of(run.plan).replies
+        if not places:
+            return inner
+        sealer = self._sealer(run.head.options)
+        return SealingTransport(
+            inner=inner, places=places, book=book, seal=lambda name, text: sealer.seal(run.id, name, text)
+        )
+
+    def _open(self, run: Run, book: SecretBook, clock: Clock, chance: Callable[[], float]) -> PerformsCalls:
         book.files = run.files()
         plan, options = run.plan, run.head.options
         credentials = self.credentials(plan, options, book)
@@ -169,6 +196,56 @@ class Reach:
 
         return Authorised(inner, credentials, keeper)
 
+    def again(self, run: Run, clock: Clock, chance: Callable[[], float]) -> SecretBook:
+        """Everything a run that is taken up may have to send: the secrets it was given, and those that answers gave.
+
+        Raises CredentialError with exit code 14 for one that cannot be had, and all that ``check`` raises.
+        """
+        options = run.head.options
+        book = self.secrets_again(options)
+        self.check_again(run.plan, options)
+        if self._store is None or not credentials_of(run.plan).replies:
+            return book
+        transport = self.open(run, book, clock, chance)
+        timeout = run.snapshot.settings.call_timeout
+        try:
+            answers = Answers(
+                run.id,
+                self._store.history(run.id),
+                self._store.kept(run.id),
+                book,
+                self._sealer(options),
+                lambda call: transport.perform(call, timeout),
+                self._store_flag,
+            )
+            stop = run.snapshot.stopped
+            names = needed(run.plan, run.snapshot) | answers.waiting
+            answers.give(names, anew=stop is not None and stop.reason == "credential")
+        finally:
+            transport.close()
+        return book
+
+    def sealed(self, run: Run, step: str, outputs: Mapping[str, Any], reply: Reply | None) -> Reply | None:
+        """What somebody says a call was answered, with its credentials sealed. Raises UsageError AZM-U106 where a
+        credential is given as an output."""
+        placed = credentials_of(run.plan)
+        refuse_plain(placed, step, outputs)
+        places = placed.replies.get(step)
+        if reply is None or not places:
+            return reply
+        sealer = self._sealer(run.head.options)
+        sealer.prepare()
+        return take_out(
+            reply, places, run.snapshot.seq, SecretBook({}), lambda name, text: sealer.seal(run.id, name, text)
+        )
+
+    def _sealer(self, options: Mapping[str, Any]) -> Sealer:
+        """One per key: a key that is not kept anywhere has to last as long as this process."""
+        reference = str(options.get("key") or "")
+        path = getattr(self._store, "path", None)
+        file = path.with_name(f"{path.name}.key") if isinstance(path, Path) else None
+        return self._sealers.setdefault(reference, Sealer(reference, file))
+
 
 @contextmanager
 def _begun() -> Iterator[None]:
@@ -179,10 +256,12 @@ def _begun() -> Iterator[None]:
         raise
 
 
-def _carries(call: CallPlan, secrets: Collection[str]) -> bool:
-    """Whether one of these inputs is sent with the call."""
+def _carries(call: CallPlan, secrets: Collection[str], placed: Placed) -> bool:
+    """Whether one of these inputs, or a credential out of an answer, is sent with the call."""
     templates = [*(value for _, _, value in call.parameters), *([call.body] if call.body is not None else [])]
     if call.effect.probe is not None:
         templates += [value for _, _, value in call.effect.probe.parameters]
-    read = {one.name for template in templates for one in references(template) if one.root == "inputs"}
-    return not read.isdisjoint(secrets)
+    read = [one for template in templates for one in references(template)]
+    return not {one.name for one in read if one.root == "inputs"}.isdisjoint(secrets) or any(
+        one.root == "steps" and placed.outputs.get(one.owner) for one in read
+    )

@@ -64,7 +64,7 @@ class Runner:
         self.clock = clock or SystemClock()
         self._draw = chance
         self.interrupts = interrupts or Interrupts()
-        self.reach = Reach(servers=servers or {}, secret_texts=secret_texts or {}, prompt=prompt, transport=transport)
+        self.reach = Reach(servers, secret_texts, prompt, transport, store, store_flag)
         self.store_flag = store_flag
         self._driver = Driver(
             store,
@@ -207,14 +207,15 @@ class Runner:
             run.take(stored, self.plan_of(stored))
             self._settle_first(run)
             history = in_terms_of_now(self.store.history(run.id))
+            step, given = doubtful_call(run, self.store_flag)[0].step, dict(outputs or {})
             self._driver.apply(
                 run,
                 resolution(
                     run,
                     history,
                     choice,
-                    dict(outputs or {}),
-                    reply,
+                    given,
+                    self.reach.sealed(run, step, given, reply),
                     at=self.clock.now(),
                     chance=self.chance(),
                     by=who(),
@@ -243,8 +244,7 @@ class Runner:
         return known
 
     def _look(self, run: Run, look: Call) -> Replied | CallFailed:
-        self.reach.check_again(run.plan, run.head.options)
-        book = self.reach.secrets_again(run.head.options)
+        book = self.reach.again(run, self.clock, self.chance)
         transport = self.reach.open(run, book, self.clock, self.chance)
         try:
             return self._driver.perform(transport, look, run.snapshot.settings.call_timeout)
@@ -358,9 +358,9 @@ class Runner:
         if not is_resumable(run.snapshot):
             return
         self._keep_options(run, given)
-        book = self.reach.secrets_again(run.head.options)
-        self.reach.check_again(edited.plan if edited else run.plan, run.head.options)
-        run.drive(self._go_on(run, book, changes, edited))
+        if edited is not None:
+            self.reach.check_again(edited.plan, run.head.options)
+        run.drive(self._go_on(run, self.reach.again(run, self.clock, self.chance), changes, edited))
 
     def _go_on(self, run: Run, book: SecretBook, changes: dict[str, Any], edited: Edited | None) -> Iterator[Record]:
         """Take a stored run up again, then drive it."""
@@ -371,6 +371,8 @@ class Runner:
             yield from self._admit_doubt(run)
         if edited is not None and edited.plan.sha256 != run.plan.sha256:
             yield self._replan(run, edited, changes)
+            # What answers gave may be sent by calls that were not ahead before.
+            book = self.reach.again(run, self.clock, self.chance)
         elif self._reopens(run, changes):
             yield self._driver.apply(run, self._reopened(changes))
         yield from self._driver.drive(run, book, fresh=False)

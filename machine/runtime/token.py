@@ -19,6 +19,7 @@ from ..errors import DamageError, UsageError, VersionError
 from ..plan.model import Plan
 from ..stores.base import Store, StoredRun
 from ..values import files_in
+from .sealing import needed
 
 __all__ = ["LARGEST_TOKEN", "Token", "export_token"]
 
@@ -89,8 +90,8 @@ class Token:
 
 def export_token(store: Store, stored: StoredRun, plan: Plan) -> str:
     """The text of a run. Raises UsageError AZM-U090 where it has ended, AZM-U091 where an unsafe call is pending or
-    ahead, AZM-U092 for a simulated run, whose service would not come along, AZM-U089 where an input is a file of
-    this machine."""
+    ahead, AZM-U092 for a simulated run, whose service would not come along, AZM-U107 where a later call needs a
+    credential out of an answer, AZM-U089 where an input is a file of this machine."""
     head, snapshot = stored.head, stored.snapshot
     if head.options.get("simulate"):
         raise UsageError(
@@ -99,6 +100,13 @@ def export_token(store: Store, stored: StoredRun, plan: Plan) -> str:
             next="make tokens of runs against a server",
         )
     _refuse_unsafe(plan, snapshot, head.id)
+    if unknown := sorted(needed(plan, snapshot) - set(head.options.get("secrets", {}))):
+        raise UsageError(
+            f"run {head.id} needs a credential that an answer gave it, which does not come along",
+            code="AZM-U107",
+            seen=unknown[0],
+            next=f"say where it comes from: arazzo-machine resume {head.id} --no-wait -i {unknown[0]}=@env:VARIABLE",
+        )
     _refuse_files(snapshot, head.id)
     body = {
         "v": TOKEN_VERSION,

@@ -94,6 +94,8 @@ class Document:
     about: str
     target: str
     sources: Mapping[str, str] = field(default_factory=dict)
+    workflow: str = ""
+    """Which of its workflows is run, where there are several."""
     inputs: Mapping[str, Any]
     secrets: Mapping[str, str] = field(default_factory=dict)
     """Input to the reference it is given as, where the document does not say where it comes from."""
@@ -175,7 +177,15 @@ DOCUMENTS: Final[Mapping[str, Document]] = {
             creates=(_LEASE,),
             outputs={"lease": NAME, "state": "running"},
         ),
-        # A document whose create stands in a workflow that another one calls belongs here.
+        Document(
+            name="nested",
+            about="a create, then a second one and its polling in a workflow that is run for them",
+            target=_own("nested"),
+            workflow="nested",
+            inputs=_THING_INPUTS,
+            creates=(_DISK, _MACHINE),
+            outputs={"disk": NAME, "machine": NAME, "state": "running"},
+        ),
     )
 }
 
@@ -203,7 +213,8 @@ class Case:
 
     @cached_property
     def plan(self) -> Plan:
-        return build_plan(load(self.document.target, sources=self.document.sources, overlay=self.overlay))
+        document = load(self.document.target, sources=self.document.sources, overlay=self.overlay)
+        return build_plan(document, workflow=self.document.workflow)
 
     @cached_property
     def prepared(self) -> Prepared:
@@ -213,6 +224,8 @@ class Case:
     def arguments(self) -> list[str]:
         """What the command line is told about it."""
         found = [self.document.target, "--on-doubt", self.policy.name]
+        if self.document.workflow:
+            found += ["-w", self.document.workflow]
         if self.overlay:
             found += ["--overlay", str(self.overlay)]
         for name, path in self.document.sources.items():

@@ -39,11 +39,13 @@ class Tokens:
         self._openings = Openings(bench)
 
     def groups(self) -> list[str]:
-        """Those in which nothing lies behind the creates but looking: only such a run is the same for everybody."""
+        """Those in which nothing lies behind the creates but looking, in the same workflow: only such a run is handed
+        on."""
         return [
             name
             for name, case in self._bench.cases.items()
-            if {step for step, call in case.plan.calls.items() if call.kind != "safe"}
+            if not case.plan.children
+            and {step for step, call in case.plan.calls.items() if call.kind != "safe"}
             <= {one.step for one in case.document.creates}
         ]
 

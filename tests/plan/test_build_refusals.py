@@ -165,3 +165,28 @@ def test_what_all_steps_inherit_is_refused_once(built: Callable[..., Plan]) -> N
     with pytest.raises(DocumentError) as refused:
         built([step("a"), step("b"), step("c")], workflow=shared_fields)
     assert sorted(code for code, _ in findings(refused)) == ["AZM-E010", "AZM-P014"]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param([{"stepId": f"s{number}", "operationId": "getThing"} for number in range(501)], id="steps"),
+        pytest.param(
+            [
+                {
+                    "stepId": "a",
+                    "operationId": "getThing",
+                    "onSuccess": [{"name": f"a{number}", "type": "end"} for number in range(250)],
+                    "onFailure": [{"name": f"b{number}", "type": "end"} for number in range(250)],
+                }
+            ],
+            id="actions",
+        ),
+    ],
+)
+def test_a_machine_too_large_to_build_in_time_is_refused(built: Callable[..., Plan], steps: list[Any]) -> None:
+    with pytest.raises(DocumentError) as caught:
+        built(steps)
+
+    assert caught.value.code == "AZM-P019"
+    assert "501 steps and actions can be reached" in caught.value.message

@@ -214,6 +214,15 @@ def test_of_two_secrets_the_longer_is_concealed_whole() -> None:
     assert book.conceal("my-s3cret-text s3cret") == SecretText((SecretRef("long"), " ", SecretRef("short")))
 
 
+def test_a_secret_in_another_spelling_flows_on_as_it_was_found() -> None:
+    book = SecretBook({"token": "a b/c\u00e9d"})
+    found = book.conceal('{"k": "a b/c\\u00e9d"}')
+    in_url = SecretText(tuple(part.encoded("percent") for part in found.parts if isinstance(part, SecretRef)))
+
+    assert in_url == SecretText((SecretRef("token", "json percent"),))
+    assert book.join(in_url) == "a%20b%2Fc%5Cu00e9d"
+
+
 def test_a_text_too_short_to_tell_is_not_looked_for() -> None:
     assert SecretBook({"token": "12345"}).conceal("12345") == "12345"
     assert encode(SecretBook({"token": "123456"}).conceal("123456")) == {"$text": [{"$secret": "token"}]}
