@@ -146,6 +146,7 @@ def test_the_shipped_document_compiles_to_the_same_states_and_looks_for_what_may
         ("broke", "failed", "broke"),
         ("broke", "failed", "broke"),
         ("not there", "createEndpoint", ""),
+        ("still in doubt", "in_doubt", "in_doubt"),
         ("not there yet", "in_doubt", ""),
         ("tolerated", "in_doubt", ""),
         ("tolerance used up", "in_doubt", "in_doubt"),
