@@ -8,6 +8,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 MINUTES ?= 15
+PART ?=
 MODULE ?=
 CORPUS_ARGS ?=
 
@@ -58,8 +59,8 @@ bench: setup ## measure the speed of the machine
 chaos: setup ## break things for MINUTES=15: kills, power loss, full disks, signals
 	$(PY) tests/chaos/campaign.py --minutes $(MINUTES)
 
-chaos-full: setup ## every sweep of the fault campaign whole
-	$(PY) tests/chaos/campaign.py --full
+chaos-full: setup ## the fault campaign whole, hours of it, or PART=F4 of it; renews docs/chaos.md
+	$(PY) tests/chaos/campaign.py --full $(if $(PART),--part $(PART)) --results chaos-results --report docs/chaos.md
 
 trust: setup ## leak, hang, inject: canaries, hostile documents and answers, naughty texts
 	$(PY) tests/trust/campaign.py

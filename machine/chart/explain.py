@@ -38,6 +38,8 @@ def stop_message(reason: str, plan: Plan, after: Snapshot, judgement: Judgement,
             return f"{step} was refused: {_answer(judgement)}"
         case "cancelled":
             return f"cancelled in {state.name}"
+        case "in_doubt" if state.step and state.step != step:
+            return f"nobody knows whether {state.step} was applied, and {step} leads back to it"
         case "in_doubt":
             return _doubt(step, judgement)
         case "deadline":

@@ -15,6 +15,7 @@ from itertools import groupby, product
 from math import prod
 from typing import Any, Final
 
+from ..expressions.question import Ask, nobody
 from ..expressions.template import Template, references
 from ..plan.model import CallPlan, Plan, State, Transition
 from ..sources.model import Operation, Request
@@ -68,23 +69,22 @@ class Fate:
         }
 
 
-def fates_of(plan: Plan, chart: Chart | None = None) -> dict[str, tuple[Fate, ...]]:
-    """By the id of each state that makes a call, in every workflow of the plan, what becomes of each answer, in the
-    description's order. Where a workflow ends what its caller does then is another move, and not told here.
+def fates_of(plan: Plan, *, ask: Ask = nobody) -> dict[str, tuple[Fate, ...]]:
+    """By the id of each state that makes a call, in any workflow of the plan, what becomes of each answer, in the order
+    of the description.
 
-    Members whose value changes nothing are left out: what is listed of them all does the same.
+    Members whose value changes nothing are left out: what is listed of them all does the same. ``ask`` matches the
+    patterns of conditions.
     """
-    chart = chart or Chart(plan)
+    chart = Chart(plan, evaluate=ask)
     transitions = {one.id: one for table in plan.tables() for one in table.transitions}
     found: dict[str, tuple[Fate, ...]] = {}
-    every = [(table, state) for table in plan.tables() for state in table.states]
-    for table, state in every:
-        call = table.calls.get(state.step)
-        if state.kind != "call" or state.child or call is None:
-            continue
+    calling = [(table, state) for table in plan.tables() for state in table.states if state.kind == "call"]
+    for table, state in calling:
+        call = table.calls[state.step]
         before = _standing(chart, table, state, call)
         fates = [
-            Fate(answer=answer, transition=transitions[chart.advance(before, event).record.moves[0].transition])
+            Fate(answer=answer, transition=transitions[chart.advance(before, event).record.transition])
             for answer, event in foreseen(table, state, call)
         ]
         found[state.id] = tuple(one for _, same in groupby(fates, _status) for one in _reduced(list(same)))

@@ -74,10 +74,7 @@ def inspect(description: Description, plan: Plan) -> tuple[Finding, ...]:
     workflow = document.workflow(plan.workflow)
     if workflow is None:
         return ()
-    returned = {
-        child.step: frozenset(plan.table(child.workflow).outputs) for child in plan.children.values() if child.step
-    }
-    declared = declared_names(workflow, returned)
+    declared = declared_names(workflow, document, _returned(plan))
     subject = _Subject(
         document=document,
         workflow=workflow,
@@ -91,6 +88,15 @@ def inspect(description: Description, plan: Plan) -> tuple[Finding, ...]:
     found = [told(notice) for notice in plan.notices if (notice.code, notice.place, notice.message) not in known]
     found += [finding for rule in _RULES for finding in rule(subject)]
     return tuple(sorted(dict.fromkeys(found), key=_order))
+
+
+def _returned(plan: Plan) -> dict[str, frozenset[str]]:
+    """By step that runs a workflow, the outputs of that workflow: its own where it declares none."""
+    return {
+        state.step: frozenset(plan.table(plan.children[state.child].workflow).outputs)
+        for state in plan.states
+        if state.kind == "workflow" and state.step
+    }
 
 
 def told(notice: Notice) -> Finding:
@@ -292,11 +298,7 @@ def _undeclared_outputs(subject: _Subject) -> Iterator[Finding]:
         for one in site.expressions:
             if one.root != "steps" or one.owner not in subject.steps or not one.name or subject.declared.has(one):
                 continue
-            step = subject.steps[one.owner]
-            if step.workflow_id and not step.outputs:
-                # Its outputs are those of the workflow it runs.
-                continue
-            names = ", ".join(step.outputs) or "none"
+            names = ", ".join(subject.declared.steps.get(one.owner, ())) or "none"
             yield _say(
                 "L017",
                 f"step {one.owner} declares no output {one.name!r}",

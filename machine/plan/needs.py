@@ -139,7 +139,7 @@ def credential_needs(plan: Plan) -> tuple[CredentialNeed, ...]:
     for call, operation, alternatives in _demands(plan):
         schemes = {one.name: one for one in operation.security}
         for name in dict.fromkeys(name for one in alternatives for name in one):
-            scheme = schemes.get(name) or SecurityScheme(name=name, type="undescribed")
+            scheme = schemes[name]
             key, optional = f"{operation.source}.{name}", () in alternatives
             known = found.get(key)
             found[key] = CredentialNeed(
@@ -171,8 +171,6 @@ def unusable(scheme: SecurityScheme) -> str:
         return ""
     if scheme.type == "mutualTLS":
         return "client certificates (mutualTLS) are not supported"
-    if scheme.type == "undescribed":
-        return "the description names it and does not describe it"
     return f"security schemes of type {scheme.type} are not supported"
 
 

@@ -80,7 +80,7 @@ def probe_call(chart: Chart, snapshot: Snapshot, call: CallPlan, at: float) -> C
             next="look at the other side yourself, then choose --not-sent or --adopt OUTPUT=VALUE",
         )
     where = chart.standing(snapshot)
-    request = probe_request(where.table, where.snapshot, call)
+    request = probe_request(where.table, where.snapshot, call, ask=chart.evaluate)
     return Call(step=call.step, request=request, kind="safe", not_before=at, number=snapshot.seq, purpose="probe")
 
 
@@ -95,7 +95,7 @@ def read_evidence(
         why = f"the look got no answer: {event.message}" if isinstance(event, CallFailed) else "there is no probe"
         return Evidence(step=call.step, request=request, verdict="unclear", why=why, age=age, settled=age >= settle)
     where = chart.standing(snapshot)
-    look = Look.at(call.effect.probe, context_of(where.table, where.snapshot), event.reply)
+    look = Look.at(call.effect.probe, context_of(where.table, where.snapshot, ask=chart.evaluate), event.reply)
     verdict = "found" if look.found[0] else "absent" if look.absent[0] else "unclear"
     why = look.matches[1] if verdict == "found" else look.absent[1]
     return Evidence(

@@ -39,7 +39,7 @@ from .http import Transport
 from .prepare import Prepared, prepare
 from .reach import MakesTransport, PerformsCalls, Reach
 from .result import Result
-from .run import Observer, Run
+from .run import Observer, Run, chart_of
 from .secrets import Reference, SecretBook
 from .standing import given_anew, leaves_at_once, merged_options, sha256, starts_over, who
 from .token import Token
@@ -120,7 +120,7 @@ class Runner:
                 self.interrupts.check()
                 book = self.reach.secrets(kept)
                 self.reach.check(plan, kept)
-                chart = Chart(plan)
+                chart = chart_of(plan)
                 event = Started(
                     at=self.clock.now(),
                     chance=self.chance(),
@@ -176,7 +176,7 @@ class Runner:
             )
             self._begin(
                 run,
-                Chart(token.plan),
+                chart_of(token.plan),
                 replace(token.snapshot, seq=0),
                 event,
                 inputs_sha256=token.inputs_sha256,
@@ -268,7 +268,7 @@ class Runner:
         """What a run has come to, without touching it."""
         held = self.store.held(run_id) is not None
         stored = self.store.load(run_id)
-        chart = Chart(self.plan_of(stored))
+        chart = chart_of(self.plan_of(stored))
         return Result.of(stored.head, chart, stored.snapshot, held=held, store_flag=self.store_flag)
 
     # -- beginning and going on ------------------------------------------------------------------------------------

@@ -75,6 +75,8 @@ class Token:
             raise _damaged("a part of it is missing") from error
         if token.snapshot.plan_sha256 != token.plan.sha256:
             raise _damaged("its plan is not the one its run was begun with")
+        if not token.snapshot.frames or not _stands_in(token.plan, token.snapshot):
+            raise _damaged("it stands where its plan has no state")
         _refuse_unsafe(token.plan, token.snapshot, token.run)
         _refuse_files(token.snapshot, token.run)
         return token
@@ -118,6 +120,16 @@ def _read_options(given: Mapping[str, Any]) -> dict[str, Any]:
     if not all(isinstance(one, str) for one in texts):
         raise TypeError("an option is no text")
     return {name: given[name] for name in _CARRIED if name in given}
+
+
+def _stands_in(plan: Plan, snapshot: Snapshot) -> bool:
+    """Whether every workflow and state the run is in are the plan's, and each but the last runs the one above it."""
+    known = {table.workflow: {state.id: state for state in table.states} for table in plan.tables()}
+    frames, source = snapshot.standing
+    places = [(frame.workflow, frame.state) for frame in (*snapshot.frames, *frames)]
+    if any(state not in known.get(workflow, {}) for workflow, state in [*places, (frames[-1].workflow, source)]):
+        return False
+    return all(known[frame.workflow][frame.state].kind == "workflow" for frame in frames[:-1])
 
 
 def _refuse_unsafe(plan: Plan, snapshot: Snapshot, run: str) -> None:

@@ -26,7 +26,7 @@ and read in well under a second whatever is in it. An OpenAPI description may be
 
 MAX_FILES: Final = 200
 """Files one document may lead to, its own included."""
-_MAX_ATTEMPTS: Final = 2000
+_MAX_ATTEMPTS: Final = 10_000
 """Names that may be asked for: a file can refer to a million others that are not there."""
 
 _REFERENCE: Final = re.compile(rb"""\$ref["']?\s*:\s*["']?([^"'\s#,}\]]+)""")

@@ -21,20 +21,21 @@ def position_of(scheme: SecurityScheme) -> tuple[str, str]:
 
 def left_open(operation: Operation, sent: Set[tuple[str, str]]) -> tuple[tuple[str, ...], ...]:
     """The alternatives of the operation without the schemes that are met by what is ``sent``: (location, name), header
-    names in lower case. Empty when nothing is demanded, or an alternative is met."""
+    names in lower case. Empty when nothing is demanded, or an alternative is met.
+
+    Schemes that are named and not described are left out: nobody could meet them, and the server may not ask for them.
+    """
     schemes = {scheme.name: scheme for scheme in operation.security}
 
     def is_met(name: str) -> bool:
-        scheme = schemes.get(name)
-        if scheme is None:
-            return False
-        location, parameter = position_of(scheme)
+        location, parameter = position_of(schemes[name])
         return (location, parameter) in sent or (location == "cookie" and ("header", "cookie") in sent)
 
     found: list[tuple[str, ...]] = []
     for alternative in operation.alternatives:
-        rest = tuple(name for name in alternative if not is_met(name))
-        if alternative and not rest:
+        described = [name for name in alternative if name in schemes]
+        rest = tuple(name for name in described if not is_met(name))
+        if described and not rest:
             return ()
         if rest not in found:
             found.append(rest)

@@ -58,7 +58,8 @@ class Case:
     def repliable(self) -> bool:
         """Whether a plain HTTP server on loopback can play the other side."""
         plain = all(not one.keys() & {"fail", "takes"} for one in self.replies)
-        return self.outcome != "refused" and bool(self.replies) and plain and not self.given
+        here = all("://" not in (one or {}).get("url", "") for one in self.requests or ())
+        return self.outcome != "refused" and bool(self.replies) and plain and here
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -183,6 +183,25 @@ def test_a_token_sealed_anew_around_an_unsafe_call_is_refused_on_the_way_in(
     assert caught.value.code == "AZM-U091"
 
 
+@pytest.mark.parametrize("place", [("state", "s_99"), ("workflow", "another")], ids=["state", "workflow"])
+def test_a_snapshot_that_stands_nowhere_is_refused(exported: Any, place: tuple[str, str]) -> None:
+    body = json.loads(exported(404, CREATED))["token"]
+    body["snapshot"]["frames"][0][place[0]] = place[1]
+    with pytest.raises(DamageError) as refused:
+        Token.read(sealed(body))
+
+    assert refused.value.code == "AZM-T091"
+
+
+def test_a_stack_whose_lower_frames_wait_for_nothing_is_refused(exported: Any) -> None:
+    body = json.loads(exported(404, CREATED))["token"]
+    body["snapshot"]["frames"] *= 2
+    with pytest.raises(DamageError) as refused:
+        Token.read(sealed(body))
+
+    assert refused.value.code == "AZM-T091"
+
+
 def test_a_snapshot_of_another_plan_is_refused(exported: Any, shipped_plan: Plan) -> None:
     body = json.loads(exported(404, CREATED))["token"]
 

@@ -52,7 +52,9 @@ def operation_of(security: Any, root: Any = None) -> Operation:
         pytest.param([{"key": [], "basic": []}], {("header", "x-key")}, (("basic",),), id="half-met"),
         pytest.param([{"key": []}, {"basic": []}], {("header", "authorization")}, (), id="one-of-two-met"),
         pytest.param([{"key": []}, {}], {("header", "x-key")}, (), id="optional-and-met"),
-        pytest.param([{"unknown": []}], set(), (("unknown",),), id="not-described"),
+        pytest.param([{"unknown": []}], set(), (), id="not-described"),
+        pytest.param([{"unknown": [], "key": []}], set(), (("key",),), id="half-described"),
+        pytest.param([{"unknown": []}, {"key": []}], set(), ((), ("key",)), id="one-of-two-described"),
     ],
 )
 def test_what_the_document_sends_itself_is_not_added(
