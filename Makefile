@@ -8,9 +8,13 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 MINUTES ?= 15
+PART ?=
+MODULE ?=
+CORPUS_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test chaos chaos-full check lint format types demo diagrams diagrams-check bench build clean
+.PHONY: help setup test golden chaos chaos-full trust fuzz audit mutants corpus conformance check lint format types demo
+.PHONY: diagrams diagrams-check bench build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +28,9 @@ $(STAMP): pyproject.toml
 
 test: setup ## run the tests; TEST=tests/plan narrows them, PYTEST_ARGS=-x is passed on
 	$(PY) -m pytest -n auto --dist loadfile $(PYTEST_ARGS) $(TEST)
+
+golden: setup ## write the stored runs of tests/golden in today's format
+	$(PY) tests/golden/write.py
 
 check: lint types test diagrams-check ## everything a change has to pass
 
@@ -47,14 +54,32 @@ diagrams: setup ## draw the shipped workflows again
 diagrams-check: setup ## fail when a drawing differs from what its workflow says
 	$(PY) -m machine.testing.gallery --check
 
+conformance: setup ## try every conformance case, print the table and write its page
+	$(PY) tests/conformance/page.py
+
 bench: setup ## measure the speed of the machine
 	$(PY) -m machine.testing.bench
 
 chaos: setup ## break things for MINUTES=15: kills, power loss, full disks, signals
 	$(PY) tests/chaos/campaign.py --minutes $(MINUTES)
 
-chaos-full: setup ## every sweep of the fault campaign whole
-	$(PY) tests/chaos/campaign.py --full
+chaos-full: setup ## the fault campaign whole, hours of it, or PART=F4 of it; renews docs/chaos.md
+	$(PY) tests/chaos/campaign.py --full $(if $(PART),--part $(PART)) --results chaos-results --report docs/chaos.md
+
+trust: setup ## leak, hang, inject: canaries, hostile documents and answers, naughty texts
+	$(PY) tests/trust/campaign.py
+
+fuzz: setup ## read random documents, answers, expressions and stores for MINUTES=15
+	$(PY) tests/fuzz/campaign.py --minutes $(MINUTES)
+
+audit: setup ## ask whether a dependency has a known vulnerability
+	$(PY) tests/trust/audit.py
+
+mutants: setup ## change the safety core line by line and see that a test notices; MODULE=machine/runtime/secrets.py
+	$(PY) tests/mutants/mutate.py $(MODULE)
+
+corpus: setup ## compile, check, draw and drive the documents of others; CORPUS_ARGS='--only TEXT --json FILE'
+	$(PY) tests/corpus/measure.py $(CORPUS_ARGS)
 
 build: setup ## build the sdist and the wheel into dist/
 	$(PY) -m build

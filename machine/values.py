@@ -28,6 +28,8 @@ __all__ = [
     "files_in",
     "join_text",
     "redact",
+    "secret_names",
+    "secrets_in",
 ]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -50,10 +52,15 @@ MISSING: Final = Missing()
 
 @dataclass(frozen=True, slots=True)
 class SecretRef:
-    """A secret by name. ``encoding`` is how the driver writes it at this spot: ``""`` as is, ``"percent"`` in a URL."""
+    """A secret by name. ``encoding`` is how the driver writes it at this spot: ``""`` as it is, else the encoders one
+    after the other, separated by spaces; ``"percent"`` in a URL, ``"json percent"`` for a JSON text in a URL."""
 
     name: str
     encoding: str = ""
+
+    def encoded(self, encoder: str) -> SecretRef:
+        """The same secret, written by one more encoder."""
+        return SecretRef(self.name, f"{self.encoding} {encoder}".lstrip())
 
     def __str__(self) -> str:
         return f"[secret {self.name}]"
@@ -176,6 +183,25 @@ def files_in(value: Any) -> Iterator[FileRef]:
     elif isinstance(value, (list, tuple, Content)):
         for item in value.parts if isinstance(value, Content) else value:
             yield from files_in(item)
+
+
+def secrets_in(value: Any) -> Iterator[SecretRef]:
+    """Every reference to a secret that stands inside the value."""
+    if isinstance(value, _SCALAR):
+        return
+    if isinstance(value, SecretRef):
+        yield value
+    elif isinstance(value, _OBJECT):
+        for item in value.values():
+            yield from secrets_in(item)
+    elif isinstance(value, (list, tuple, SecretText, Content)):
+        for item in value if isinstance(value, (list, tuple)) else value.parts:
+            yield from secrets_in(item)
+
+
+def secret_names(value: Any) -> set[str]:
+    """The names of all secrets inside the value."""
+    return {ref.name for ref in secrets_in(value)}
 
 
 def encode(value: Any) -> Json:

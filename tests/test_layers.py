@@ -49,7 +49,7 @@ IMPURE = {
     "time",
     "urllib3",
 }
-LAZY = {"jsonpath_rfc9535", "jsonschema", "lxml"}
+LAZY = {"elementpath", "jsonpath_rfc9535", "jsonschema", "lxml", "regex"}
 VAGUE = {"common", "helper", "helpers", "util", "utils"}
 PICKLES = {"cPickle", "dill", "marshal", "pickle", "shelve"}
 MAX_LINES = 500
@@ -219,7 +219,39 @@ def evaluating(source: Source) -> list[str]:
     return [
         source.offence(node.lineno, f"{called(node)}() runs text as code")
         for node in ast.walk(source.tree)
+        if isinstance(node, ast.Call)
+        and (called(node) in forbidden or (called(node) == "compile" and len(node.args) > 1))
+    ]
+
+
+def loading_yaml(source: Source) -> list[str]:
+    forbidden = {"yaml.load", "yaml.load_all", "yaml.full_load", "yaml.unsafe_load", "yaml.unsafe_load_all"}
+    return [
+        source.offence(node.lineno, f"{called(node)}() makes objects a document names; read its events")
+        for node in ast.walk(source.tree)
         if isinstance(node, ast.Call) and called(node) in forbidden
+    ]
+
+
+def filled_with(node: ast.AST) -> list[str]:
+    """What stands between the braces of an f-string."""
+    return [ast.unparse(one.value) for one in getattr(node, "values", []) if isinstance(one, ast.FormattedValue)]
+
+
+def building_sql(source: Source) -> list[str]:
+    """SQL is a constant, or a constant chosen by name: a text that is put together may hold somebody's quote."""
+    return [
+        source.offence(node.lineno, "SQL is put together from texts; use parameters")
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Call)
+        and called(node).rpartition(".")[2] in {"execute", "executemany", "executescript"}
+        and node.args
+        and (
+            isinstance(node.args[0], ast.BinOp)
+            # A constant of ours is the only way to give a PRAGMA its value.
+            or not all(one.isupper() for one in filled_with(node.args[0]))
+            or called(node.args[0]).rpartition(".")[2] in {"format", "join", "replace"}
+        )
     ]
 
 
@@ -297,6 +329,14 @@ def test_nothing_evaluates_text() -> None:
     assert_obeyed(evaluating)
 
 
+def test_nothing_makes_objects_of_yaml() -> None:
+    assert_obeyed(loading_yaml)
+
+
+def test_no_sql_is_put_together() -> None:
+    assert_obeyed(building_sql)
+
+
 def test_nothing_unpickles() -> None:
     assert_obeyed(unpickling)
 
@@ -356,6 +396,13 @@ PLAN, STORES, CLI = "machine/plan/build.py", "machine/stores/sqlite.py", "machin
         pytest.param(vague, "machine/common/x.py", "", 1, id="common"),
         pytest.param(evaluating, CLI, "x = [eval(t) for t in ts]", 1, id="eval"),
         pytest.param(evaluating, CLI, "exec(\n'1')", 1, id="exec"),
+        pytest.param(evaluating, CLI, "compile(t, 'x', 'exec')", 1, id="compile"),
+        pytest.param(loading_yaml, CLI, "\nyaml.load(t, Loader=L)", 2, id="yaml-load"),
+        pytest.param(loading_yaml, CLI, "yaml.unsafe_load(t)", 1, id="yaml-unsafe"),
+        pytest.param(building_sql, STORES, "c.execute(f'SELECT {x}')", 1, id="sql-f-string"),
+        pytest.param(building_sql, STORES, "c.executemany('SELECT ' + x, y)", 1, id="sql-sum"),
+        pytest.param(building_sql, STORES, "c.execute('SELECT %s' % x)", 1, id="sql-percent"),
+        pytest.param(building_sql, STORES, "c.executescript('SELECT {}'.format(x))", 1, id="sql-format"),
         pytest.param(unpickling, STORES, "from pickle import loads", 1, id="pickle"),
         pytest.param(through_a_shell, CLI, "subprocess.run(line, shell=True)", 1, id="shell"),
         pytest.param(through_a_shell, CLI, "os.system(line)", 1, id="system"),
@@ -383,6 +430,13 @@ def test_a_planted_offence_is_seen_with_its_file_and_line(rule: Rule, path: str,
         pytest.param(too_long, PLAN, "\n" * 500, id="just-short-enough"),
         pytest.param(vague, "machine/plan/commonly.py", "", id="only-the-whole-name"),
         pytest.param(evaluating, CLI, "criteria.eval(x)\nre.compile(y)", id="a-method-of-that-name"),
+        pytest.param(loading_yaml, CLI, "yaml.parse(t, Loader=L)", id="yaml-events"),
+        pytest.param(
+            building_sql,
+            STORES,
+            "c.execute(SQL, (x,))\nc.execute(f'PRAGMA x = {FORMAT}')\nc.execute('SELECT ?', (f'{x}',))",
+            id="sql-constant",
+        ),
         pytest.param(through_a_shell, CLI, "subprocess.run([line], shell=False)", id="no-shell"),
     ],
 )

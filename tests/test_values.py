@@ -18,6 +18,7 @@ from machine.values import (
     encode,
     join_text,
     redact,
+    secret_names,
 )
 
 TOKEN, OTHER = SecretRef("token"), SecretRef("other", "percent")
@@ -138,3 +139,14 @@ def test_absent_is_not_null_and_counts_as_nothing() -> None:
     assert repr(MISSING) == "MISSING"
     assert isinstance(decode(encode(copy.copy(MISSING))), Missing)
     assert decode(encode(MISSING)) is MISSING
+
+
+def test_the_names_of_all_secrets_in_a_value_are_found() -> None:
+    value = {"a": [SecretRef("x"), 1, None], "b": {"c": SecretText(("p", SecretRef("y", "percent")))}, "d": "z"}
+
+    assert secret_names(value) == {"x", "y"}
+    assert secret_names("x") == secret_names(None) == set()
+
+
+def test_a_secret_is_written_by_one_encoder_after_the_other() -> None:
+    assert SecretRef("x").encoded("json").encoded("percent") == SecretRef("x", "json percent")

@@ -43,6 +43,11 @@ class Fired:
         return self.before.pending.purpose if self.before.pending else "call"
 
     @property
+    def again(self) -> bool:
+        """Whether the call that this answers repeated one whose fate was unknown, under its key."""
+        return self.before.pending is not None and self.before.pending.again
+
+    @property
     def outputs(self) -> Mapping[str, Any]:
         """What the step's outputs became."""
         judged = isinstance(self.event, Replied) and self.purpose == "call"
@@ -87,7 +92,8 @@ class Fired:
             # Whoever says that nothing is there says it of every call of the step that was open.
             opened = self.judgement.open_entries()
             return tuple(
-                replace(one, outcome="not_applied") if any(one is known for known in opened) else one for one in ledger
+                replace(one, outcome="not_applied", ruled_out=True) if any(one is known for known in opened) else one
+                for one in ledger
             )
         changed = self._settled(entry)
         return tuple(changed if one is entry else one for one in ledger)
@@ -101,13 +107,18 @@ class Fired:
             return entry
         if isinstance(event, Replied) and self.purpose == "call":
             outcome = outcome_of(event.reply)
+            if outcome == "not_applied" and self.again:
+                # It says no to this request, and nothing about the first one under the same key.
+                outcome = "unknown"
             identity = _identity(outputs) if outcome == "applied" else entry.identity
             return replace(entry, outcome=outcome, status=event.reply.status, identity=identity, taken=taken)
         if isinstance(event, CallFailed) and self.purpose == "call":
-            return replace(entry, outcome="not_applied" if event.fate == "not_sent" else "unknown")
+            known = event.fate == "not_sent" and not self.again
+            return replace(entry, outcome="not_applied" if known else "unknown")
         if _ADOPTING & set(facts):
             return replace(entry, outcome="applied", identity=_identity(outputs), taken=taken)
-        if isinstance(event, Reopened) and self.before.pending is not None and self.before.pending.kind == entry.kind:
+        pending = self.before.pending
+        if isinstance(event, Reopened) and pending is not None and pending.kind == entry.kind and not self.again:
             return replace(entry, outcome="not_applied")
         return entry
 

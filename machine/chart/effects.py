@@ -32,6 +32,9 @@ class Call:
     intended: bool = True
     """Whether storing this call is the intent to send it, because it leaves at once. Where it is not (it waits first,
     or whoever settled a doubt left the sending to somebody else) an unsafe call needs an intent of its own."""
+    again: bool = False
+    """Whether it repeats, under the same key, a call whose fate is unknown: what it is answered is said of both only
+    where it is a success."""
     timeout: float | None = None
     """Seconds its answer may take by the document's word; None leaves it to the run's settings."""
 
@@ -46,6 +49,7 @@ class Call:
             "number": self.number,
             "purpose": self.purpose,
             "intended": self.intended,
+            "again": self.again,
             "timeout": self.timeout,
         }
 
@@ -75,5 +79,6 @@ def effect_from_json(data: Mapping[str, Any]) -> Effect:
         number=data["number"],
         purpose=data["purpose"],
         intended=data["intended"],
+        again=data["again"],
         timeout=data["timeout"],
     )

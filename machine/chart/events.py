@@ -18,6 +18,7 @@ from .settings import Settings
 __all__ = [
     "CallFailed",
     "Cancelled",
+    "Edit",
     "Entered",
     "Event",
     "Happening",
@@ -42,6 +43,9 @@ class Reply:
     form: Literal["json", "text", "binary", "empty", "undecodable"] = "empty"
     """How the body was read; ``binary``: it is a FileRef; ``undecodable``: it claims to be JSON and is not."""
     url: Any = ""
+    sealed: Mapping[str, str] = field(default_factory=dict)
+    """The credentials this answer gave: the name of each reference in it to the sealed text, which only a driver that
+    has the key can open; empty where nothing could seal it. Nothing is decided by it."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -50,6 +54,7 @@ class Reply:
             "body": encode(self.body),
             "form": self.form,
             "url": encode(self.url),
+            "sealed": dict(self.sealed),
         }
 
     @classmethod
@@ -60,7 +65,27 @@ class Reply:
             body=decode(data["body"]),
             form=data["form"],
             url=decode(data["url"]),
+            sealed=dict(data["sealed"]),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """From here on another plan applies: its digest, the digest of the one until here, and which ids stand for the
+    same state and the same transition."""
+
+    before: str
+    after: str
+    states: Mapping[str, str] = field(default_factory=dict)
+    transitions: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "before": self.before,
+            "after": self.after,
+            "states": dict(self.states),
+            "transitions": dict(self.transitions),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +96,16 @@ class _Happening:
 
     at: float
     chance: float = 0.5
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    """What was answered when it was applied (``expressions/question.py``); a driver gives none, a record holds them."""
 
     def to_json(self) -> dict[str, Any]:
         data: dict[str, Any] = {"event": self.name}
         for one in fields(self):
             value = getattr(self, one.name)
-            if isinstance(value, (Reply, Settings)):
+            if one.name == "answers" and not value:
+                continue
+            if isinstance(value, (Reply, Settings, Edit)):
                 data[one.name] = value.to_json()
             else:
                 data[one.name] = encode(value)
@@ -117,8 +146,8 @@ class CallFailed(_Happening):
     kind: ClassVar[str] = "call.failed"
     fate: Literal["not_sent", "unknown"]
     cause: str
-    """A stable word: refused, dns, tls, connect_timeout, timeout, reset, cut, too_large, protocol, interrupted,
-    not_ready."""
+    """A stable word: refused, dns, tls, connect_timeout, timeout, reset, cut, too_large, protocol, unsendable, inward,
+    interrupted, not_ready, or credential: what the call needs to be let in was refused before it left."""
     message: str = ""
 
 
@@ -141,11 +170,12 @@ class Resolved(_Happening):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reopened(_Happening):
-    """A run that stopped is taken up again; ``changes`` are the settings given anew."""
+    """A run that stopped is taken up again; ``changes`` are the settings given anew, ``edit`` the plan."""
 
     name: ClassVar[EventName] = "reopened"
     kind: ClassVar[str] = "run.reopened"
     changes: Mapping[str, Any] = field(default_factory=dict)
+    edit: Edit | None = None
     by: str = ""
 
 
@@ -207,6 +237,8 @@ def event_from_json(data: Mapping[str, Any]) -> Event:
                 rest[key] = Reply.from_json(rest[key]) if rest[key] is not None else None
             elif key == "settings":
                 rest[key] = Settings(**rest[key])
+            elif key == "edit":
+                rest[key] = Edit(**rest[key]) if rest[key] is not None else None
             else:
                 rest[key] = decode(rest[key])
         event: Event = _CLASSES[data["event"]](**rest)

@@ -38,6 +38,8 @@ def stop_message(reason: str, plan: Plan, after: Snapshot, judgement: Judgement,
             return f"{step} was refused: {_answer(judgement)}"
         case "cancelled":
             return f"cancelled in {state.name}"
+        case "in_doubt" if state.step and state.step != step:
+            return f"nobody knows whether {state.step} was applied, and {step} leads back to it"
         case "in_doubt":
             return _doubt(step, judgement)
         case "deadline":
@@ -88,6 +90,9 @@ def _doubt(step: str, judgement: Judgement) -> str:
         return f"nobody knows whether {step} was applied: {judgement.no_answer()}"
     if judgement.look is not None and judgement.look.found[0] and not judgement.look.matches[0]:
         return f"something is there, and it is not what {step} sent: {judgement.look.matches[1]}"
+    last = judgement.last_entry()
+    if judgement.look is not None and judgement.look.absent[0] and last is not None and last.status == 409:
+        return f"{step} was answered 409, and nothing of its name is there: {judgement.look.absent[1]}"
     opened = judgement.open_entries()
     reply, entry = judgement.reply, opened[-1] if opened else judgement.last_entry()
     status = reply.status if isinstance(judgement.event, Replied) and reply else entry.status if entry else None

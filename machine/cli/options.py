@@ -11,6 +11,7 @@ import click
 from ..errors import StoreError, UsageError
 
 if TYPE_CHECKING:
+    from ..library import Files
     from ..runtime.secrets import Reference
     from ..sources.description import Description
     from ..stores.sqlite import SqliteStore
@@ -27,6 +28,7 @@ __all__ = [
     "pairs",
     "patience",
     "reach",
+    "read_given",
     "read_hosts",
     "read_servers",
     "read_value",
@@ -45,6 +47,17 @@ def duration(text: str) -> float:
         return parse_duration(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
+
+
+def _key(text: str) -> str:
+    """Where a key is: a reference, because the key itself would stand in a shell's history and be stored."""
+    from ..runtime.secrets import Reference
+
+    try:
+        return Reference(text).text
+    except UsageError:
+        # What was typed is not shown.
+        raise click.BadParameter("a reference is expected, such as @env:NAME") from None
 
 
 def _timeout(text: str) -> float:
@@ -66,6 +79,9 @@ def document(function: F) -> F:
         [
             click.option("-w", "--workflow", default="", help="Which workflow of the document."),
             click.option("--source", "sources", multiple=True, metavar="NAME=PATH", help="Read source NAME from PATH."),
+            click.option(
+                "--allow-source", "allow_sources", multiple=True, metavar="HOST", help="Fetch sources from this host."
+            ),
             click.option(
                 "--overlay", type=click.Path(path_type=Path), help="An OpenAPI Overlay that annotates the document."
             ),
@@ -90,6 +106,12 @@ def reach(function: F) -> F:
             ),
             click.option(
                 "--allow-host", "allow_hosts", multiple=True, metavar="HOST", help="Allow a loopback or private host."
+            ),
+            click.option(
+                "--key",
+                type=_key,
+                metavar="@env:NAME",
+                help="The key that seals credentials out of answers [a file beside the store].",
             ),
         ]
     ):
@@ -226,11 +248,34 @@ def read_hosts(texts: Iterable[str]) -> list[str]:
     return found
 
 
-def describe_target(target: str, given: Mapping[str, Any]) -> Description:
+def describe_target(target: str, given: Mapping[str, Any], files: Files | None = None) -> Description:
     """The document a verb was given, with its sources and its overlay."""
     from ..library import load
+    from .calling import reading_of
 
-    return load(target, sources=pairs(given["sources"], "--source"), overlay=given["overlay"], strict=given["strict"])
+    return load(
+        target,
+        sources=pairs(given["sources"], "--source"),
+        overlay=given["overlay"],
+        strict=given["strict"],
+        files=files,
+        **reading_of(given),
+    )
+
+
+def read_given(path: Path, flag: str) -> bytes:
+    """The bytes of the file a flag names. Raises UsageError for what is no regular file, too large, or not there."""
+    from ..library import read_file
+
+    try:
+        return read_file(path)
+    except OSError as error:
+        raise UsageError(
+            f"the file of {flag} cannot be read",
+            code="AZM-U066",
+            seen=f"{path}: {error.strerror}",
+            next=f"name a file that can be read: {flag} FILE",
+        ) from error
 
 
 def open_store(path: Path | None, *, read_only: bool = False) -> SqliteStore:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,10 @@ import click
 
 from ..errors import StoreError, UsageError
 from . import options as flags
+from .calling import need_lines
 
 if TYPE_CHECKING:
+    from ..chart.fates import Fate
     from ..plan.model import CallPlan, Plan, State
 
 __all__ = ["diagram", "plan"]
@@ -26,13 +29,16 @@ _FORMS = {"": "dot", ".dot": "dot", ".gv": "dot", ".svg": "svg", ".mmd": "mermai
 def plan(target: str, workflow: str, as_json: bool, **given: Any) -> None:
     """Print the machine a workflow compiles to.
 
-    Its states, its guarded transitions in the order they are tried, the calls that may cost money, and what it needs to
-    run. Sends nothing and needs no inputs. Without -w every workflow of the document is printed.
+    Its states, its guarded transitions in the order they are tried, what each answer the description declares would
+    do, the calls that may cost money, and what it needs to run. Sends nothing and needs no inputs. Without -w every
+    workflow of the document is printed.
 
     \b
     arazzo-machine plan deploy-inference-endpoint
     """
+    from ..chart.fates import fates_of
     from ..plan.build import build_plan
+    from ..runtime.evaluator import Evaluator
     from .printing import echo_json, say
 
     description = flags.describe_target(target, given)
@@ -40,22 +46,28 @@ def plan(target: str, workflow: str, as_json: bool, **given: Any) -> None:
     plans = [
         build_plan(description, workflow=name, unmatched=given["unmatched"], strict=given["strict"]) for name in names
     ]
+    evaluator = Evaluator()
+    fates = [fates_of(one, ask=evaluator) for one in plans]
     if as_json:
-        shown = [one.to_json() for one in plans]
+        shown = [
+            {**one.to_json(), "fates": {state: [fate.to_json() for fate in each] for state, each in table.items()}}
+            for one, table in zip(plans, fates, strict=True)
+        ]
         echo_json(shown[0] if len(shown) == 1 else {"plans": shown})
         return
-    for one in plans:
-        for line in plan_lines(one):
+    for one, table in zip(plans, fates, strict=True):
+        for line in plan_lines(one, table):
             say(line, err=False)
 
 
-def plan_lines(plan: Plan) -> Iterator[str]:
+def plan_lines(plan: Plan, fates: Mapping[str, Sequence[Fate]]) -> Iterator[str]:
     """A plan as a person reads it, then every workflow it can run."""
     yield f"{plan.workflow}: {plan.title}"
     yield ""
-    yield from _table_lines(plan)
+    yield from _table_lines(plan, fates)
     for source, server in plan.servers.items():
         yield f"calls {source}: {server or 'no server described, give --server'}"
+    yield from need_lines(plan)
     yield from _effect_lines(plan)
     yield f"deadline {plan.deadline:g} s, at most {plan.call_limit} calls and {plan.transition_limit} transitions"
     yield from (f"note: {notice}" for notice in plan.notices)
@@ -63,14 +75,14 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     for callee in plan.callees.values():
         yield f"runs {callee.workflow}: {callee.title}"
         yield ""
-        yield from _table_lines(callee)
+        yield from _table_lines(callee, fates)
         yield from _effect_lines(callee)
         yield from (f"note: {notice}" for notice in callee.notices)
         yield ""
 
 
-def _table_lines(plan: Plan) -> Iterator[str]:
-    """The states, the moves and the inputs of one workflow."""
+def _table_lines(plan: Plan, fates: Mapping[str, Sequence[Fate]]) -> Iterator[str]:
+    """The states, the moves, the fates and the inputs of one workflow."""
     from .printing import table
 
     names = {state.id: state.name for state in plan.states}
@@ -87,6 +99,8 @@ def _table_lines(plan: Plan) -> Iterator[str]:
             if state.kind == "doubt" and "resolved" in one.on:
                 moves.append([state.name, "*", one.label, f"-> {names[one.target]}", one.guard.text])
     yield from table([["FROM", "", "TRANSITION", "TO", "WHEN"], *moves])
+    yield ""
+    yield from table([["STATE", "TRANSITION", "TO", "ANSWERS THAT LEAD THERE"], *_fate_rows(plan, fates, names)])
     yield ""
     for one_input in plan.inputs:
         need = "required" if one_input.required and not one_input.origin else "optional"
@@ -115,6 +129,36 @@ def _doing(plan: Plan, state: State) -> str:
     if state.polls and poll is not None:
         doing += f", every {poll.interval:g} s growing by {poll.backoff:g} to {poll.max:g} s"
     return doing
+
+
+def _fate_rows(plan: Plan, fates: Mapping[str, Sequence[Fate]], names: Mapping[str, str]) -> Iterator[list[str]]:
+    """What becomes of each answer the description declares, one row for each transition that takes some."""
+    for state_id, each in fates.items():
+        if state_id not in names:
+            continue
+        taken: dict[str, list[Fate]] = {}
+        for fate in each:
+            taken.setdefault(fate.transition.id, []).append(fate)
+        for some in taken.values():
+            one = some[0].transition
+            answers = dict.fromkeys(fate.answer.status for fate in some)
+            shown = "; ".join(_answers(status, some) for status in answers)
+            yield [names[state_id], one.label, f"-> {names[one.target]}", shown]
+
+
+def _answers(status: str, fates: Sequence[Fate]) -> str:
+    """``200 with /status/state running``: a status, and the values with which it does the same."""
+    of_status = [fate.answer.values for fate in fates if fate.answer.status == status]
+    pointers = dict.fromkeys(pointer for values in of_status for pointer in values)
+    if len(pointers) == 1:
+        pointer = next(iter(pointers))
+        return f"{status} with {pointer} {' | '.join(_value(values[pointer]) for values in of_status)}"
+    several = [", ".join(f"{pointer} {_value(one)}" for pointer, one in values.items()) for values in of_status]
+    return f"{status} with {' | '.join(several)}" if pointers else status
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _policy(call: CallPlan) -> str:
@@ -159,12 +203,13 @@ def diagram(
     form = form or _form_of(output)
     records: list[Any] = []
     if run_id:
+        from ..chart.edit import in_terms_of_now
         from ..runtime.runner import Runner
 
         with flags.open_store(store, read_only=True) as opened:
             found = opened.find(run_id)
             drawn = Runner(opened).plan_of(opened.load(found))
-            records = opened.history(found)
+            records = in_terms_of_now(opened.history(found))
         if target:
             # The run is drawn on the machine it has; a document named beside it only has to be the one it came from.
             named = flags.describe_target(target, given).document

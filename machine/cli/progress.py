@@ -17,6 +17,7 @@ from ..runtime.clock import Interrupts, SystemClock
 from ..runtime.result import timestamp
 from ..runtime.run import Run
 from ..values import redact
+from .app import concealer
 from .printing import COLOURS, safe_line
 
 __all__ = ["LiveClock", "Progress"]
@@ -75,6 +76,8 @@ class Progress:
             # Most often a 404, which would be taken for a failure.
             seen = "looked whether it is there already, before it is sent"
         wait = f"next look in {call.delay:g} s" if call is not None and call.delay else ""
+        # Looked through before it is cut to the width of the terminal: what is left of a secret would not be found.
+        seen = concealer().scrub(seen)
         text = f"{printable(state.name):<{_NAME}} {printable(answer):<5} {printable(seen):<44}".rstrip()
         same = (state.id, answer) == self._last
         self._last = (state.id, answer)

@@ -28,6 +28,8 @@ class Finding:
     place: Place
     suggestion: str = ""
     """What to do about it, in one sentence; may be empty."""
+    fix: str = ""
+    """YAML to put there, ready but for a look at it; never put there by us. May have several lines."""
 
     def __str__(self) -> str:
         """One line in the form editors and CI understand: ``path:line:column: error AZM-D101 message``."""
@@ -43,6 +45,7 @@ class Finding:
             "message": self.message,
             "place": self.place.to_json(),
             "suggestion": self.suggestion,
+            "fix": self.fix,
         }
 
 

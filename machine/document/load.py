@@ -73,8 +73,8 @@ class _Unplaced(Exception):
     """A refusal that can only be worded with positions, which were not kept: read again with them."""
 
 
-def parse(data: bytes | str, *, uri: str = "", positions: bool = True) -> Tree:
-    """Read one YAML 1.2 or JSON document.
+def parse(data: bytes | str, *, uri: str = "", positions: bool = True, most: int = MAX_VALUES) -> Tree:
+    """Read one YAML 1.2 or JSON document of at most ``most`` values.
 
     ``positions=False`` is for large source descriptions: the same values, no line numbers afterwards (refusals still
     carry theirs). Raises DocumentError, codes AZM-D001 to AZM-D013, and nothing else.
@@ -82,9 +82,9 @@ def parse(data: bytes | str, *, uri: str = "", positions: bool = True) -> Tree:
     try:
         raw, text = _decode(data)
         try:
-            value, where = _read(text, positions)
+            value, where = _read(text, positions, most)
         except _Unplaced:
-            value, where = _read(text, True)
+            value, where = _read(text, True, most)
     except _Refused as problem:
         line, column = problem.spot or (0, 0)
         place = Place(document=uri, line=line, column=column)
@@ -110,23 +110,23 @@ def _decode(data: bytes | str) -> tuple[bytes, str]:
     return raw, text.removeprefix("\ufeff")
 
 
-def _read(text: str, positions: bool) -> tuple[Any, Positions]:
+def _read(text: str, positions: bool, most: int) -> tuple[Any, Positions]:
     """Text that begins like JSON is read as JSON; where that fails it may still be YAML in flow style."""
     start = _end_of_space(text, 0)
     if text[start : start + 1] not in ("{", "[", '"'):
-        return _read_yaml(text, _Builder(positions))
+        return _read_yaml(text, _Builder(positions, most))
     if not positions:
         try:
             return _read_json_fast(text), Positions()
         except (ValueError, RecursionError, _Refused):
             positions = True  # something is wrong with it: the careful reader says what and where
     try:
-        return _read_json(text, start, _Builder(positions))
+        return _read_json(text, start, _Builder(positions, most))
     except _Refused as problem:
         if problem.code != "AZM-D003":
             raise
         try:
-            return _read_yaml(text, _Builder(positions))
+            return _read_yaml(text, _Builder(positions, most))
         except _Refused as other:
             # Whichever reader came further understood the author better.
             syntax = other.code == problem.code and (problem.spot or (0, 0)) >= (other.spot or (0, 0))
@@ -149,11 +149,11 @@ class _Frame:
 class _Builder:
     """Puts values together in the order a reader meets them, and counts. Its stack replaces recursion."""
 
-    __slots__ = ("_marks", "_positions", "_root", "_spot", "_values", "stack")
+    __slots__ = ("_marks", "_most", "_positions", "_root", "_spot", "_values", "stack")
 
-    def __init__(self, positions: bool) -> None:
+    def __init__(self, positions: bool, most: int) -> None:
         self.stack: list[_Frame] = []
-        self._positions = positions
+        self._positions, self._most = positions, most
         self._marks: Marks | None = None
         self._root: Any = None
         self._spot: Spot = (1, 1)
@@ -181,8 +181,8 @@ class _Builder:
     def put(self, value: Any, spot: Spot, size: int = 1, height: int = 0) -> None:
         """A finished value, or an alias of one with ``size`` values inside it, ``height`` levels deep."""
         self._values += size
-        if self._values > MAX_VALUES:
-            raise _Refused("AZM-D009", f"more than {MAX_VALUES} values, aliases counted at each use", spot=spot)
+        if self._values > self._most:
+            raise _Refused("AZM-D009", f"more than {self._most} values, aliases counted at each use", spot=spot)
         if len(self.stack) + height > MAX_DEPTH:
             raise _Refused("AZM-D008", f"nested deeper than {MAX_DEPTH} levels", spot=spot)
         if not self.stack:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..errors import Place
+from .positions import Tree
 
 __all__ = [
     "Action",
@@ -165,11 +166,17 @@ class Document:
     """Hex digest of the bytes that were read."""
     tree: Mapping[str, Any] = field(default_factory=dict)
     """The whole description as plain JSON values."""
+    text: Tree | None = field(default=None, repr=False, compare=False)
+    """Where everything in ``tree`` stands."""
 
     @property
     def minor(self) -> str:
         """The feature set, ``1.0`` or ``1.1``: the patch number carries no meaning (section "Versions")."""
         return ".".join(self.arazzo.split(".")[:2])
+
+    def place(self, pointer: str) -> Place:
+        """Where the value at a JSON Pointer stands."""
+        return self.text.place(pointer) if self.text else Place(document=self.uri, pointer=pointer)
 
     def workflow(self, workflow_id: str) -> Workflow | None:
         return next((one for one in self.workflows if one.workflow_id == workflow_id), None)

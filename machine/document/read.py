@@ -82,6 +82,7 @@ class _Reader:
             uri=self._tree.uri,
             sha256=self._tree.sha256,
             tree=root,
+            text=self._tree,
         )
 
     def _workflow(self, value: _Object, pointer: str) -> Workflow:

@@ -19,7 +19,7 @@ from functools import partial
 from ..document.model import Document, Workflow
 from ..errors import DocumentError, UsageError
 from ..sources.description import Description
-from .calls import refuse_two_servers
+from .calls import refuse_two_servers, source_fields
 from .draft import Draft, draft_workflow
 from .inputs import read_inputs
 from .model import CallPlan, InputPlan, Notice, Plan, Policy
@@ -31,6 +31,10 @@ from .steps import UNSAFE
 from .workflows import Directory
 
 __all__ = ["build_plan"]
+
+_LARGEST = 500
+"""Steps and actions of all workflows a run can reach. The time a machine takes to build grows with the square of its
+states."""
 
 
 def build_plan(
@@ -81,9 +85,18 @@ def _draft(description: Description, chosen: Workflow, problems: Problems, *, st
     directory = Directory(description)
     waiting = [directory.site(description, chosen)]
     drafts: dict[str, Draft] = {}
+    size = 0
     while waiting:
         site = waiting.pop(0)
         if site.key not in drafts:
+            size += sum(1 + len(one.on_success or ()) + len(one.on_failure or ()) for one in site.workflow.steps)
+            if size > _LARGEST:
+                raise DocumentError(
+                    f"{size} steps and actions can be reached; at most {_LARGEST} are compiled",
+                    code="AZM-P019",
+                    place=site.workflow.place,
+                    next="split what is done into several runs",
+                )
             drafts[site.key] = draft_workflow(site, directory, problems, strict=strict)
             waiting += drafts[site.key].callees.values()
     return drafts
@@ -185,7 +198,13 @@ def _write(
             input_schema=dict(site.workflow.inputs),
             outputs=draft.outputs,
             servers={one.source: one.server for call in described for one in call.operations},
-            source_urls={source.name: source.url for source in document.sources},
+            sources=source_fields(document),
+            self_uri=document.self_uri,
+            auth={
+                site.scope + name: text
+                for name, text in extension.auth.items()
+                if site.description.may_name_origin(site.workflow.workflow_id, f"auth {name}")
+            },
             deadline=extension.deadline if extension.deadline is not None else 3600.0,
             call_limit=extension.calls or 10_000,
             transition_limit=extension.transitions or 10_000,

@@ -210,6 +210,8 @@ class WorkflowExtension:
     transitions: int | None = None
     unmatched: Policy | None = None
     inheritance: str = "merge"
+    auth: Mapping[str, str] = field(default_factory=dict)
+    """What the security schemes of the sources are met with, as ``--auth`` takes it."""
 
     @classmethod
     def read(cls, data: Any, place: Place) -> WorkflowExtension:
@@ -221,6 +223,7 @@ class WorkflowExtension:
             transitions=fields.take("transitions", _count, None),
             unmatched=cast("Policy | None", fields.take("unmatched", _one_of("next", "end", "fail"), None)),
             inheritance=fields.take("actionInheritance", _one_of("merge", "replace"), "merge"),
+            auth=fields.take("auth", _auth, {}),
         )
         fields.done()
         return result
@@ -240,6 +243,14 @@ class InputExtension:
         result = cls(secret=fields.take("secret", _flag, None), origin=fields.take("from", _reference, ""))
         fields.done()
         return result
+
+
+def _auth(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not all(isinstance(text, str) for text in value.values()):
+        raise ValueError("an object of SOURCE.SCHEME to references is expected")
+    if any(text.startswith("@") and not text.startswith(("@env:", "@file:")) for text in value.values()):
+        raise ValueError("references such as @env:NAME are expected")
+    return {str(name): text for name, text in value.items()}
 
 
 def _reference(value: Any) -> str:

@@ -1,15 +1,43 @@
-"""What a plan needs from outside before it can run: files for its inputs."""
+"""What a plan needs from outside before it can run: files, credentials and hosts, and what of it is missing. Pure.
+
+The command line, the driver and ``plan`` all ask here, so that what is listed is what is checked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ..expressions.template import ListTemplate, ObjectTemplate, Template, Whole
-from ..sources.model import is_json_type, media_type
+from ..sources.model import Operation, SecurityScheme, is_json_type, media_type
+from ..sources.security import left_open
 from .model import CallPlan, Plan
 
-__all__ = ["file_inputs"]
+__all__ = [
+    "CredentialNeed",
+    "Lack",
+    "calls_of",
+    "credential_needs",
+    "file_inputs",
+    "missing_credentials",
+    "named_auth",
+    "unusable",
+]
+
+
+def calls_of(plan: Plan) -> Iterator[CallPlan]:
+    """Every call a run of the plan may make."""
+    for table in plan.tables():
+        yield from table.calls.values()
+
+
+def named_auth(plan: Plan) -> dict[str, str]:
+    """Where credentials come from by what documents we trust, and overlays, say."""
+    return {name: text for table in plan.tables() for name, text in table.auth.items()}
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
 
 
 def file_inputs(plan: Plan) -> frozenset[str]:
@@ -65,3 +93,110 @@ def _input(template: Template) -> Iterator[str]:
         expression = template.expression
         if expression.root == "inputs" and expression.name and not expression.pointer:
             yield expression.name
+
+
+# -- credentials -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialNeed:
+    """A security scheme of a source that some step's operation names and the step does not meet itself."""
+
+    source: str
+    scheme: SecurityScheme
+    steps: tuple[str, ...]
+    optional: bool
+    """Whether every one of those steps can be made without it."""
+
+    @property
+    def key(self) -> str:
+        """What ``--auth`` calls it."""
+        return f"{self.source}.{self.scheme.name}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "auth": self.key,
+            "type": self.scheme.type,
+            "scheme": self.scheme.scheme,
+            "steps": list(self.steps),
+            "optional": self.optional,
+            "usable": not unusable(self.scheme),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lack:
+    """A step whose operation demands what nobody gave: any one of ``alternatives``, keys of ``--auth``."""
+
+    step: str
+    operation: str
+    alternatives: tuple[tuple[str, ...], ...]
+
+
+def credential_needs(plan: Plan) -> tuple[CredentialNeed, ...]:
+    """Each once, in the order of the steps."""
+    found: dict[str, CredentialNeed] = {}
+    for call, operation, alternatives in _demands(plan):
+        schemes = {one.name: one for one in operation.security}
+        for name in dict.fromkeys(name for one in alternatives for name in one):
+            scheme = schemes[name]
+            key, optional = f"{operation.source}.{name}", () in alternatives
+            known = found.get(key)
+            found[key] = CredentialNeed(
+                source=operation.source,
+                scheme=_with_scopes(scheme, known),
+                steps=tuple(dict.fromkeys((*(known.steps if known else ()), call.step))),
+                optional=optional and (known is None or known.optional),
+            )
+    return tuple(found.values())
+
+
+def missing_credentials(plan: Plan, given: Collection[str]) -> tuple[Lack, ...]:
+    """The steps that demand more than is ``given``, which are keys of ``--auth``."""
+    lacks = []
+    for call, operation, alternatives in _demands(plan):
+        keys = tuple(tuple(f"{operation.source}.{name}" for name in one) for one in alternatives)
+        if not any(all(key in given for key in one) for one in keys):
+            lacks.append(Lack(step=call.step, operation=operation.title, alternatives=keys))
+    return tuple(lacks)
+
+
+def unusable(scheme: SecurityScheme) -> str:
+    """Why nobody can give a credential for a scheme of this kind; empty where one can be given."""
+    if scheme.type == "apiKey" and scheme.location in ("header", "query", "cookie"):
+        return ""
+    if scheme.type == "http" and scheme.scheme not in ("basic", "bearer"):
+        return f"HTTP authentication {scheme.scheme or 'of an unnamed kind'} is not supported"
+    if scheme.type in ("http", "oauth2", "openIdConnect"):
+        return ""
+    if scheme.type == "mutualTLS":
+        return "client certificates (mutualTLS) are not supported"
+    return f"security schemes of type {scheme.type} are not supported"
+
+
+def _demands(plan: Plan) -> Iterator[tuple[CallPlan, Operation, tuple[tuple[str, ...], ...]]]:
+    for call in calls_of(plan):
+        probe = call.effect.probe
+        for operation, parameters in [
+            (call.operation, call.parameters),
+            *([(probe.operation, probe.parameters)] if probe else []),
+        ]:
+            sent = {(where, name.lower() if where == "header" else name) for name, where, _ in parameters}
+            if alternatives := left_open(operation, sent):
+                yield call, operation, alternatives
+
+
+def _with_scopes(scheme: SecurityScheme, known: CredentialNeed | None) -> SecurityScheme:
+    """The scheme with the scopes every step asks of it."""
+    if known is None:
+        return scheme
+    scopes = tuple(dict.fromkeys((*known.scheme.scopes, *scheme.scopes)))
+    return SecurityScheme(
+        name=scheme.name,
+        type=scheme.type,
+        location=scheme.location,
+        parameter_name=scheme.parameter_name,
+        scheme=scheme.scheme,
+        token_url=scheme.token_url,
+        scopes=scopes,
+    )

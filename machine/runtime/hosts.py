@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from urllib.parse import urlsplit
 
 from ..errors import HostError
 
-__all__ = ["base_url", "check_secrecy", "is_loopback", "origin_of"]
+__all__ = ["Bases", "base_url", "check_secrecy", "is_loopback", "is_public", "origin_of"]
 
 _URL = re.compile(r"[!$%&'()*+,\-./0-9:;=@A-Z\[\]_a-z~]+")
 """RFC 3986 without query and fragment (Server Object: a URL that paths are appended to). Of anything else, such as a
@@ -57,6 +57,24 @@ def base_url(source: str, described: Mapping[str, str], named: Mapping[str, str]
             next=f"name it: --server {source}={url} or --allow-host {host}",
         )
     return url.rstrip("/")
+
+
+class Bases:
+    """The base URL of every source of a run. ``inward`` tells of which the operator named the host, so that it may be
+    anywhere; the others have to be at public addresses, whatever their names are."""
+
+    def __init__(self, find: Callable[[str], str], inward: Callable[[str], bool]) -> None:
+        self._find = find
+        self.inward = inward
+
+    def __call__(self, source: str) -> str:
+        return self._find(source)
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address, as a socket names it, is one of the open Internet."""
+    found = _address(address)
+    return found is not None and (getattr(found, "ipv4_mapped", None) or found).is_global
 
 
 def check_secrecy(base: str, step: str) -> None:

@@ -24,23 +24,34 @@ from ..plan.model import UNSAFE
 from ..sources.model import Request, is_json_type, media_type
 from ..values import MISSING, Content, FileRef, SecretText, contains_secret, join_text
 from .clock import Clock
-from .hosts import check_secrecy, is_loopback, origin_of
+from .hosts import Bases, check_secrecy, is_loopback, is_public, origin_of
 from .replies import charset_of, decode
 from .secrets import SecretBook
 from .wire import QUIET, Wire, as_it_is, open_session
 
-__all__ = ["Transport", "planned_headers"]
+__all__ = ["MOVED", "TooLarge", "Transport", "planned_headers", "read_body"]
 
 _CHUNK = 64 * 1024
 _FREE = 1 << 20
 """Decoded bytes up to which no ratio is looked at: small answers compress well."""
 _REDIRECTS = 5
-_MOVED = frozenset({301, 302, 303, 307, 308})
+MOVED = frozenset({301, 302, 303, 307, 308})
+"""Statuses that name another place to ask (RFC 9110 section 15.4)."""
 _URL = re.compile(r"[\x21-\x7e]+")
 _USER_AGENT = "arazzo-machine"
 
 Cause = Literal[
-    "refused", "dns", "tls", "connect_timeout", "timeout", "reset", "cut", "too_large", "protocol", "unsendable"
+    "refused",
+    "dns",
+    "tls",
+    "connect_timeout",
+    "timeout",
+    "reset",
+    "cut",
+    "too_large",
+    "protocol",
+    "unsendable",
+    "inward",
 ]
 
 
@@ -82,12 +93,18 @@ class Transport:
         self._connect_timeout = connect_timeout
         self._proxies = dict.fromkeys(("http", "https"), proxy) if proxy else {}
         self._verify: bool | str = ca_bundle or True
-        self._wire = Wire()
+        self._inward = base.inward if isinstance(base, Bases) else lambda source: True
+        self._anywhere = True
+        self._wire = Wire(peer_is_allowed=self._peer_is_allowed)
         self._last: _Outgoing | None = None
         self._session = open_session(self._wire)
 
     def close(self) -> None:
         self._session.close()
+
+    def _peer_is_allowed(self, address: str, host: str) -> bool:
+        """Asked of every new connection, so that a public name that leads inside is not followed there."""
+        return self._anywhere or is_public(address)
 
     def perform(self, call: Call, timeout: float) -> Replied | CallFailed:
         """Send one request and read its answer whole, within ``timeout`` seconds.
@@ -103,18 +120,19 @@ class Transport:
         if call.kind in UNSAFE:
             # A kept connection may be dead without our knowing; a create in it would be in doubt for nothing.
             self._session.close()
+        self._anywhere = bool(self._proxies) or self._inward(call.request.source)
         self._wire.begin(timeout)
         quiet = QUIET.set(True)
         try:
             prepared, url = outgoing.prepared, outgoing.url
             for number in range(_REDIRECTS + 1):
                 response = self._send(prepared, timeout)
-                body = self._read(response)
+                body = read_body(response, self._largest, self._ratio)
                 further = self._follow(call, prepared, response) if number < _REDIRECTS else None
                 if further is None:
                     break
                 prepared, url = further, self._secrets.conceal(further.url)
-        except _TooLarge as error:
+        except TooLarge as error:
             return self._failed("unknown", "too_large", str(error))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             return self._classify(error)
@@ -139,7 +157,7 @@ class Transport:
         """The same request at the place an answer names: only a safe call, only on the same origin, and only where the
         document knows of no redirect. Anything else could repeat an effect or carry a credential away."""
         location = response.headers.get("Location", "")
-        if not (call.kind == "safe" and call.request.follows and response.status_code in _MOVED and location):
+        if not (call.kind == "safe" and call.request.follows and response.status_code in MOVED and location):
             return None
         try:
             here, there = prepared.url or "", urljoin(prepared.url or "", location)
@@ -165,8 +183,10 @@ class Transport:
     def _prepare(self, call: Call) -> requests.PreparedRequest:
         request = call.request
         base = self._base(request.source)
-        if contains_secret((request.target, request.headers, request.body)):
+        carried = (request.target, request.headers, request.body)
+        if contains_secret(carried):
             check_secrecy(base, call.step)
+            self._secrets.check_origin(carried, origin_of(base), call.step)
         headers = {name: self._secrets.join(value) for name, value in planned_headers(request)}
         prepared = requests.Request(request.method, base, headers=headers, auth=as_it_is).prepare()
         if request.body is not MISSING:
@@ -188,18 +208,6 @@ class Transport:
         else:
             prepared.prepare_body(str(joined).encode(charset_of(request.content_type) or "utf-8"), None)
 
-    def _read(self, response: requests.Response) -> bytes:
-        chunks, size = [], 0
-        with response:
-            for chunk in response.iter_content(_CHUNK):
-                size += len(chunk)
-                if size > self._largest:
-                    raise _TooLarge(f"the answer is larger than {self._largest} bytes; --max-reply allows more")
-                if size > max(_FREE, self._ratio * response.raw.tell()):
-                    raise _TooLarge(f"the answer unpacks to over {self._ratio} times its size; --max-ratio allows more")
-                chunks.append(chunk)
-        return b"".join(chunks)
-
     def _replied(self, url: Any, response: requests.Response, body: bytes) -> Replied:
         content_type = response.headers.get("Content-Type", "")
         value, form = decode(body, content_type)
@@ -211,7 +219,8 @@ class Transport:
             # Bytes cannot be kept in part, and a secret is not kept.
             value, form = None, "undecodable"
         elif form == "binary":
-            value = secrets.files.keep(body, media_type(content_type) or "application/octet-stream")
+            kind = str(secrets.conceal(media_type(content_type)))
+            value = secrets.files.keep(body, kind or "application/octet-stream")
         reply = Reply(
             status=response.status_code,
             headers=cast("Mapping[str, Any]", secrets.conceal(headers)),
@@ -224,6 +233,8 @@ class Transport:
     def _classify(self, error: Exception) -> CallFailed:
         """Name what went wrong; whether anything left is what the socket saw."""
         wire = self._wire
+        if wire.refused_peer:
+            return self._failed("not_sent", "inward", _MESSAGES["inward"])
         reached = wire.sent or wire.connected
         if isinstance(error, requests.exceptions.Timeout) or _caused_by(error, TimeoutError):
             connecting = isinstance(error, requests.exceptions.ConnectTimeout) or (wire.tried and not reached)
@@ -263,12 +274,27 @@ _MESSAGES: Mapping[Cause, str] = {
     "too_large": "the answer is too large",
     "protocol": "the answer was not HTTP",
     "unsendable": "the request could not be written",
+    "inward": "its name leads to an address that is not public; --allow-host allows that",
 }
 """Our own words: an exception's text may hold the URL with everything in it."""
 
 
-class _TooLarge(Exception):
-    pass
+class TooLarge(Exception):
+    """An answer is larger than it may be; says which flag allows more."""
+
+
+def read_body(response: requests.Response, largest: int, ratio: int) -> bytes:
+    """The body whole, unpacked. Raises TooLarge, and what the libraries raise for a connection that fails."""
+    chunks, size = [], 0
+    with response:
+        for chunk in response.iter_content(_CHUNK):
+            size += len(chunk)
+            if size > largest:
+                raise TooLarge(f"the answer is larger than {largest} bytes; --max-reply allows more")
+            if size > max(_FREE, ratio * response.raw.tell()):
+                raise TooLarge(f"the answer unpacks to over {ratio} times its size; --max-ratio allows more")
+            chunks.append(chunk)
+    return b"".join(chunks)
 
 
 class _Stream:

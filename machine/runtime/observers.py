@@ -5,7 +5,8 @@ structlog is loaded when the first observer is made, and configured privately: a
 
 from __future__ import annotations
 
-from typing import Any, TextIO
+from collections.abc import Callable
+from typing import Any, TextIO, cast
 
 from ..chart.effects import Call
 from ..chart.snapshot import Record
@@ -17,10 +18,13 @@ __all__ = ["LogObserver"]
 
 
 class LogObserver:
-    """Writes one line of JSON per record to ``stream``. Values are those of the record, which holds no secret."""
+    """Writes one line of JSON per record to ``stream``. Values are those of the record, which holds no secret;
+    ``conceal`` (such as ``runner.reach.concealer.conceal``) looks for one all the same."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, conceal: Callable[[Any], Any] = redact) -> None:
         import structlog
+
+        self._conceal = conceal
 
         self._log = structlog.wrap_logger(
             structlog.PrintLogger(stream),
@@ -30,7 +34,7 @@ class LogObserver:
         )
 
     def __call__(self, run: Run, record: Record) -> None:
-        self._log.msg(record.kind, **fields_of(run, record))
+        self._log.msg(record.kind, **cast("dict[str, Any]", redact(self._conceal(fields_of(run, record)))))
 
 
 def fields_of(run: Run, record: Record) -> dict[str, Any]:

@@ -148,4 +148,12 @@ def _finite(text: str) -> float:
     return number
 
 
-_JSON = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Section 4: of an object that names a member twice, one reader takes the first and another the last."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("an object names a member twice")
+    return made
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_object)

@@ -13,17 +13,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from ..errors import BugError, CredentialError, InputError, RequestError, UsageError
-from ..values import SecretRef, SecretText, join_text
+from ..errors import BugError, CredentialError, HostError, InputError, RequestError, UsageError
+from ..values import SecretRef, SecretText, secrets_in
 from .clock import held_back
+from .concealing import Concealer, spell
 from .files import Files
 
-__all__ = ["Reference", "SecretBook", "parse_reference"]
+__all__ = ["PREFIX", "Reference", "SecretBook", "parse_reference"]
 
-_SHORTEST = 6
-"""Shorter texts are not looked for in replies: they would be found everywhere and hide nothing."""
+PREFIX = "auth:"
+"""What the names of credentials begin with, so that no input is ever taken for one."""
 
 _COMMAND_TIMEOUT = 30.0
 _LARGEST_FILE = 1 << 20
@@ -62,7 +62,10 @@ class Reference:
             return os.environ.get(rest, "")
         if kind == "@file":
             with Path(rest).open("rb") as file:
-                return file.read(_LARGEST_FILE).decode().rstrip("\r\n")
+                data = file.read(_LARGEST_FILE + 1)
+            if len(data) > _LARGEST_FILE:
+                raise self._failure(name, f"it is larger than {_LARGEST_FILE >> 10} KiB")
+            return data.decode().rstrip("\r\n")
         if kind == "@cmd":
             return _output(rest).decode().rstrip("\r\n")
         if prompt is None:
@@ -103,12 +106,22 @@ def parse_reference(text: str) -> Reference | str:
     return Reference(text) if text.startswith("@") else text
 
 
-class SecretBook:
-    """Name to text, in memory only. ``files`` has the bytes of the files a request refers to."""
+def _is_unsendable(text: str) -> bool:
+    """Half of a surrogate pair is how Python carries a byte that is not UTF-8."""
+    return any(ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) <= 0xDFFF for char in text)
 
-    def __init__(self, texts: Mapping[str, str]) -> None:
+
+class SecretBook:
+    """Name to text, in memory only. ``files`` has the bytes of the files a request refers to.
+
+    ``told`` learns every text this book does, for what is printed and logged.
+    """
+
+    def __init__(self, texts: Mapping[str, str], *, told: Concealer | None = None) -> None:
         self._texts: dict[str, str] = {}
-        self._hidden: list[tuple[str, SecretRef]] = []
+        self._concealer = Concealer()
+        self._told = told
+        self._bound: dict[str, frozenset[str]] = {}
         self.files = Files()
         self.learn(texts)
 
@@ -118,29 +131,51 @@ class SecretBook:
         Raises InputError AZM-C021 for a text with a control character.
         """
         for name, text in texts.items():
-            # Half of a surrogate pair is how Python carries a byte that is not UTF-8.
-            if any(ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) <= 0xDFFF for char in text):
+            if _is_unsendable(text):
                 raise InputError(
                     f"the secret {name!r} contains a control character",
                     code="AZM-C021",
                     next="remove line breaks and other control characters from it",
                 )
-        self._texts.update(texts)
-        hidden = dict(self._hidden)
-        # A reply may quote the URL a secret was sent in, where it stands percent-encoded.
         for name, text in texts.items():
-            if len(text) >= _SHORTEST:
-                hidden.setdefault(text, SecretRef(name))
-                # The same text where nothing in it needs encoding, and then it need not be looked for twice.
-                hidden.setdefault(_percent(text), SecretRef(name, "percent"))
-        # Longest first, so that a secret that contains another is taken out whole.
-        self._hidden = sorted(hidden.items(), key=lambda pair: -len(pair[0]))
+            self.note(name, text)
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(self._texts)
+
+    def note(self, name: str, text: str) -> None:
+        """Know one more, which nobody has checked: whether it can be sent is seen when it is."""
+        self._texts[name] = text
+        for one in (self._concealer, self._told):
+            if one is not None:
+                one.learn(name, text)
+
+    def bind(self, name: str, origins: frozenset[str]) -> None:
+        """From now on this text is sent to these origins and to no other."""
+        self._bound[name] = origins
+
+    def bound(self, name: str) -> frozenset[str]:
+        return self._bound.get(name, frozenset())
+
+    def check_origin(self, value: Any, origin: str, step: str) -> None:
+        """Raises HostError AZM-C034 where a text in the value may not go to that origin: an answer may have held it,
+        and a document may pass on what was answered."""
+        for ref in secrets_in(value):
+            if ref.name in self._bound and origin not in self._bound[ref.name]:
+                raise HostError(
+                    f"{step} would send the credential {ref.name.removeprefix(PREFIX)} to another server than its own",
+                    code="AZM-C034",
+                    seen=origin,
+                    next="give that server a credential of its own",
+                )
 
     def __repr__(self) -> str:
         return f"SecretBook({', '.join(sorted(self._texts))})"
 
     def join(self, text: str | SecretText) -> str:
-        """The text as it is sent. Raises RequestError where a secret cannot stand in a URL path."""
+        """The text as it is sent. Raises RequestError where a secret cannot stand in a URL path, or, coming from
+        elsewhere, could end a line."""
         if isinstance(text, str):
             return text
         return "".join(part if isinstance(part, str) else self._text_of(part) for part in text.parts)
@@ -155,59 +190,35 @@ class SecretBook:
             return [self.join_all(item) for item in value]
         return value
 
-    def _text_of(self, ref: SecretRef) -> str:
-        text = self._texts.get(ref.name)
+    def text_of(self, name: str) -> str:
+        """The text itself, for those who make another secret of it."""
+        text = self._texts.get(name)
         if text is None:
-            raise BugError(f"no text is known for the secret {ref.name!r}", code="AZM-B010")
-        if ref.encoding != "percent":
-            return text
-        if {".", ".."} & set(re.split(r"[/\\]", text)):
+            raise BugError(f"no text is known for the secret {name!r}", code="AZM-B010")
+        return text
+
+    def _text_of(self, ref: SecretRef) -> str:
+        text = self.text_of(ref.name)
+        if _is_unsendable(text):
+            raise RequestError(
+                f"the secret {ref.name!r} contains a control character", code="AZM-R024", next="it cannot be sent"
+            )
+        before, _, last = ref.encoding.rpartition(" ")
+        if last == "percent" and {".", ".."} & set(re.split(r"[/\\]", spell(text, before))):
             # An encoded slash is decoded by some proxies before they normalise the path.
             raise RequestError(
                 f"the secret {ref.name!r} cannot be part of a path", code="AZM-R020", next="give another value"
             )
-        return _percent(text)
+        return spell(text, ref.encoding)
 
     def stands_in(self, body: bytes) -> bool:
         """Whether one of the texts can be read in these bytes."""
-        return any(secret.encode() in body for secret, _ in self._hidden)
+        return self._concealer.stands_in(body)
 
     def conceal(self, value: Any) -> Any:
-        """The value with every known secret replaced by a reference to it."""
-        if isinstance(value, str):
-            return self._conceal_text(value)
-        if isinstance(value, Mapping):
-            return {str(self._conceal_text(key)): self.conceal(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.conceal(item) for item in value]
-        return value
+        """The value with every known secret replaced by a reference to it, however it is spelled."""
+        return self._concealer.conceal(value)
 
     def conceal_json(self, value: Any, text: bytes) -> Any:
-        """The same for a value that was read from ``text``, which is JSON in UTF-8 (RFC 8259)."""
-        if b"\\" not in text and not self.stands_in(text):
-            # Section 7: without a backslash nothing is escaped, so every string stands in the text as it is.
-            return value
-        return self.conceal(value)
-
-    def _conceal_text(self, text: str) -> str | SecretText:
-        if not any(secret in text for secret, _ in self._hidden):
-            return text
-        parts: list[str | SecretRef | SecretText] = [text]
-        for secret, ref in self._hidden:
-            if not any(isinstance(part, str) and secret in part for part in parts):
-                continue
-            split: list[str | SecretRef | SecretText] = []
-            for part in parts:
-                if not isinstance(part, str):
-                    split.append(part)
-                    continue
-                for number, piece in enumerate(part.split(secret)):
-                    if number:
-                        split.append(ref)
-                    split.append(piece)
-            parts = split
-        return join_text(parts)
-
-
-def _percent(text: str) -> str:
-    return quote(text, safe="-._~")
+        """The same for a value that was read from ``text``, which is JSON in UTF-8."""
+        return self._concealer.conceal_json(value, text)

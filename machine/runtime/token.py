@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..chart.snapshot import READY, Snapshot
@@ -19,11 +19,13 @@ from ..errors import DamageError, UsageError, VersionError
 from ..plan.model import Plan
 from ..stores.base import Store, StoredRun
 from ..values import files_in
+from .sealing import needed
 
-__all__ = ["Token", "export_token"]
+__all__ = ["LARGEST_TOKEN", "Token", "export_token"]
 
 TOKEN_VERSION = 1
-_LARGEST = 64 << 20
+LARGEST_TOKEN = 64 << 20
+"""Bytes."""
 _CARRIED = ("servers", "allow_hosts", "secrets")
 """Options that hold on another machine as well."""
 
@@ -40,12 +42,17 @@ class Token:
     inputs_sha256: str
     sha256: str
 
+    @property
+    def start(self) -> Snapshot:
+        """What a run of its own begins with: all of it, and a history that is still to come."""
+        return replace(self.snapshot, seq=0)
+
     @classmethod
     def read(cls, text: str) -> Token:
         """Raises DamageError when the text is no token or was changed, VersionError for one of a newer release,
         UsageError when an unsafe call lies ahead of it all the same."""
         try:
-            if len(text) > _LARGEST:
+            if len(text) > LARGEST_TOKEN:
                 raise ValueError("too large")
             data = json.loads(text)
             body, sha256 = data["token"], data["sha256"]
@@ -83,8 +90,8 @@ class Token:
 
 def export_token(store: Store, stored: StoredRun, plan: Plan) -> str:
     """The text of a run. Raises UsageError AZM-U090 where it has ended, AZM-U091 where an unsafe call is pending or
-    ahead, AZM-U092 for a simulated run, whose service would not come along, AZM-U089 where an input is a file of
-    this machine."""
+    ahead, AZM-U092 for a simulated run, whose service would not come along, AZM-U107 where a later call needs a
+    credential out of an answer, AZM-U089 where an input is a file of this machine."""
     head, snapshot = stored.head, stored.snapshot
     if head.options.get("simulate"):
         raise UsageError(
@@ -93,6 +100,13 @@ def export_token(store: Store, stored: StoredRun, plan: Plan) -> str:
             next="make tokens of runs against a server",
         )
     _refuse_unsafe(plan, snapshot, head.id)
+    if unknown := sorted(needed(plan, snapshot) - set(head.options.get("secrets", {}))):
+        raise UsageError(
+            f"run {head.id} needs a credential that an answer gave it, which does not come along",
+            code="AZM-U107",
+            seen=unknown[0],
+            next=f"say where it comes from: arazzo-machine resume {head.id} --no-wait -i {unknown[0]}=@env:VARIABLE",
+        )
     _refuse_files(snapshot, head.id)
     body = {
         "v": TOKEN_VERSION,

@@ -12,6 +12,7 @@ import http.client
 import logging
 import socket
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, cast
 
@@ -26,15 +27,25 @@ __all__ = ["QUIET", "Wire", "as_it_is", "open_session"]
 class Wire:
     """What the sockets of one call are told and report: how long they may take, how far they came."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, peer_is_allowed: Callable[[str, str], bool] | None = None) -> None:
         self.end = 0.0
         self.tried = False
         self.connected = False
         self.sent = False
+        self.refused_peer = False
+        self._peer_is_allowed = peer_is_allowed
+
+    def check_peer(self, sock: socket.socket, host: str) -> socket.socket:
+        """The socket, if what it is connected to may be talked to: address and the name it was reached by."""
+        if self._peer_is_allowed is not None and not self._peer_is_allowed(sock.getpeername()[0], host):
+            self.refused_peer = True
+            sock.close()
+            raise PermissionError("the address is not allowed")
+        return sock
 
     def begin(self, seconds: float) -> None:
         self.end = time.monotonic() + seconds
-        self.tried = self.connected = self.sent = False
+        self.tried = self.connected = self.sent = self.refused_peer = False
 
     def left(self) -> float:
         left = self.end - time.monotonic()
@@ -125,6 +136,9 @@ def _pool_classes(wire: Wire) -> dict[str, type[HTTPConnectionPool]]:
     class Plain(HTTPConnection):
         response_class = _Answer
 
+        def _new_conn(self) -> socket.socket:
+            return wire.check_peer(super()._new_conn(), self.host.rstrip(".").lower())
+
         def connect(self) -> None:
             wire.tried = True
             super().connect()
@@ -133,6 +147,9 @@ def _pool_classes(wire: Wire) -> dict[str, type[HTTPConnectionPool]]:
 
     class Secure(HTTPSConnection):
         response_class = _Answer
+
+        def _new_conn(self) -> socket.socket:
+            return wire.check_peer(super()._new_conn(), self.host.rstrip(".").lower())
 
         def connect(self) -> None:
             wire.tried = True

@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..document.findings import Finding
-from ..document.load import parse
 from ..document.model import Document, SourceDescription
 from ..document.overlay import apply_overlay, merged_bytes, read_overlay
 from ..document.positions import Tree
 from ..document.read import build_document
 from ..errors import DocumentError, MachineError, Place, SourceError
-from .files import Files, plain_value
+from .files import Files, arazzo_tree, plain_value
 from .gather import Gathered, Reached, asyncapi, gather, key_of
 from .model import Source
 from .openapi import read_openapi
@@ -92,7 +91,7 @@ def describe(
     granted: frozenset[tuple[str, str]] = frozenset()
     notes: tuple[Finding, ...] = ()
     if overlay:
-        tree, notes = apply_overlay(parse(read(uri), uri=uri), read_overlay(read(overlay), uri=overlay))
+        tree, notes = apply_overlay(arazzo_tree(read(uri), uri), read_overlay(read(overlay), uri=overlay))
         document, findings = build_document(tree)
         files.texts[uri] = merged_bytes(tree)
         granted = _granted(document, tree, overlay)
@@ -176,9 +175,15 @@ def _given(key: str, gathered: Gathered) -> bool:
 
 
 def _granted(document: Document, tree: Tree, overlay: str) -> frozenset[tuple[str, str]]:
-    """The inputs whose origin stands in the overlay, not in the document it was laid over."""
+    """The inputs whose origin stands in the overlay, not in the document it was laid over; credentials too, each under
+    the name ``auth KEY``."""
     found = set()
     for workflow in document.workflows:
+        auth = workflow.extension.get("auth") if isinstance(workflow.extension, Mapping) else None
+        for name in auth if isinstance(auth, Mapping) else ():
+            escaped = str(name).replace("~", "~0").replace("/", "~1")
+            if tree.place(f"{workflow.place.pointer}/x-machine/auth/{escaped}").document == overlay:
+                found.add((workflow.workflow_id, f"auth {name}"))
         properties = workflow.inputs.get("properties")
         for name in properties if isinstance(properties, Mapping) else ():
             escaped = str(name).replace("~", "~0").replace("/", "~1")

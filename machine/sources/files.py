@@ -15,16 +15,21 @@ from urllib.parse import unquote
 
 from ..document.load import parse
 from ..document.positions import Tree
-from ..errors import DocumentError
+from ..errors import DocumentError, Place
 
-__all__ = ["MAX_FILES", "Files", "plain_value"]
+__all__ = ["MAX_FILES", "Files", "arazzo_tree", "plain_value"]
+
+MAX_ARAZZO_BYTES: Final = 2 << 20
+MAX_ARAZZO_VALUES: Final = 50_000
+"""Of an Arazzo document, which is read with the position of every value: five times what one of a hundred steps has,
+and read in well under a second whatever is in it. An OpenAPI description may be larger."""
 
 MAX_FILES: Final = 200
 """Files one document may lead to, its own included."""
-_MAX_ATTEMPTS: Final = 2000
+_MAX_ATTEMPTS: Final = 10_000
 """Names that may be asked for: a file can refer to a million others that are not there."""
 
-_REFERENCE: Final = re.compile(rb"""["']?\$ref["']?\s*:\s*["']?([^"'\s#,}\]]+)""")
+_REFERENCE: Final = re.compile(rb"""\$ref["']?\s*:\s*["']?([^"'\s#,}\]]+)""")
 """References out of a file, read off its text: walking a million parsed values for them would take a second. What is
 found too much is a file that is not there."""
 
@@ -32,6 +37,14 @@ found too much is a file that is not there."""
 def plain_value(data: bytes, uri: str) -> Any:
     """The values of one text, without their positions. Raises DocumentError."""
     return parse(data, uri=uri, positions=False).value
+
+
+def arazzo_tree(data: bytes, uri: str) -> Tree:
+    """The values of an Arazzo document, with their positions. Raises DocumentError."""
+    if len(data) > MAX_ARAZZO_BYTES:
+        message = f"the Arazzo document is larger than {MAX_ARAZZO_BYTES >> 20} MiB"
+        raise DocumentError(message, code="AZM-D002", place=Place(document=uri), next="split it into several")
+    return parse(data, uri=uri, most=MAX_ARAZZO_VALUES)
 
 
 class Files:
@@ -76,7 +89,7 @@ class Files:
 
     def tree(self, name: str) -> Tree:
         """As :meth:`value`, with positions. Raises as it does."""
-        return parse(self.read(name), uri=name)
+        return arazzo_tree(self.read(name), name)
 
     def around(self, name: str) -> Mapping[str, Any]:
         """The values of every local file that a file refers to, directly or through others, itself included.

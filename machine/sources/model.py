@@ -118,6 +118,10 @@ class SecurityScheme:
     parameter_name: str = ""
     scheme: str = ""
     """The HTTP authentication scheme in lower case, ``bearer`` for oauth2 and openIdConnect; empty for apiKey."""
+    token_url: str = ""
+    """Where an OAuth2 client gets a token for itself, or renews one; as written. Empty where no flow does that."""
+    scopes: tuple[str, ...] = ()
+    """The scopes the operation asks of it."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -126,6 +130,8 @@ class SecurityScheme:
             "in": self.location,
             "parameterName": self.parameter_name,
             "scheme": self.scheme,
+            "tokenUrl": self.token_url,
+            "scopes": list(self.scopes),
         }
 
     @classmethod
@@ -136,6 +142,8 @@ class SecurityScheme:
             location=value["in"],
             parameter_name=value["parameterName"],
             scheme=value["scheme"],
+            token_url=value["tokenUrl"],
+            scopes=tuple(value["scopes"]),
         )
 
 
@@ -162,6 +170,9 @@ class Operation:
     body_schema: Mapping[str, Any] | None = None
     """The schema of the first JSON body type, as written; not part of the JSON form."""
     security: tuple[SecurityScheme, ...] = ()
+    """Every scheme it names, each once."""
+    alternatives: tuple[tuple[str, ...], ...] = ()
+    """Names of schemes: all of one of these are needed. An empty one: it can be called without."""
     responses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Response Objects by status key; after :meth:`from_json` only the 2xx keys, with empty objects."""
     redirects: bool = False
@@ -210,6 +221,7 @@ class Operation:
             "bodyRequired": self.body_required,
             "success": list(self.success_statuses()),
             "security": [one.to_json() for one in self.security],
+            "alternatives": [list(one) for one in self.alternatives],
             "redirects": self.redirects,
         }
 
@@ -229,6 +241,7 @@ class Operation:
             },
             body_required=value["bodyRequired"],
             security=tuple(SecurityScheme.from_json(one) for one in value["security"]),
+            alternatives=tuple(tuple(one) for one in value["alternatives"]),
             redirects=value["redirects"],
             responses={str(status): {} for status in value["success"]},
         )
@@ -276,6 +289,8 @@ class Request:
     """Empty where there is no body."""
     follows: bool = False
     """Whether a redirect is no answer of it, so that one on the same origin may be followed."""
+    security: tuple[tuple[str, ...], ...] = ()
+    """The security schemes of its source the document does not meet itself, as alternatives; the driver adds one."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -286,6 +301,7 @@ class Request:
             "body": encode(self.body),
             "contentType": self.content_type,
             "follows": self.follows,
+            "security": [list(one) for one in self.security],
         }
 
     @classmethod
@@ -298,4 +314,5 @@ class Request:
             body=decode(value["body"]),
             content_type=value["contentType"],
             follows=value["follows"],
+            security=tuple(tuple(one) for one in value["security"]),
         )

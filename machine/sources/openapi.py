@@ -8,13 +8,14 @@ a description refers to were read before.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from ..errors import Place, SourceError
 from .model import Operation, ParameterSpec, PartSpec, SecurityScheme, Source, is_json_type
-from .nodes import File, Node
+from .nodes import File, Node, mapping
 
 __all__ = ["read_openapi"]
 
@@ -47,8 +48,8 @@ def read_openapi(
     own = value.get("$self")
     base = urljoin(url, own) if isinstance(own, str) else url
     reader = _Reader(root, name, base)
-    operations: dict[str, Operation] = {}
-    paths: dict[str, dict[str, Operation]] = {}
+    operations: dict[str, Callable[[], Operation]] = {}
+    paths: dict[str, dict[str, Callable[[], Operation]]] = {}
     titles: dict[str, list[str]] = {}
     unread: dict[str, str] = {}
     for path, written in root.get("paths").items():
@@ -66,22 +67,41 @@ def read_openapi(
                 {**item.object, **{key: one for key, one in written.object.items() if key != "$ref"}}, item.file
             )
         for method, body in _methods(item):
-            operation = reader.operation(path, item, method, body, tuple(notes))
-            paths.setdefault(path, {})[operation.method] = operation
-            if operation.operation_id:
-                operations.setdefault(operation.operation_id, operation)
-                titles.setdefault(operation.operation_id, []).append(operation.title)
+            make = cache(partial(reader.operation, path, item, method, body, tuple(notes)))
+            paths.setdefault(path, {})[method.upper()] = make
+            if isinstance(operation_id := body.get("operationId").value, str) and operation_id:
+                operations.setdefault(operation_id, make)
+                titles.setdefault(operation_id, []).append(f"{method.upper()} {path}")
     return Source(
         name=name,
         uri=uri,
         sha256=sha256,
         version=str(value["openapi"]),
-        operations=operations,
+        operations=_Made(operations),
         order=tuple(operations),
-        paths=paths,
+        paths={path: _Made(item) for path, item in paths.items()},
         duplicates={key: tuple(several) for key, several in titles.items() if len(several) > 1},
         unread=unread,
     )
+
+
+class _Made(Mapping[str, Operation]):
+    """Operations that are read out when they are asked for: a document calls a few of a description's thousands."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Operation]]) -> None:
+        self._makers = makers
+
+    def __getitem__(self, key: str) -> Operation:
+        return self._makers[key]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._makers
 
 
 def _check_version(value: Mapping[str, Any], *, name: str, uri: str) -> None:
@@ -144,6 +164,7 @@ class _Reader:
             body_required=request.get("required").value is True,
             body_schema=schema.object if (schema := _schema(request)) and schema.object else None,
             security=self.security(body, gaps),
+            alternatives=tuple(tuple(map(str, one.object)) for one in self.requirements(body)),
             responses={status: response.object for status, response in responses.items()},
             unresolved=unresolved,
             redirects=any(status.startswith("3") for status in responses),
@@ -152,16 +173,22 @@ class _Reader:
             reply_schemas={status: found for status, one in responses.items() if (found := _schema(one)) is not None},
         )
 
+    def requirements(self, body: Node) -> list[Node]:
+        """The operation's, or the root's where the operation is silent; an empty list is no silence."""
+        return list((body if "security" in body.object else self.root).get("security").entries())
+
     def security(self, body: Node, gaps: list[str]) -> tuple[SecurityScheme, ...]:
-        """Every scheme the operation names, or the root where the operation is silent; an empty list is no silence."""
-        requirements = body.get("security") if "security" in body.object else self.root.get("security")
+        """Every scheme the operation names, with all the scopes it asks of it."""
         schemes = self.root.get("components").get("securitySchemes")
         found: dict[str, SecurityScheme] = {}
-        for requirement in requirements.entries():
-            for name in requirement.object:
+        for requirement in self.requirements(body):
+            for name, written in requirement.object.items():
                 value = schemes.get(name).followed(gaps, f"security scheme {name}").object
-                if isinstance(kind := value.get("type"), str) and name not in found:
-                    found[name] = _scheme(str(name), kind, value)
+                if not isinstance(kind := value.get("type"), str):
+                    continue
+                scopes = [one for one in written if isinstance(one, str)] if isinstance(written, list) else []
+                before = found[name].scopes if name in found else ()
+                found[name] = _scheme(str(name), kind, value, tuple(dict.fromkeys((*before, *scopes))))
         return tuple(found.values())
 
 
@@ -254,12 +281,25 @@ def _absolute(url: str, base: str) -> str:
         return url
 
 
-def _scheme(name: str, kind: str, value: Mapping[str, Any]) -> SecurityScheme:
-    location, parameter_name, scheme = "", "", ""
+def _scheme(name: str, kind: str, value: Mapping[str, Any], scopes: tuple[str, ...]) -> SecurityScheme:
+    location, parameter_name, scheme, token_url = "", "", "", ""
     if kind == "apiKey":
         location, parameter_name = str(value.get("in", "")), str(value.get("name", ""))
     elif kind in {"http", "oauth2", "openIdConnect"}:
         # RFC 9110 section 11.6.2, and RFC 6750 section 2.1 for the token kinds.
         location, parameter_name = "header", "Authorization"
         scheme = str(value.get("scheme", "")).lower() if kind == "http" else "bearer"
-    return SecurityScheme(name=name, type=kind, location=location, parameter_name=parameter_name, scheme=scheme)
+    if kind == "oauth2":
+        flows = mapping(value.get("flows"))
+        for flow in ("clientCredentials", "authorizationCode", "password", "deviceAuthorization"):
+            one = mapping(flows.get(flow))
+            token_url = token_url or str(one.get("refreshUrl") or one.get("tokenUrl") or "")
+    return SecurityScheme(
+        name=name,
+        type=kind,
+        location=location,
+        parameter_name=parameter_name,
+        scheme=scheme,
+        token_url=token_url,
+        scopes=scopes,
+    )

@@ -59,9 +59,7 @@ def quoted(text: Text, write: Callable[[str], str]) -> Text:
     """The text with its literal parts written so, and its secrets to be percent-encoded when sent."""
     if isinstance(text, str):
         return write(text)
-    return join_text(
-        SecretRef(part.name, "percent") if isinstance(part, SecretRef) else write(part) for part in text.parts
-    )
+    return join_text(part.encoded("percent") if isinstance(part, SecretRef) else write(part) for part in text.parts)
 
 
 def unreserved(text: Text) -> Text:

@@ -54,7 +54,8 @@ def locate(url: str, *, base: str, place: Place | None = None) -> str:
             code="AZM-S002",
             place=place,
             seen=url,
-            next="download the description, look at it, and give the file with --source NAME=PATH",
+            next="download the description, look at it, and give the file with --source NAME=PATH; "
+            f"or let it be fetched: --allow-source {host}",
         )
     path = unquote(parts.path)
     if scheme not in {"", "file"} or not path or "\0" in path:

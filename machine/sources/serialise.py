@@ -18,6 +18,7 @@ from .bodies import choose_type, write_body
 from .model import Operation, PartSpec, Request, media_type
 from .parameters import Given, cookie_pairs, header_field, path_text, present, query_fields, query_text
 from .percent import CONTROL, UNRESERVED, Text, join
+from .security import left_open
 
 __all__ = ["build_request"]
 
@@ -74,6 +75,7 @@ def build_request(
         body=body,
         content_type=content_type,
         follows=operation.method in ("GET", "HEAD") and not operation.redirects,
+        security=left_open(operation, set(given)),
     )
 
 

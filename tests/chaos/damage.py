@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from direct import Here
-from openings import OPENINGS, Openings
-from server import KINDS
-from world import NAME, RUN, Bench, Ending, World
+from openings import Image, Openings
+from part import Drawn
+from world import RUN, Bench, Ending, World
 
 from machine.errors import BugError, MachineError, UsageError
 from machine.stores.base import Store
@@ -20,6 +20,7 @@ __all__ = ["Damage"]
 
 _PAGE: Final = 4096
 _KINDS: Final = ("bit", "bit", "bit", "bytes", "page", "cut", "grow")
+_OPENINGS: Final = ("poll", "doubt", "arrived-2", "again")
 _WENT_BACK: Final = (
     "damage to the journal that SQLite has not merged yet, or a store cut to nothing, takes the run back to an earlier "
     "moment"
@@ -28,16 +29,16 @@ _WENT_BACK: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Base:
-    """A store that is whole: its files, what it says, and how much there is on the other side."""
+    """A store that is whole: its files, what it says, and what the other side knows."""
 
     files: dict[str, bytes]
     result: dict[str, Any]
     history: list[str]
-    creates: int
+    image: Image
 
 
-class Damage:
-    """Trials ``policy:state:merged|killed:seed``."""
+class Damage(Drawn):
+    """Trials ``case:opening:merged|killed:seed``."""
 
     name: ClassVar[str] = "F9"
     title: ClassVar[str] = "damaged files"
@@ -55,22 +56,20 @@ class Damage:
         self._openings = Openings(bench)
         self._bases: dict[tuple[str, str, str], _Base] = {}
 
-    def sweep(self) -> list[str]:
-        return []
-
     def draw(self, seed: int) -> str:
         dice = random.Random(seed)
-        policy = dice.choice(sorted(self._bench.policies))
-        opening = dice.choice([one for one in ("poll", "doubt", "again") if one in self._openings.names(policy)])
-        return f"{policy}:{opening}:{dice.choice(['merged', 'merged', 'killed'])}:{seed}"
+        case = dice.choice(sorted(self._bench.cases))
+        opening = dice.choice([one for one in _OPENINGS if one in self._openings.names(case)])
+        return f"{case}:{opening}:{dice.choice(['merged', 'merged', 'killed'])}:{seed}"
 
     def attempt(self, trial: str, ending: Ending) -> None:
-        policy, opening, how, seed = trial.split(":")
+        case, opening, how, seed = trial.split(":")
         dice = random.Random(int(seed))
-        base = self._base(policy, opening, how)
-        here = Here()
-        here.service.open(NAME, KINDS[int(seed) % 2], creates=base.creates, polls=1)
-        world = self._bench.world(policy, runner_options={"transport": here.transport})
+        base = self._base(case, opening, how)
+        kinds = self._bench.cases[case].policy.kinds
+        here = Here(base.image.account.again(kind=kinds[int(seed) % len(kinds)], polls=1))
+        world = self._bench.world(case, runner_options={"transport": here.transport})
+        base.image.account_for(world)
         victim = dice.choice(sorted(path for path, content in base.files.items() if content))
         what = dice.choice(_KINDS)
         for path, content in base.files.items():
@@ -84,7 +83,7 @@ class Damage:
             raise
         except MachineError:
             ending.word = f"{how}: refused when going on"
-            if here.account(NAME).creates > 1:
+            if here.account().surplus:
                 ending.problem("a second create, and then a refusal")
 
     def _judge(self, world: World, base: _Base, ending: Ending) -> str:
@@ -107,10 +106,11 @@ class Damage:
         ending.problem("the store opened and says something else than was stored")
         return "changed"
 
-    def _base(self, policy: str, opening: str, how: str) -> _Base:
-        key = (policy, opening, how)
+    def _base(self, case: str, opening: str, how: str) -> _Base:
+        key = (case, opening, how)
         if key not in self._bases:
-            world = self._openings.place(policy, opening, "unique")
+            world = self._openings.place(case, opening, "unique")
+            image = self._openings.image(case, opening)
             if how == "merged":
                 # Opening and closing it merges the journal into the file.
                 SqliteStore(world.path).close()
@@ -121,7 +121,7 @@ class Damage:
             }
             with SqliteStore(world.path) as store:
                 result, history = _said(world, store)
-            self._bases[key] = _Base(files=files, result=result, history=history, creates=OPENINGS[opening].creates)
+            self._bases[key] = _Base(files=files, result=result, history=history, image=image)
         return self._bases[key]
 
 

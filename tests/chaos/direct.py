@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from server import Account, Service
-from world import NAME
+from service import Account, Answer, Asked, Service
 
 from machine.chart.effects import Call
 from machine.chart.events import CallFailed, Replied, Reply
 from machine.runtime.clock import Clock
 from machine.runtime.secrets import SecretBook
+from machine.values import MISSING
 
-__all__ = ["Died", "Direct", "Here", "dead_transport", "replied"]
+__all__ = ["Died", "Direct", "Here", "asked", "replied"]
 
 
 class Died(BaseException):
@@ -26,11 +26,12 @@ class Died(BaseException):
 class Here:
     """A Service as the other side of a World."""
 
-    def __init__(self) -> None:
+    def __init__(self, account: Account) -> None:
         self.service = Service()
+        self.service.account = account
 
-    def account(self, name: str) -> Account:
-        return self.service.accounts[name]
+    def account(self, *, settled: bool = False) -> Account:
+        return self.service.account
 
     def transport(
         self, base: Callable[[str], str], secrets: SecretBook, clock: Clock, chance: Callable[[], float]
@@ -47,27 +48,34 @@ class Direct:
         self._chance = chance
 
     def perform(self, call: Call, timeout: float) -> Replied | CallFailed:
-        self._service.accounts[NAME].calls.append(call.request.method)
-        status, body = self._service.create(NAME) if call.request.method == "POST" else self._service.look(NAME)
-        return replied(status, body, at=self._clock.now(), chance=self._chance())
+        request = asked(call)
+        self._service.hear(request)
+        return replied(self._service.answer(request), at=self._clock.now(), chance=self._chance())
 
     def close(self) -> None:
         """Nothing is open."""
 
 
-def replied(status: int, body: Any, *, at: float, chance: float, **fields: Any) -> Replied:
-    reply = Reply(**{"status": status, "form": "json", "body": body, "url": "http://127.0.0.1/v2", **fields})
+def asked(call: Call) -> Asked:
+    """A call as the service sees it."""
+    request = call.request
+    keys = [value for name, value in request.headers if name.lower() == "idempotency-key"]
+    key = keys[0] if keys else ""
+    assert isinstance(key, str)
+    assert isinstance(request.target, str)
+    return Asked(request.method, request.target, None if request.body is MISSING else request.body, key)
+
+
+def replied(answer: Answer, *, at: float, chance: float, **fields: Any) -> Replied:
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    reply = Reply(
+        **{
+            "status": answer.status,
+            "headers": headers,
+            "form": "json",
+            "body": answer.body,
+            "url": "http://127.0.0.1/v2",
+            **fields,
+        }
+    )
     return Replied(at=at, chance=chance, reply=reply)
-
-
-class _Dead:
-    def perform(self, call: Call, timeout: float) -> Replied | CallFailed:
-        raise Died
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-def dead_transport(base: Callable[[str], str], secrets: SecretBook, clock: Clock, chance: Callable[[], float]) -> _Dead:
-    """A transport whose process dies when the first request is about to leave."""
-    return _Dead()

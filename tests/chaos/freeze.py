@@ -7,10 +7,9 @@ import signal
 import time
 from typing import ClassVar
 
-from openings import OPENINGS, Openings
-from part import check_exit, fork, trace
-from server import KINDS
-from world import RUN, VERBS, Bench, Ending
+from part import Swept, as_kind, check_exit, fork, trace
+from service import Kind
+from world import RUN, VERBS, Ending
 
 from machine.errors import BusyError
 from machine.stores.locks import holder
@@ -26,8 +25,8 @@ _HELD_HEAD_START = 1.0
 _PATIENCE = 30.0
 
 
-class Freeze:
-    """Trials ``policy:kind:opening:boundary``."""
+class Freeze(Swept):
+    """Trials ``case:kind:opening:boundary``."""
 
     name: ClassVar[str] = "F7"
     title: ClassVar[str] = "freeze and thaw"
@@ -38,30 +37,23 @@ class Freeze:
     promise: ClassVar[str] = "while the first has the run the second is refused with exit 75; at most one of them sends"
     traced: ClassVar[bool] = True
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
-        self._openings = Openings(bench)
+    def kinds(self, case: str) -> tuple[Kind, ...]:
+        """One is enough: that which punishes a second create."""
+        kinds = self.bench.cases[case].policy.kinds
+        return (kinds[0] if kinds[0] == "keyed" else "twice",)
 
-    def sweep(self) -> list[str]:
-        found = []
-        for policy in self._bench.policies:
-            for opening in ("run", "again", "poll"):
-                if opening not in self._openings.names(policy):
-                    continue
-                tracee = trace(self._openings.place(policy, opening, "twice"), OPENINGS[opening].verb)
-                last = tracee.run_to(1 << 30)
-                found += [f"{policy}:{KINDS[one % 2]}:{opening}:{one}" for one in range(1, last + 1)]
-        return found
+    def covers(self, case: str, opening: str) -> bool:
+        return opening in ("run", "again", "poll")
 
-    def draw(self, seed: int) -> str:
-        return ""
+    def numbers(self, case: str, kind: Kind, opening: str) -> list[str]:
+        tracee = trace(self.openings.place(case, opening, kind), self.openings.verb(case, opening))
+        return [str(one) for one in range(1, tracee.run_to(1 << 30) + 1)]
 
     def attempt(self, trial: str, ending: Ending) -> None:
-        policy, kind, opening, boundary = trial.split(":")
-        chosen = OPENINGS[opening]
-        world = self._openings.place(policy, opening, next(one for one in KINDS if one == kind))
+        case, kind, opening, boundary = trial.split(":")
+        world = self.openings.place(case, opening, as_kind(kind))
         lock = world.path.with_name(world.path.name + ".locks") / RUN
-        first = trace(world, chosen.verb)
+        first = trace(world, self.openings.verb(case, opening))
         first.run_to(int(boundary))
         held = first.exit_code is None and holder(lock) is not None
         second, telling = fork(world, VERBS[int(boundary) % 2])
@@ -85,8 +77,8 @@ class Freeze:
         check_exit(world, code or 0, ending)
         check_exit(world, first.exit_code or 0, ending)
         ending.word = "refused" if code == BusyError.exit_code else "overtook" if overtaken else "waited"
-        world.inspect(self._bench.server, ending, before=chosen.before, faults=0)
-        world.look_after(self._bench.server, ending)
+        world.inspect(self.bench.server, ending, faults=0)
+        world.look_after(self.bench.server, ending)
 
 
 def _wait(pid: int, seconds: float) -> int | None:

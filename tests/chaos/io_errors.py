@@ -5,12 +5,11 @@ from __future__ import annotations
 import errno
 from typing import ClassVar, Final
 
-from openings import OPENINGS, Openings
-from part import check_exit, trace
+from part import Swept, as_kind, check_exit, trace
 from ptrace import Tracee
-from server import KINDS
+from service import Kind
 from storage import FALLIBLE, Watch
-from world import VERBS, Bench, Ending, World
+from world import VERBS, Ending, World
 
 __all__ = ["IOErrors"]
 
@@ -19,8 +18,8 @@ _READING: Final = frozenset({"read", "pread64"})
 """Calls that a full disk does not disturb."""
 
 
-class IOErrors:
-    """Trials ``policy:opening:call:error:once|always``; calls to storage are counted from 1."""
+class IOErrors(Swept):
+    """Trials ``case:kind:opening:call:error:once|always``; calls to storage are counted from 1."""
 
     name: ClassVar[str] = "F6"
     title: ClassVar[str] = "I/O errors"
@@ -34,39 +33,32 @@ class IOErrors:
     )
     traced: ClassVar[bool] = True
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
-        self._openings = Openings(bench)
+    def kinds(self, case: str) -> tuple[Kind, ...]:
+        """One is enough: storage does not know the service. That which punishes a second create."""
+        kinds = self.bench.cases[case].policy.kinds
+        return (kinds[0] if kinds[0] == "keyed" else "twice",)
 
-    def sweep(self) -> list[str]:
-        found = []
-        for policy in self._bench.policies:
-            for opening in self._openings.names(policy):
-                world = self._openings.place(policy, opening, "twice")
-                calls = self._run(world, trace(world, OPENINGS[opening].verb), 0, 0, always=False)
-                for number, call in enumerate(calls, 1):
-                    found += [
-                        f"{policy}:{opening}:{number}:{error}:{how}"
-                        for error in _ERRORS
-                        for how in ("once", "always")
-                        if error == "EIO" or how == "always" or call not in _READING
-                    ]
-        return found
-
-    def draw(self, seed: int) -> str:
-        return ""
+    def numbers(self, case: str, kind: Kind, opening: str) -> list[str]:
+        world = self.openings.place(case, opening, kind)
+        calls = self._run(world, trace(world, self.openings.verb(case, opening)), 0, 0, always=False)
+        return [
+            f"{number}:{error}:{how}"
+            for number, call in enumerate(calls, 1)
+            for error in _ERRORS
+            for how in ("once", "always")
+            if error == "EIO" or how == "always" or call not in _READING
+        ]
 
     def attempt(self, trial: str, ending: Ending) -> None:
-        policy, opening, number, error, how = trial.split(":")
-        chosen = OPENINGS[opening]
-        world = self._openings.place(policy, opening, KINDS[int(number) % 2])
-        tracee = trace(world, chosen.verb)
+        case, kind, opening, number, error, how = trial.split(":")
+        world = self.openings.place(case, opening, as_kind(kind))
+        tracee = trace(world, self.openings.verb(case, opening))
         self._run(world, tracee, int(number), _ERRORS[error], always=how == "always")
         code = tracee.exit_code or 0
         check_exit(world, code, ending)
         ending.word = f"exit {code}"
-        world.inspect(self._bench.server, ending, before=chosen.before)
-        world.look_after(self._bench.server, ending, first=VERBS[int(number) % 2])
+        world.inspect(self.bench.server, ending)
+        world.look_after(self.bench.server, ending, first=VERBS[int(number) % 2])
 
     def _run(self, world: World, tracee: Tracee, first: int, error: int, *, always: bool) -> list[str]:
         """To the end, with these failures; the calls to storage that were made."""

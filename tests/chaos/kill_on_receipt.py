@@ -4,62 +4,65 @@ from __future__ import annotations
 
 import os
 import random
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from openings import OPENINGS, Openings
-from part import check_exit, fork
-from server import KINDS, MOMENTS
-from world import NAME, VERBS, Bench, Ending
+from part import Swept, as_kind, check_exit, fork
+from server import LATENESS, MOMENTS, Moment
+from service import Kind
+from world import VERBS, Ending
 
 __all__ = ["KillOnReceipt"]
 
-_CALLS = {"run": 4, "poll": 3, "again": 4}
-"""How many calls each of these openings makes."""
+_CALLS: Final = 5
+_LATE_SETTLE: Final = 3 * LATENESS
+_LATE_POLL: Final = LATENESS / 5
 
 
-class KillOnReceipt:
-    """Trials ``policy:kind:opening:moment:call:repetition``."""
+class KillOnReceipt(Swept):
+    """Trials ``case:kind:opening:moment:call:repetition``."""
 
     name: ClassVar[str] = "F3"
     title: ClassVar[str] = "kill on receipt"
     fault: ClassVar[str] = (
-        "the service kills its client when the request arrives (before, or instead of, doing the work), after the work "
-        "but before the answer, or right after the answer"
+        "the service kills its client when the request arrives (and then does the work, does it a little later, or "
+        "never), after the work but before the answer, or right after the answer"
     )
-    promise: ClassVar[str] = "a create in flight is never sent again on a guess, and its doubt is shown with exit 13"
+    promise: ClassVar[str] = (
+        "a create in flight is never sent again on a guess; under `hold` its doubt is shown with exit 13"
+    )
     traced: ClassVar[bool] = False
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
-        self._openings = Openings(bench)
+    def covers(self, case: str, opening: str) -> bool:
+        return opening in ("run", "poll", "again", "doubt")
 
-    def sweep(self) -> list[str]:
-        return [
-            f"{policy}:{kind}:{opening}:{moment}:{call}:0"
-            for policy in self._bench.policies
-            for opening in self._openings.names(policy)
-            for kind in KINDS
-            for moment in MOMENTS
-            for call in range(1, _CALLS.get(opening, 0) + 1)
-        ]
+    def numbers(self, case: str, kind: Kind, opening: str) -> list[str]:
+        return [f"{moment}:{call}:0" for moment in MOMENTS for call in range(1, _CALLS + 1)]
 
     def draw(self, seed: int) -> str:
-        return random.Random(seed).choice(self.sweep()).removesuffix("0") + str(seed + 1)
+        dice = random.Random(seed)
+        return dice.choice(self.sweep(dice.choice(self.groups()))).removesuffix("0") + str(seed + 1)
 
     def attempt(self, trial: str, ending: Ending) -> None:
-        policy, kind, opening, moment, call, repetition = trial.split(":")
-        chosen = OPENINGS[opening]
-        server = self._bench.server
-        world = self._openings.place(policy, opening, next(one for one in KINDS if one == kind))
-        pid, telling = fork(world, chosen.verb)
-        server.kill_at(NAME, pid, next(one for one in MOMENTS if one == moment), int(call))
+        case, kind, opening, moment, call, repetition = trial.split(":")
+        server = self.bench.server
+        late = {"settle": _LATE_SETTLE, "poll": _LATE_POLL} if moment == "late" else {}
+        world = self.openings.place(case, opening, as_kind(kind), **late)
+        before = len(server.account().calls)
+        pid, telling = fork(world, self.openings.verb(case, opening))
+        server.kill_at([pid], _moment(moment), int(call))
         os.write(telling, b"!")
         os.close(telling)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        server.spare(NAME)
+        server.spare()
         check_exit(world, code, ending, killed=True)
-        world.inspect(server, ending, before=chosen.before)
-        posting = opening != "poll" and call == "1"
+        world.inspect(server, ending)
+        calls = server.account().calls[before:]
+        creating = code < 0 and calls[-1].startswith("POST")
+        answered = moment == "after-reply"
         world.look_after(server, ending, first=VERBS[int(repetition) % 2])
-        if posting and moment != "after-reply" and self._bench.policies[policy].holds and ending.word != "held":
+        if creating and not answered and world.case.policy.name == "hold" and "held" not in ending.word:
             ending.problem("a create that was in flight was not shown as a doubt")
+
+
+def _moment(text: str) -> Moment:
+    return next(one for one in MOMENTS if one == text)

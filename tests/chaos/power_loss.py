@@ -6,20 +6,19 @@ import random
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from direct import Here
-from openings import OPENINGS, Openings
-from part import trace
-from server import KINDS
+from part import Swept, as_kind, trace
+from service import Kind, read_request
 from storage import LOSSES, Loss, Operation, files_after, record
-from world import NAME, Bench, Ending, World
+from world import Bench, Ending, World
 
 from machine.stores.sqlite import SqliteStore
 
 __all__ = ["PowerLoss"]
 
-_OPENINGS = ("run", "poll", "doubt", "again", "not-sent")
+_DICED: Final[tuple[Loss, ...]] = ("random", "torn")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +29,8 @@ class _Log:
     operations: list[Operation]
 
 
-class PowerLoss:
-    """Trials ``policy:opening:operations:loss:seed``. The operations are recorded once, under ptrace."""
+class PowerLoss(Swept):
+    """Trials ``case:kind:opening:operations:loss:seed``. The operations are recorded once, under ptrace."""
 
     name: ClassVar[str] = "F5"
     title: ClassVar[str] = "power loss"
@@ -46,44 +45,56 @@ class PowerLoss:
     traced: ClassVar[bool] = True
 
     def __init__(self, bench: Bench) -> None:
-        self._bench = bench
-        self._openings = Openings(bench)
+        super().__init__(bench)
         self._logs: dict[tuple[str, str], _Log] = {}
 
-    def sweep(self) -> list[str]:
-        return [
-            f"{policy}:{opening}:{cut}:{loss}:0"
-            for policy in self._bench.policies
-            for opening in _OPENINGS
-            if opening in self._openings.names(policy)
-            for cut in range(1, len(self._log(policy, opening).operations) + 1)
-            for loss in LOSSES
-        ]
+    def kinds(self, case: str) -> tuple[Kind, ...]:
+        """One is enough: the service is a value here, and a disk does not know it."""
+        kinds = self.bench.cases[case].policy.kinds
+        return (kinds[0] if kinds[0] == "keyed" else "twice",)
+
+    def covers(self, case: str, opening: str) -> bool:
+        return opening in ("run", "poll", "doubt", "again", "not-sent")
+
+    def numbers(self, case: str, kind: Kind, opening: str) -> list[str]:
+        last = len(self._log(case, opening).operations)
+        return [f"{cut}:{loss}:0" for cut in range(1, last + 1) for loss in LOSSES]
 
     def draw(self, seed: int) -> str:
         dice = random.Random(seed)
-        policy = dice.choice(sorted(self._bench.policies))
-        opening = dice.choice([one for one in _OPENINGS if one in self._openings.names(policy)])
-        cut = dice.randrange(1, len(self._log(policy, opening).operations) + 1)
-        return f"{policy}:{opening}:{cut}:{dice.choice(['random', 'torn'])}:{seed + 1}"
+        group = dice.choice(self.groups())
+        case, _, opening = group.split(":")
+        cut = dice.randrange(1, len(self._log(case, opening).operations) + 1)
+        return f"{group}:{cut}:{dice.choice(_DICED)}:{seed + 1}"
 
     def attempt(self, trial: str, ending: Ending) -> None:
-        policy, opening, cut, loss, seed = trial.split(":")
-        log, dice = self._log(policy, opening), random.Random(trial)
+        case, kind, opening, cut, loss, _ = trial.split(":")
+        log, dice = self._log(case, opening), random.Random(trial)
         operations = log.operations[: int(cut)]
-        here = Here()
-        world = self._bench.world(policy, runner_options={"transport": here.transport})
+        image = self.openings.image(case, opening)
+        here = Here(image.account.again(kind=as_kind(kind), polls=1))
+        world = self.bench.world(case, runner_options={"transport": here.transport})
+        image.account_for(world)
         _lay_out(world, files_after(log.before, operations, _loss(loss), dice))
-        calls = [one.path for one in operations if one.kind == "send"]
-        # Of a create after which nothing was done nobody knows whether it arrived; one that was answered did.
-        arrived = "POST" in calls and (operations[-1].kind != "send" or calls[-1] != "POST" or dice.random() < 0.5)
-        account = here.service.open(
-            NAME, KINDS[int(seed) % 2], polls=1, creates=OPENINGS[opening].creates or int(arrived)
-        )
-        account.calls = list(calls)
+        self._send(here, operations, dice)
         self._check_file(world, ending)
-        world.inspect(here, ending, before=OPENINGS[opening].before)
+        world.inspect(here, ending)
         world.look_after(here, ending)
+
+    def _send(self, here: Here, operations: list[Operation], dice: random.Random) -> None:
+        """Do on the other side what was sent until then. Of a request after which nothing was done nobody knows
+        whether it arrived."""
+        stream, whole = b"", 0
+        for number, one in enumerate(operations, 1):
+            if one.kind != "send":
+                continue
+            stream += one.data
+            while (found := read_request(stream)) is not None:
+                request, stream = found
+                whole = number
+                here.service.hear(request)
+                if whole < len(operations) or dice.random() < 0.5:
+                    here.service.answer(request)
 
     def _check_file(self, world: World, ending: Ending) -> None:
         # Whatever the store says of itself, SQLite is asked as well.
@@ -94,16 +105,16 @@ class PowerLoss:
         if found != "ok":
             ending.problem(f"SQLite says: {found}")
 
-    def _log(self, policy: str, opening: str) -> _Log:
-        key = (policy, opening)
+    def _log(self, case: str, opening: str) -> _Log:
+        key = (case, opening)
         if key not in self._logs:
-            world = self._openings.place(policy, opening, "twice")
+            world = self.openings.place(case, opening, self.kinds(case)[0])
             before = {
                 str(path.relative_to(world.folder)): path.read_bytes()
                 for path in world.folder.rglob("*")
                 if path.is_file() and _stays(str(path))
             }
-            found = record(trace(world, OPENINGS[opening].verb), world.folder)
+            found = record(trace(world, self.openings.verb(case, opening)), world.folder)
             self._logs[key] = _Log(before=before, operations=_about_store(found, world.folder, before))
         return self._logs[key]
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from part import judge_traceback
 from ptrace import Tracee
-from world import NAME, RUN, Ending, World
+from world import RUN, Ending, World
 
 from machine.errors import BugError
 
@@ -52,10 +52,8 @@ class Command:
     def _arguments(self, verb: str, pace: str) -> list[str]:
         arguments = [sys.executable, "-m", "machine", _VERBS[verb], "--store", str(self._world.path)]
         if verb == "start":
-            arguments += [*self._world.policy.arguments(self._world.folder), "--id", RUN, "--poll-interval", pace]
-            arguments += ["--server", self._world.url]
-            for name, value in {"namespace": "acme", "name": NAME, "repository": "gpt2"}.items():
-                arguments += ["-i", f"{name}={value}"]
+            arguments += [*self._world.case.arguments(), "--id", RUN, "--server", self._world.url]
+            arguments += ["--poll-interval", pace, "--settle", f"{self._world.settle * 1000:g}ms"]
         else:
             arguments.append(RUN)
         return arguments

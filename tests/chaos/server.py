@@ -1,7 +1,7 @@
-"""The other side: a service that bills for every create and counts them, as a value and as a process on loopback.
+"""The Service as a process on loopback, so that a killed client takes nothing of it along.
 
-``Service`` makes answers from requests and never forgets an effect. ``Server`` runs one in a process of its own, so
-that a killed client takes nothing of it along, and is asked about it over a pipe that no client sees.
+It is asked about the trial over a pipe that no client sees. It can kill its client at the worst moments there are, and
+apply a create after its client is gone.
 """
 
 from __future__ import annotations
@@ -13,82 +13,24 @@ import selectors
 import signal
 import socket
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Final, Literal
 
-__all__ = ["KINDS", "MOMENTS", "Account", "Kind", "Moment", "Server", "Service"]
+from service import NAME, Account, Answer, Asked, Service, read_request
 
-Kind = Literal["unique", "twice"]
-"""``unique`` answers 409 to a second create of a name, ``twice`` makes and bills a second one."""
+__all__ = ["LATENESS", "MOMENTS", "Moment", "Server"]
 
-KINDS: Final[tuple[Kind, ...]] = ("unique", "twice")
+Moment = Literal["", "on-receipt", "lost", "late", "before-reply", "after-reply"]
+"""When the service kills its client: as the request arrives and is carried out at once, not at all, or a little later;
+after it was carried out; or after answering."""
 
-Moment = Literal["", "on-receipt", "lost", "before-reply", "after-reply"]
-"""When the service kills its client: before it creates, instead of it, after it, or after answering."""
+MOMENTS: Final[tuple[Moment, ...]] = ("on-receipt", "lost", "late", "before-reply", "after-reply")
 
-MOMENTS: Final[tuple[Moment, ...]] = ("on-receipt", "lost", "before-reply", "after-reply")
+LATENESS: Final = 0.25
+"""Seconds after which what is late is carried out."""
 
 _LONGEST_DRAIN: Final = 5.0
-
-
-@dataclass(slots=True, kw_only=True)
-class Account:
-    """What happened to one name."""
-
-    name: str
-    kind: Kind
-    polls: int
-    """How many looks find it pending before it runs."""
-    creates: int = 0
-    """How many things exist, and are billed, under the name."""
-    looks: int = 0
-    calls: list[str] = field(default_factory=list)
-    """The method of every request, in order."""
-    kill_pid: int = 0
-    kill_moment: Moment = ""
-    kill_call: int = 0
-    """The number of the call, from 1, at which the client is killed."""
-
-    @property
-    def posts(self) -> int:
-        return self.calls.count("POST")
-
-
-class Service:
-    """Endpoints by name. Not a simulation of all states, only of what can be counted."""
-
-    def __init__(self) -> None:
-        self.accounts: dict[str, Account] = {}
-
-    def open(self, name: str, kind: Kind, *, polls: int = 2, creates: int = 0) -> Account:
-        """Begin anew with a name; ``creates`` things of it are there already."""
-        self.accounts[name] = Account(name=name, kind=kind, polls=polls, creates=creates)
-        return self.accounts[name]
-
-    def create(self, name: str) -> tuple[int, Any]:
-        account = self.accounts[name]
-        if account.creates and account.kind == "unique":
-            return 409, {"error": "the name is taken"}
-        account.creates += 1
-        return 201, _endpoint(name, "pending")
-
-    def look(self, name: str) -> tuple[int, Any]:
-        account = self.accounts[name]
-        if not account.creates:
-            return 404, {"error": "there is none of that name"}
-        account.looks += 1
-        return 200, _endpoint(name, "pending" if account.looks <= account.polls else "running")
-
-    def name_of(self, method: str, path: str, body: bytes) -> str:
-        """The name a request is about; empty for none that was opened."""
-        name = json.loads(body)["name"] if method == "POST" else path.rpartition("/")[2]
-        return name if name in self.accounts else ""
-
-
-def _endpoint(name: str, state: str) -> Any:
-    url = f"https://{name}.invalid" if state == "running" else None
-    return {"name": name, "status": {"state": state, "url": url}}
 
 
 class Server:
@@ -111,20 +53,22 @@ class Server:
         self._pipe = ours.makefile("rwb")
         ours.close()
 
-    def open(self, name: str, kind: Kind, *, polls: int = 2, creates: int = 0) -> None:
-        self._ask({"open": [name, kind], "polls": polls, "creates": creates})
+    def open(self, account: Account) -> None:
+        """Begin anew, with what is known already."""
+        self._ask({"open": account.to_json()})
 
-    def kill_at(self, name: str, pid: int, moment: Moment, call: int) -> None:
-        """Kill that process at its ``call``-th call, from 1, about the name."""
-        self._ask({"kill": name, "pid": pid, "moment": moment, "call": call})
+    def kill_at(self, pids: Sequence[int], moment: Moment, call: int) -> None:
+        """Kill these processes at the ``call``-th request from now on, from 1."""
+        self._ask({"kill": list(pids), "moment": moment, "call": call})
 
-    def spare(self, name: str) -> None:
+    def spare(self) -> None:
         """Kill nobody any more: a process that has ended may have given its number to another."""
-        self.kill_at(name, 0, "", 0)
+        self.kill_at((), "", 0)
 
-    def account(self, name: str) -> Account:
-        """What happened to a name, after everything that dead clients sent has been read."""
-        return Account(**self._ask({"account": name}))
+    def account(self, *, settled: bool = False) -> Account:
+        """What happened, after everything that dead clients sent has been read; with ``settled`` what is late has
+        come as well."""
+        return Account(**self._ask({"account": settled}))
 
     def close(self) -> None:
         self._pipe.close()
@@ -149,6 +93,8 @@ class _Process:
 
     def __init__(self, listener: socket.socket, pipe: socket.socket) -> None:
         self._service = Service()
+        self._victims: tuple[Sequence[int], Moment, int] = ((), "", 0)
+        self._late: list[tuple[float, Asked]] = []
         self._listener = listener
         self._pipe = pipe
         self._questions = b""
@@ -199,16 +145,17 @@ class _Process:
     def _answer(self, question: dict[str, Any]) -> Any:
         if "open" in question:
             self._drain()
-            name, kind = question["open"]
-            self._service.open(name, kind, polls=question["polls"], creates=question["creates"])
+            self._late.clear()
+            self._victims = ((), "", 0)
+            self._service.account = Account(**question["open"])
             return {}
         if "kill" in question:
-            account = self._service.accounts[question["kill"]]
-            account.kill_pid, account.kill_moment = question["pid"], question["moment"]
-            account.kill_call = question["call"]
+            heard = len(self._service.account.calls)
+            self._victims = (question["kill"], question["moment"], heard + question["call"])
             return {}
         self._drain()
-        return asdict(self._service.accounts[question["account"]])
+        self._arrive(float("inf") if question["account"] else time.monotonic())
+        return self._service.account.to_json()
 
     def _drain(self) -> None:
         """Read on until no client is left: what a dead one sent is there before its end of stream is."""
@@ -219,49 +166,52 @@ class _Process:
             if not self._clients and self._listener not in ready:
                 return
 
+    def _arrive(self, now: float) -> None:
+        """Carry out what is late and due. Nobody is there any more to be answered."""
+        due = [asked for at, asked in self._late if at <= now]
+        self._late = [(at, asked) for at, asked in self._late if at > now]
+        for asked in due:
+            self._service.answer(asked)
+
     def _exchange(self, client: socket.socket, data: bytes) -> bytes:
         """Answer every whole request; what is left of the last one."""
-        while b"\r\n\r\n" in data:
-            head, _, rest = data.partition(b"\r\n\r\n")
-            lines = head.decode("latin-1").split("\r\n")
-            fields = {
-                name.strip().lower(): value.strip() for name, _, value in (one.partition(":") for one in lines[1:])
-            }
-            size = int(fields.get("content-length", "0"))
-            if len(rest) < size:
-                break
-            method, path, _ = lines[0].split(" ")
-            self._serve_one(client, method, path, rest[:size])
-            data = rest[size:]
+        while (found := read_request(data)) is not None:
+            asked, data = found
+            self._serve_one(client, asked)
         return data
 
-    def _serve_one(self, client: socket.socket, method: str, path: str, body: bytes) -> None:
-        name = self._service.name_of(method, path, body)
-        if not name:
-            self._send(client, 404, {"error": "unknown"})
+    def _serve_one(self, client: socket.socket, asked: Asked) -> None:
+        if asked.name != NAME:
+            self._send(client, Answer(404, {"error": "unknown"}))
             return
-        account = self._service.accounts[name]
-        account.calls.append(method)
-        moment = account.kill_moment if account.kill_pid and len(account.calls) == account.kill_call else ""
-        if moment in ("on-receipt", "lost"):
-            _kill(account.kill_pid)
-        if moment == "lost":
+        self._arrive(time.monotonic())
+        service, (pids, moment, call) = self._service, self._victims
+        service.hear(asked)
+        if not pids or len(service.account.calls) != call:
+            moment = ""
+        if moment in ("on-receipt", "lost", "late"):
+            _kill(pids)
+        if moment == "late":
+            self._late.append((time.monotonic() + LATENESS, asked))
+        if moment in ("lost", "late"):
             return
-        status, answer = self._service.create(name) if method == "POST" else self._service.look(name)
+        answer = service.answer(asked)
         if moment == "before-reply":
-            _kill(account.kill_pid)
-        self._send(client, status, answer)
+            _kill(pids)
+        self._send(client, answer)
         if moment == "after-reply":
-            _kill(account.kill_pid)
+            _kill(pids)
 
-    def _send(self, client: socket.socket, status: int, answer: Any) -> None:
-        body = json.dumps(answer).encode()
-        head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    def _send(self, client: socket.socket, answer: Answer) -> None:
+        body = json.dumps(answer.body).encode()
+        fields = {"Content-Type": "application/json", "Content-Length": len(body), **answer.headers}
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         # One write: two small ones would wait for each other's acknowledgement.
         with contextlib.suppress(OSError):
-            client.sendall(head + body)
+            client.sendall(f"HTTP/1.1 {answer.status} X\r\n{head}\r\n".encode() + body)
 
 
-def _kill(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+def _kill(pids: Sequence[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

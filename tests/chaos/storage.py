@@ -91,7 +91,7 @@ class Watch:
             return None
         if begun.kind == "unlink":
             del self.files[begun.path]
-        if begun.kind == "write" and boundary.result != len(begun.data):
+        if begun.kind in ("write", "send") and boundary.result != len(begun.data):
             raise AssertionError("a short write")
         return begun
 
@@ -105,8 +105,7 @@ class Watch:
     def _about(self, boundary: Boundary) -> Operation | None:
         number, (first, second, third, fourth) = boundary.number, boundary.arguments
         if number == _SENDTO:
-            method = self._tracee.read(second, min(third, 16)).split(b" ")[0]
-            return Operation(kind="send", path=method.decode()) if method in (b"GET", b"POST") else None
+            return Operation(kind="send", data=self._tracee.read(second, third))
         if number == _UNLINK:
             path = self._path(boundary)
             return Operation(kind="unlink", path=path, file=self.files[path]) if path in self.files else None

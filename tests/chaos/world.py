@@ -1,8 +1,8 @@
-"""One run of the shipped workflow under faults: its store, the person who looks after it, and what must hold.
+"""One run under faults: its store, the person who looks after it, and what must hold.
 
-Makes a World from a policy and a server, does one verb of the product in it, and checks from outside what the product
+Makes a World from a case and a service, does one verb of the product in it, and checks from outside what the product
 promises: no second create that nobody asked for, no answer lost, doubt shown, a journal that replays, and always a way
-on to ready. Injects nothing.
+on to ready. What differs from policy to policy is looked up in the case. Injects nothing.
 """
 
 from __future__ import annotations
@@ -17,99 +17,40 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 from unittest import mock
 
-from server import Account, Server
+from cases import Case, Create
+from server import Server
+from service import Account
 
 from machine.chart.chart import Chart
+from machine.chart.effects import Call
 from machine.chart.events import event_from_json
 from machine.chart.settings import Settings
-from machine.document.load import parse
 from machine.errors import UsageError
-from machine.library import load, shipped
-from machine.plan.build import build_plan
-from machine.plan.model import Plan
+from machine.plan.model import UNSAFE, Plan
 from machine.runtime.clock import Interrupts
-from machine.runtime.prepare import Prepared, prepare
 from machine.runtime.result import Result
 from machine.runtime.run import Run
 from machine.runtime.runner import Runner
-from machine.runtime.secrets import Reference
-from machine.sources.description import describe
 from machine.stores.base import Store, StoredRun
 from machine.stores.sqlite import SqliteStore
 
-__all__ = [
-    "NAME",
-    "POLICIES",
-    "RUN",
-    "VERBS",
-    "Bench",
-    "Ending",
-    "Policy",
-    "Side",
-    "World",
-    "differences",
-    "shared_charts",
-]
+__all__ = ["RUN", "VERBS", "Bench", "Ending", "Side", "World", "answered", "differences", "shared_charts"]
 
 RUN: Final = "run"
-NAME: Final = "one"
 VERBS: Final = ("start", "resume")
 """The two ways to go on with a run: by its id, and by the same command again."""
 
-_WORKFLOW: Final = "deploy-inference-endpoint"
-_STEP: Final = "createEndpoint"
-_OUTPUTS: Final[Mapping[str, Any]] = {
-    "endpointName": NAME,
-    "state": "running",
-    "inferenceUrl": f"https://{NAME}.invalid",
-}
-_GOES: Final = 8
+SETTLE: Final = 0.012
+"""Seconds after which an absence counts, where nothing arrives late."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """What a run does about doubt: ``effect`` is laid over the ``x-machine.effect`` of the step that creates."""
-
-    name: str
-    effect: Mapping[str, Any] = field(default_factory=dict)
-    holds: bool = True
-    """Whether it stops in doubt and waits for a person. One that does not settles every doubt itself."""
-
-    def arguments(self, folder: Path) -> list[str]:
-        """The workflow under this policy, as the command line is told of it; ``folder`` may get a file."""
-        if not self.effect:
-            return [_WORKFLOW]
-        path = folder / "workflow.arazzo.json"
-        path.write_bytes(self._document())
-        source = shipped()[_WORKFLOW].parent.parent / "openapi" / "hugging-face-inference-endpoints-api.yml"
-        return [str(path), "--source", f"inferenceEndpointsApi={source}", "-i", "hfToken=@env:HF_TOKEN"]
-
-    def plan(self) -> Plan:
-        """The workflow under this policy, compiled."""
-        if not self.effect:
-            return build_plan(load(_WORKFLOW))
-        path, changed = str(shipped()[_WORKFLOW]), self._document()
-        return build_plan(
-            describe(path, read=lambda name: changed if name == path else Path(name).read_bytes(), trusted=True)
-        )
-
-    def _document(self) -> bytes:
-        """The shipped document with this effect in it, as JSON."""
-        path = shipped()[_WORKFLOW]
-        document = json.loads(json.dumps(parse(path.read_bytes(), uri=str(path)).value))
-        step = next(one for one in document["workflows"][0]["steps"] if one["stepId"] == _STEP)
-        step["x-machine"] = {**step.get("x-machine", {}), "effect": dict(self.effect)}
-        return json.dumps(document).encode()
-
-
-POLICIES: Final[Mapping[str, Policy]] = {one.name: one for one in (Policy(name="hold", effect={"onDoubt": "hold"}),)}
-"""Every policy that is put to the test. A policy is added here and nowhere else."""
+_DEAF: Final = "the service ignores the key it was said to honour, and a create sent again under it was made again"
+_GOES: Final = 12
 
 
 class Side(Protocol):
-    """What the other side knows."""
+    """What the other side knows. ``settled``: after everything that is still on its way has arrived."""
 
-    def account(self, name: str) -> Account: ...
+    def account(self, *, settled: bool = False) -> Account: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,6 +61,8 @@ class Ending:
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     """Known limits that the trial met: counted and published, and no reason to fail."""
+    seen: dict[str, int] = field(default_factory=dict)
+    """Figures worth publishing: the largest of each is kept."""
 
     def remark(self, text: str) -> None:
         self.remarks.append(text)
@@ -129,26 +72,30 @@ class Ending:
 
 
 class World:
-    """One run, in a store of its own. ``poll`` is the pace of looking, in seconds."""
+    """One run, in a store of its own. ``poll`` is the pace of looking and ``settle`` when absence counts, in seconds.
+
+    ``lost`` is how many answers a fault before the trial has cost already, ``settled`` how often a person has said, by
+    collection, that nothing was created.
+    """
 
     def __init__(
         self,
         folder: Path,
-        policy: Policy,
-        plan: Plan,
-        prepared: Prepared,
+        case: Case,
         url: str,
         *,
         poll: float = 0.001,
+        settle: float = SETTLE,
         runner_options: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder = folder
         self.path = folder / "runs.db"
-        self.policy = policy
-        self.plan = plan
+        self.case = case
         self.url = url
         self.poll = poll
-        self._prepared = prepared
+        self.settle = settle
+        self.lost = 0
+        self.settled: dict[str, int] = {}
         self._options = dict(runner_options or {})
         self._changes: dict[str, Any] = {}
 
@@ -162,87 +109,92 @@ class World:
             store,
             chance=lambda: 0.5,
             interrupts=interrupts,
-            servers=dict.fromkeys(self.plan.servers, self.url),
-            secret_texts={"hfToken": "not-a-real-token"},
+            servers=dict.fromkeys(self.case.plan.servers, self.url),
+            secret_texts=dict.fromkeys(self.case.plan.secrets, "not-a-real-token"),
             **self._options,
         )
 
     def do(self, verb: str, interrupts: Interrupts | None = None) -> Result:
         """One verb of the product, on a store that is opened for it and closed after it.
 
-        ``start`` and ``resume`` go on, ``extend`` goes on with a new deadline, ``not_sent``, ``adopt`` and ``accept``
-        settle a doubt. Raises what the product raises.
+        ``start`` and ``resume`` go on, ``extend`` goes on with a new deadline; ``not_sent``, ``adopt STEP`` and
+        ``accept`` settle a doubt. Raises what the product raises.
         """
         with SqliteStore(self.path) as store:
             return self.apply(self.runner(store, interrupts), verb)
 
     def begin(self, runner: Runner) -> Run:
         """Start it, or go on with it; it moves as it is iterated."""
-        settings = Settings(poll_interval=self.poll, call_timeout=20.0)
-        return runner.start(self.plan, self._prepared, run_id=RUN, settings=settings)
+        settings = Settings(
+            poll_interval=self.poll, call_timeout=20.0, on_doubt=self.case.policy.name, settle=self.settle
+        )
+        return runner.start(self.case.plan, self.case.prepared, run_id=RUN, settings=settings)
 
     def apply(self, runner: Runner, verb: str) -> Result:
-        if verb == "start":
+        what, _, step = verb.partition(" ")
+        if what == "start":
             return self.begin(runner).result()
-        if verb == "resume":
+        if what == "resume":
             return runner.resume(RUN, changes=self._changes).result()
-        if verb == "extend":
+        if what == "extend":
             return runner.resume(RUN, changes={"deadline": 3600.0}).result()
-        if verb == "adopt":
-            return runner.resolve(RUN, "adopt", outputs={"endpointName": NAME})
-        if verb == "not_sent":
+        if what == "adopt":
+            return runner.resolve(RUN, "adopt", outputs=self.case.document.create(step).outputs)
+        if what == "not_sent":
             return runner.resolve(RUN, "not_sent")
-        if verb == "accept":
+        if what == "accept":
             return runner.resolve(RUN, "accept")
         raise AssertionError(verb)
 
     # -- what must hold --------------------------------------------------------------------------------------------
 
-    def inspect(self, side: Side, ending: Ending, *, before: int = 0, faults: int = 1) -> None:
-        """Right after a fault: what the other side has seen must be in the store, and the store must be whole.
-
-        ``before`` is how many calls were in the journal when the other side began to count; each of the ``faults`` may
-        have cost one answer.
-        """
-        calls = side.account(NAME).calls
+    def inspect(self, side: Side, ending: Ending, *, faults: int = 1) -> None:
+        """Right after a fault: what the other side has seen must be in the store, and the store must be whole. Each of
+        the ``faults`` may have cost one answer."""
         with SqliteStore(self.path) as store:
-            self.inspect_store(store, calls, ending, before=before, faults=faults)
+            self.inspect_store(store, side.account(), ending, faults=faults)
 
-    def inspect_store(
-        self, store: Store, calls: list[str], ending: Ending, *, before: int = 0, faults: int = 1
-    ) -> None:
+    def inspect_store(self, store: Store, account: Account, ending: Ending, *, faults: int = 1) -> None:
+        calls = account.calls
         try:
             stored = store.load(RUN)
         except UsageError:
             if calls:
                 ending.problem(f"{len(calls)} requests left and the store knows no run")
             return
-        for one in differences(store, self.plan):
+        for one in differences(store, self.case.plan):
             ending.problem(one)
-        answered = sum(record.kind.startswith("call.") for record in store.history(RUN)) - before
-        if answered < len(calls) - faults:
-            ending.problem(f"{len(calls)} requests left and {answered} outcomes are in the journal")
-        snapshot = stored.snapshot
-        posts = calls.count("POST")
-        if not posts:
-            return
-        last = snapshot.ledger[-1].outcome if snapshot.ledger else "not there"
-        pending = snapshot.pending
-        if last in ("not there", "not_applied"):
-            ending.problem(f"a create left and the journal says {last}")
-        elif pending is not None and pending.step == _STEP and not pending.intended and not store.intent(RUN):
-            ending.problem("a create left without an intent on disk")
-        if self.policy.holds and calls[-1] == "GET" and last != "applied":
-            # A policy that settles doubts itself may look before it knows.
-            ending.problem(f"the create was answered, the next request left, and the journal says {last}")
+        known = answered(store, stored)
+        if known < len(calls) - faults - self.lost:
+            ending.problem(f"{len(calls)} requests left and {known} outcomes are in the journal")
+        pending = stored.snapshot.pending
+        waits = pending is not None and pending.kind in UNSAFE and not pending.intended and not store.intent(RUN)
+        effects = self.runner(store).result(RUN).effects
+        for one in self.case.document.creates:
+            posts, refused = account.posts(one.collection), account.refused.get(one.collection, 0)
+            if not posts:
+                continue
+            last = next((effect.outcome for effect in reversed(effects) if effect.step == one.step), "not there")
+            if posts > refused and last in ("not there", "not_applied"):
+                ending.problem(f"a create left ({one.step}) and the journal says {last}")
+            ordered = _ordered(store, stored, one)
+            if posts > ordered - (waits and pending is not None and pending.step == one.step):
+                ending.problem(f"a create left ({one.step}) without an intent on disk")
+            if last != "applied" and self._went_on(calls, one):
+                ending.problem(f"{one.step} was answered, the next request left, and the journal says {last}")
+
+    def _went_on(self, calls: list[str], create: Create) -> bool:
+        """Whether a request left that makes no sense before the create is known to have been applied."""
+        may = {f"POST {create.collection}", *([f"GET {create.collection}"] if self.case.looks else [])}
+        last = max(number for number, label in enumerate(calls) if label == f"POST {create.collection}")
+        return any(label not in may for label in calls[last:])
 
     def look_after(self, side: Side, ending: Ending, *, first: str = "resume") -> None:
         """Do what a careful person does until the run is ready, then check everything.
 
         The person follows the result, and tells the truth: in doubt they look whether the thing is there.
         """
-        verb, settled = first, 0
-        word = "ready"
+        verb, word = first, "ready"
         for _ in range(_GOES):
             try:
                 result = self.do(verb)
@@ -255,13 +207,13 @@ class World:
                 break
             if result.reason == "in_doubt":
                 word = "held"
-                if result.exit_code != 13:
-                    ending.problem(f"a doubt ended with exit code {result.exit_code}")
-                if not self.policy.holds:
-                    ending.problem(f"policy {self.policy.name} held a doubt")
-                truth = "adopt" if side.account(NAME).creates else "not_sent"
-                settled += truth == "not_sent"
-                self.do(truth)
+                verb = self.settle_doubt(result, side, ending)
+            elif result.exit_code == 10 and self.case.policy.name == "fail":
+                word = "failed, then held"
+                if "unknown" not in {effect.outcome for effect in result.effects}:
+                    ending.problem("a run failed over a doubt and does not say that anything is unknown")
+                if not result.resumable:
+                    ending.problem("a run failed over a doubt and cannot be gone on with")
                 verb = "resume"
             elif result.next.action == "resume":
                 verb = "resume"
@@ -271,23 +223,66 @@ class World:
         else:
             ending.problem(f"not ready after {_GOES} goes")
         ending.word = ending.word or word
-        self.conclude(side, ending, settled)
+        self.conclude(side, ending)
 
-    def conclude(self, side: Side, ending: Ending, settled: int) -> None:
-        """Once ready: exactly one create, no more requests to create than were asked for, all as if undisturbed."""
-        account = side.account(NAME)
-        if account.creates != 1:
-            ending.problem(f"{account.creates} creates")
-        if self.policy.holds and account.posts > 1 + settled:
-            ending.problem(f"{account.posts} requests to create, {settled} of them asked for by a person")
+    def settle_doubt(self, result: Result, side: Side, ending: Ending) -> str:
+        """Check how a doubt is shown, settle it by what is true, and say how to go on."""
+        account = side.account(settled=True)
+        if result.exit_code != 13:
+            ending.problem(f"a doubt ended with exit code {result.exit_code}")
+        if not self.case.policy.asks and account.kind not in self.case.policy.deaf:
+            ending.problem(f"policy {self.case.policy.name} held a doubt")
+        create = self.doubtful(result)
+        truth = f"adopt {create.step}" if account.creates(create.collection) else "not_sent"
+        if truth == "not_sent":
+            self.settled[create.collection] = self.settled.get(create.collection, 0) + 1
+        self.do(truth)
+        return "resume"
+
+    def doubtful(self, result: Result) -> Create:
+        """Which create a result is in doubt about."""
+        step = next(effect.step for effect in reversed(result.effects) if effect.outcome != "not_applied")
+        return self.case.document.create(step)
+
+    def conclude(self, side: Side, ending: Ending) -> None:
+        """Once ready: exactly one of everything, no more requests to create than were asked for, all as if nothing
+        had happened."""
+        account, policy = side.account(settled=True), self.case.policy
+        deaf = account.kind in policy.deaf
+        for one in self.case.document.creates:
+            made, surplus = account.creates(one.collection), account.surplus.get(one.collection, 0)
+            if deaf and surplus:
+                ending.remark(_DEAF)
+            elif made != 1 or surplus:
+                ending.problem(f"{made} creates of {one.collection}, {surplus} more asked for")
+            asked = self.settled.get(one.collection, 0) + account.refused.get(one.collection, 0)
+            if policy.asks and account.posts(one.collection) > 1 + asked:
+                ending.problem(f"{account.posts(one.collection)} requests to create, {asked} of them asked for")
         with SqliteStore(self.path) as store:
             result = self.runner(store).result(RUN)
-            if result.exit_code != 0 or dict(result.outputs) != _OUTPUTS:
+            if result.exit_code != 0 or dict(result.outputs) != self.case.document.outputs:
                 ending.problem(f"ended {result.reason} (exit {result.exit_code}) with {dict(result.outputs)}")
             if store.held(RUN) is not None:
                 ending.problem("the lock is still held")
-            for one in differences(store, self.plan):
-                ending.problem(one)
+            for problem in differences(store, self.case.plan):
+                ending.problem(problem)
+
+
+def answered(store: Store, stored: StoredRun) -> int:
+    """How many outcomes of calls the journal holds, of all attempts; what was only found out to be lost is none."""
+    records = [record for attempt in range(1, stored.head.attempt + 1) for record in store.history(RUN, attempt)]
+    outcomes = [one for one in records if one.kind.startswith("call.") and one.event.get("cause") != "interrupted"]
+    return len(outcomes) + (store.kept(RUN) is not None)
+
+
+def _ordered(store: Store, stored: StoredRun, create: Create) -> int:
+    """How often the journal asked for a create to be sent."""
+    return sum(
+        isinstance(effect, Call) and effect.step == create.step and effect.kind in UNSAFE
+        for attempt in range(1, stored.head.attempt + 1)
+        for record in store.history(RUN, attempt)
+        for effect in record.effects
+    )
 
 
 def differences(store: Store, plan: Plan) -> list[str]:
@@ -295,7 +290,7 @@ def differences(store: Store, plan: Plan) -> list[str]:
     stored = store.load(RUN)
     digest = stored.head.plan_sha256
     # A process of its own compiled the document under another name: its journal belongs to the plan it stored.
-    chart = _chart(plan if digest == plan.sha256 else Plan.from_json(json.loads(store.blob(digest))))
+    chart = _chart(plan if digest == plan.sha256 else _plan(store.blob(digest)))
     snapshot = chart.begin()
     for record in store.history(RUN):
         snapshot, _, again = chart.advance(snapshot, event_from_json(record.event))
@@ -308,10 +303,13 @@ class _Runner(Runner):
     """The Runner, compiling a stored plan only once per process. It is read from the store each time all the same."""
 
     def plan_of(self, stored: StoredRun) -> Plan:
-        text = self.store.blob(stored.head.plan_sha256)
-        if text not in _PLANS:
-            _PLANS[text] = Plan.from_json(json.loads(text))
-        return _PLANS[text]
+        return _plan(self.store.blob(stored.head.plan_sha256))
+
+
+def _plan(text: bytes) -> Plan:
+    if text not in _PLANS:
+        _PLANS[text] = Plan.from_json(json.loads(text))
+    return _PLANS[text]
 
 
 _PLANS: dict[bytes, Plan] = {}
@@ -344,47 +342,29 @@ def shared_charts() -> Iterator[None]:
 class Bench:
     """What the trials of one process share: a server, a folder in memory, compiled plans."""
 
-    def __init__(self, server: Server, folder: Path, policies: Mapping[str, Policy], patience: float) -> None:
+    def __init__(self, server: Server, folder: Path, cases: Mapping[str, Case], patience: float) -> None:
         self.server = server
         self.folder = folder
-        self.policies = policies
+        self.cases = cases
         self.patience = patience
         """Seconds that something which must happen at once may take."""
-        self.slowest = 0.0
-        """The longest time, in seconds, that something took which had to happen at once."""
-        self._plans = {name: one.plan() for name, one in policies.items()}
-        self._prepared = {
-            name: prepare(
-                plan,
-                {"hfToken": Reference("@env:HF_TOKEN"), "namespace": "acme", "name": NAME, "repository": "gpt2"},
-            )
-            for name, plan in self._plans.items()
-        }
 
-    def world(self, policy: str, folder: str = "trial", **options: Any) -> World:
+    def world(self, case: str, folder: str = "trial", **options: Any) -> World:
         """A run that has not begun, in an empty folder; what was in the folder before is gone."""
         path = self.folder / folder
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir()
-        return World(
-            path, self.policies[policy], self._plans[policy], self._prepared[policy], self.server.url, **options
-        )
+        return World(path, self.cases[case], self.server.url, **options)
 
-    def imagined(self, policy: str, **options: Any) -> World:
+    def imagined(self, case: str, **options: Any) -> World:
         """A run whose store is not a file: only ``begin`` and ``apply`` make sense in it."""
-        return World(
-            self.folder,
-            self.policies[policy],
-            self._plans[policy],
-            self._prepared[policy],
-            "http://127.0.0.1:1",
-            **options,
-        )
+        return World(self.folder, self.cases[case], "http://127.0.0.1:1", **options)
 
-    def warm_up(self, world: World) -> None:
+    def warm_up(self) -> None:
         """Once through everything, so that what is loaded late is loaded before a trial counts its system calls."""
-        self.server.open(NAME, "unique")
-        ending = Ending()
-        world.look_after(self.server, ending, first="start")
-        if ending.problems:
-            raise AssertionError(f"an undisturbed run: {ending.problems}")
+        for name, case in self.cases.items():
+            self.server.open(case.account(case.policy.kinds[0]))
+            ending = Ending()
+            self.world(name).look_after(self.server, ending, first="start")
+            if ending.problems:
+                raise AssertionError(f"an undisturbed run of {name}: {ending.problems}")

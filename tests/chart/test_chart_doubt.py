@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from machine.chart.events import Reply
+from machine.chart.settings import Settings
 from machine.plan.model import Plan
 
 Begin = Callable[..., Any]
@@ -178,15 +179,48 @@ def test_a_create_that_was_never_sent_breaks_the_run_and_can_be_sent_anew(deploy
     assert (run.state, run.pending.intended) == ("createEndpoint", True)
 
 
-def test_a_failure_action_is_obeyed_for_an_answered_create_but_not_for_an_unanswered_one(
+RETRYING = make_then_poll(onFailure=[action("again", "retry", retryLimit=5)])
+
+
+def test_a_document_may_retry_a_create_that_was_refused_but_not_one_that_may_have_been_applied(
     drive: Begin, built: Callable[..., Plan]
 ) -> None:
-    plan = built(make_then_poll(onFailure=[action("again", "retry", retryLimit=5)]))
+    plan = built(RETRYING)
+    refused, unsent = drive(plan).reply(429), drive(plan).fail("not_sent")
 
-    assert drive(plan).reply(500).state == "m"
-    assert drive(plan).reply(500).outcomes == ["unknown", "unknown"]
-    assert drive(plan).fail("not_sent").state == "m"
-    assert drive(plan).fail("unknown").state == "in_doubt"
+    assert (refused.pending.step, refused.outcomes) == ("m", ["not_applied", "unknown"])
+    assert (unsent.pending.step, unsent.outcomes) == ("m", ["not_applied", "unknown"])
+    for run in (drive(plan).reply(500), drive(plan).reply(408), drive(plan).fail("unknown")):
+        assert (run.reason, run.outcomes) == ("in_doubt", ["unknown"])
+        run.reopen()
+        assert (run.state, run.reason) == ("in_doubt", "in_doubt")
+        assert run.resolve("not_sent").outcomes == ["not_applied", "unknown"]
+
+
+@pytest.mark.parametrize("policy", ["hold", "fail", "probe", "reissue"])
+def test_no_policy_lets_a_retry_or_a_way_back_send_a_doubtful_create_again(
+    drive: Begin, built: Callable[..., Plan], policy: Any
+) -> None:
+    back = action("back", "goto", stepId="m")
+    retrying = built(RETRYING)
+    returning = built(
+        [step("m", "makeThing", onFailure=[action("on", "goto", stepId="g")]), step("g", onSuccess=[back])]
+    )
+    retried = drive(retrying, settings=Settings(on_doubt=policy)).fail("unknown")
+    returned = drive(returning, settings=Settings(on_doubt=policy)).reply(500).reply(200)
+
+    assert (retried.reason, retried.outcomes) == ("in_doubt", ["unknown"])
+    assert (returned.reason, returned.outcomes) == ("in_doubt", ["unknown"])
+    assert returned.message == "nobody knows whether m was applied, and g leads back to it"
+    assert returned.resolve("not_sent").pending.step == "m"
+
+
+def test_a_doubt_that_is_taken_for_a_failure_is_still_no_reason_to_lose_what_was_made(deploy: Begin) -> None:
+    for answer in ({"form": "undecodable"}, {"body": {"status": {"state": "pending"}}}):
+        run = deploy(settings=Settings(on_doubt="fail")).reply(201, **answer)
+
+        assert (run.state, run.reason, run.outcomes) == ("in_doubt", "in_doubt", ["applied"])
+        assert run.resolve("adopt", endpointName="my-endpoint").state == "created"
 
 
 def test_an_unknown_effect_obeys_every_rule_for_a_create_and_an_idempotent_one_none(

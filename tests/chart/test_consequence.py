@@ -194,6 +194,14 @@ def test_a_probe_is_no_answer_of_the_step(sent: Begin) -> None:
     assert run.records[-1].outputs == {}
 
 
+def test_an_absence_counts_from_when_the_look_left_and_not_from_when_its_answer_came(sent: Begin) -> None:
+    run = sent(settle=60.0).fail()
+    run.reply(404, took=90.0)
+
+    assert (run.last, run.pending.purpose) == ("not there yet", "probe")
+    assert run.reply(404).last == "not there"
+
+
 # -- conflicts ---------------------------------------------------------------------------------------------------------
 
 
@@ -286,6 +294,51 @@ def test_a_definite_no_ends_a_key(drive: Any, built: Callable[..., Plan]) -> Non
 
     assert run.outcomes == ["not_applied", "unknown"]
     assert key(run) != first
+
+
+@pytest.mark.parametrize(
+    ("answer", "last"),
+    [
+        pytest.param(lambda run: run.reply(503, headers={"retry-after": "1"}), "send again", id="503"),
+        pytest.param(lambda run: run.reply(429), "send again", id="429"),
+        pytest.param(lambda run: run.reply(500), "send again", id="500"),
+        pytest.param(lambda run: run.fail("not_sent", "refused"), "send again", id="not-sent"),
+        pytest.param(lambda run: run.reply(401), "in doubt", id="401"),
+        pytest.param(lambda run: run.reply(409), "in doubt", id="409"),
+        pytest.param(lambda run: run.reply(422), "in doubt", id="422"),
+    ],
+)
+def test_a_no_to_a_call_that_is_sent_again_says_nothing_of_the_first(
+    drive: Any, built: Callable[..., Plan], answer: Any, last: str
+) -> None:
+    run = drive(built([KEYED]))
+    first = key(run)
+    answer(run.fail())
+
+    assert (run.last, run.outcomes) == (last, ["unknown"])
+    if last == "send again":
+        assert key(run) == first
+    else:
+        assert run.reason == "in_doubt"
+        assert run.reopen().reason == "in_doubt"
+        assert key(run.resolve("reissue")) == first
+
+
+def test_a_call_that_waits_to_be_sent_again_keeps_its_key_when_it_is_taken_up(
+    drive: Any, built: Callable[..., Plan]
+) -> None:
+    run = drive(built([KEYED]))
+    first = key(run)
+    run.fail().reopen(deadline=60.0)
+
+    assert (key(run), run.pending.again, run.outcomes) == (first, True, ["unknown"])
+
+
+def test_an_answer_of_500_is_sent_again_under_its_key(drive: Any, built: Callable[..., Plan]) -> None:
+    run = drive(built([KEYED]))
+    first = key(run)
+
+    assert (run.reply(500).last, key(run), run.outcomes) == ("send again", first, ["unknown"])
 
 
 def test_a_key_that_is_too_old_to_be_honoured_holds(drive: Any, built: Callable[..., Plan]) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from machine.cli import app
 from machine.cli.app import main
+from machine.runtime.concealing import Concealer
 
 ROOT = Path(__file__).resolve().parents[2]
 OPENAPI = ROOT / "workflows" / "openapi" / "hugging-face-inference-endpoints-api.yml"
@@ -38,6 +40,15 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     monkeypatch.setenv("ARAZZO_MACHINE_STORE", str(tmp_path / "runs.db"))
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def learnt() -> Iterator[str]:
+    """The text of a secret this command has been given, called ``token``."""
+    text = "s3cret-of-this-command"
+    before = app._CONCEALER.set(Concealer({"token": text}))
+    yield text
+    app._CONCEALER.reset(before)
 
 
 @pytest.fixture

@@ -14,9 +14,10 @@ import click
 import pytest
 
 from machine.cli import looking
-from machine.cli.app import app, deaf, exit_with
+from machine.cli.app import app, concealer, deaf, exit_with
+from machine.errors import UsageError
 
-VERBS = ("run", "resume", "resolve", "cancel", "runs", "show", "plan", "diagram", "simulate")
+VERBS = ("run", "resume", "resolve", "cancel", "runs", "show", "plan", "check", "diagram", "simulate")
 HEAVY = {"jsonpath_rfc9535", "jsonschema", "requests", "sqlite3", "statemachine", "structlog", "urllib3"}
 
 
@@ -178,7 +179,7 @@ print(json.dumps([code, sorted({name.partition(".")[0] for name in sys.modules})
     [
         pytest.param(["--help"], set(), id="help"),
         pytest.param(["run", "--help"], set(), id="help-of-a-verb"),
-        pytest.param(["plan", "deploy-inference-endpoint"], {"yaml"}, id="plan"),
+        pytest.param(["plan", "deploy-inference-endpoint"], {"yaml", "statemachine"}, id="plan"),
         pytest.param(["diagram", "deploy-inference-endpoint"], {"yaml"}, id="diagram"),
     ],
 )
@@ -196,3 +197,15 @@ def test_every_verb_is_a_command_of_its_own() -> None:
 
     assert {name: command.name for name, command in commands.items() if command} == {name: name for name in VERBS}
     assert app.get_command(context, "__init__") is None
+
+
+def test_a_secret_the_command_was_given_is_not_in_its_error_and_forgotten_behind_it(machine: Any, instead: Any) -> None:
+    def fail() -> None:
+        concealer().learn("token", "s3cret-of-this-command")
+        raise UsageError("no: s3cret-of-this-command", code="AZM-U999")
+
+    instead(fail)
+
+    assert machine("runs").err == "error: no: [secret token] [AZM-U999]\n"
+    assert machine("runs", "--json").json["error"]["message"] == "no: [secret token]"
+    assert concealer().scrub("s3cret-of-this-command") == "s3cret-of-this-command"

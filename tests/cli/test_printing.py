@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from machine.cli.printing import echo_json, error_lines, other_side, plain, print_result, safe_line, table, why_lines
+from machine.cli.printing import (
+    echo_json,
+    error_lines,
+    other_side,
+    plain,
+    print_result,
+    safe_line,
+    say,
+    table,
+    why_lines,
+)
 from machine.document.load import parse
 from machine.errors import DocumentError, MachineError, Place, UsageError
 from machine.runtime.result import Effect, Next, Result
@@ -50,6 +60,19 @@ def test_an_object_is_printed_in_ascii_and_reads_back(capsys: pytest.CaptureFixt
     assert out.isascii()
     assert out.strip().isprintable()
     assert json.loads(out) == value
+
+
+def test_a_secret_of_this_command_is_printed_by_name(capsys: pytest.CaptureFixture[str], learnt: str) -> None:
+    echo_json({"quoted": [f"a {learnt}"], learnt: 1})
+    say(f"  line {learnt}")
+    echoed, said = capsys.readouterr()
+
+    assert json.loads(echoed) == {"quoted": ["a [secret token]"], "[secret token]": 1}
+    assert said == "  line [secret token]\n"
+    assert list(error_lines(UsageError(learnt, code="AZM-U999", seen=learnt, next=learnt))) == [
+        "error: [secret token] (seen: [secret token]) [AZM-U999]",
+        "  [secret token]",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,17 @@ def test_a_line_never_wraps_and_keeps_the_time_left(user_plan: Any, user_inputs:
     assert line.endswith("\N{HORIZONTAL ELLIPSIS} next look in 5 s")
 
 
+def test_a_secret_is_told_by_its_name_and_never_cut_in_half(
+    user_plan: Any, user_inputs: Any, drive: Any, learnt: str
+) -> None:
+    for stream in (io.StringIO(), Terminal()):
+        driven = drive(user_plan, user_inputs).endpoint("xx" + learnt, 201)
+        watched(Progress(stream), user_plan, user_inputs, driven)
+
+        assert "[secret tok" in stream.getvalue()
+        assert learnt[:6] not in stream.getvalue()
+
+
 def test_words_of_a_service_are_not_obeyed(user_plan: Any, user_inputs: Any, drive: Any) -> None:
     for stream in (io.StringIO(), Terminal()):
         driven = drive(user_plan, user_inputs).endpoint("\x1b]0;mine\x07\x9b2J\u202e\r\n", 201)

@@ -29,6 +29,7 @@ def test_a_finding_as_json_has_every_field() -> None:
         "message": "AZM-D101 is odd",
         "place": PLACE.to_json(),
         "suggestion": "so",
+        "fix": "",
     }
 
 

@@ -429,11 +429,20 @@ class Oracle:
             return self.back(Back(False, None, layer.status))
         if not self.ready(call.needs):
             return Blocked()
+        if unsafe and self.guesses(call.step):
+            self.reason, self.pending, self.kept, self.origin = "in_doubt", False, None, row.target
+            return None
         self.pending, self.reason, self.kept, self.origin = True, "", None, row.target
         self.due = moment
         if unsafe:
             self.lines.append(Line(layer.number, call.step))
         return None
+
+    def guesses(self, step: str) -> bool:
+        """Whether the document alone leads back to a call that may have been applied."""
+        told = isinstance(self.event, Resolved) or (isinstance(self.event, Reopened) and self.was is not None)
+        mine = [one for one in self.lines if (one.number, one.step) == (self.top.number, step) and not one.taken]
+        return not told and any(one.outcome == "unknown" for one in mine)
 
     def stop(self, reason: str, row: Transition, happening: Any) -> None:
         self.reason, self.pending, self.kept = reason, False, None

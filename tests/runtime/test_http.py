@@ -3,6 +3,8 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import socket
+import ssl
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +18,10 @@ from responses.registries import OrderedRegistry
 
 from machine.chart.events import CallFailed
 from machine.errors import HostError, RequestError
+from machine.runtime.hosts import Bases
+from machine.runtime.http import Transport
 from machine.runtime.runner import Runner
+from machine.runtime.secrets import SecretBook
 from machine.stores import MemoryStore
 from machine.testing.clock import ManualClock
 from machine.values import MISSING, SecretRef, SecretText, encode
@@ -466,6 +471,107 @@ def test_what_cannot_be_written_is_not_sent_and_not_quoted(
     assert (event.fate, event.cause) == ("not_sent", "unsendable")
     assert text not in repr(event)
     assert server.connections == 0
+
+
+# -- proxies, certificates, addresses ----------------------------------------------------------------------------------
+
+PEM = str(Path(__file__).parent / "loopback.pem")
+
+
+def over_tls(sock: Any) -> Any:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(PEM)
+    return context.wrap_socket(sock, server_side=True)
+
+
+def test_a_certificate_is_checked_against_the_bundle_that_is_named(
+    serve: Any, make_transport: Any, make_call: Any, http_reply: Any
+) -> None:
+    def script(peer: Any) -> None:
+        with over_tls(peer.sock) as peer.sock:
+            peer.request()
+            peer.send(http_reply())
+
+    server = serve(script)
+    url = f"https://127.0.0.1:{server.port}"
+
+    refused = make_transport(url).perform(make_call("POST", body={}), 2.0)
+    trusted = make_transport(url, {"token": "s3cret-text"}, ca_bundle=PEM).perform(make_call(headers=BEARER), 2.0)
+
+    assert (refused.fate, refused.cause) == ("not_sent", "tls")
+    assert trusted.reply.status == 200
+    assert b"Bearer s3cret-text" in server.requests[0]
+
+
+def test_a_call_goes_through_the_proxy_that_is_named(
+    serve: Any, make_transport: Any, make_call: Any, http_reply: Any, replies: Any
+) -> None:
+    proxy = serve(replies(http_reply()))
+
+    event = make_transport("http://api.example/v1", proxy=proxy.url).perform(make_call(target="/a?b=%2F"), 2.0)
+
+    assert event.reply.status == 200
+    assert proxy.requests[0].startswith(b"GET http://api.example/v1/a?b=%2F HTTP/1.1\r\n")
+
+
+def test_a_secure_call_is_a_tunnel_through_the_proxy(
+    serve: Any, make_transport: Any, make_call: Any, http_reply: Any
+) -> None:
+    def script(peer: Any) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 Connected\r\n\r\n")
+        with over_tls(peer.sock) as peer.sock:
+            peer.request()
+            peer.send(http_reply())
+
+    proxy = serve(script)
+    url = proxy.url.replace("//", "//me:word@")
+    transport = make_transport("https://localhost.example", {"token": "s3cret-text"}, proxy=url, ca_bundle=PEM)
+
+    # The certificate is not of that name, so the tunnel is where it ends: nothing of the call was sent.
+    event = transport.perform(make_call("POST", headers=BEARER, body={}), 2.0)
+
+    assert proxy.requests[0].startswith(b"CONNECT localhost.example:443 HTTP/1.")
+    assert b"Proxy-Authorization: Basic bWU6d29yZA==" in proxy.requests[0]
+    assert (event.fate, event.cause) == ("not_sent", "tls")
+    assert not [one for one in proxy.requests if b"s3cret-text" in one]
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 407 X\r\nContent-Length: 0\r\n\r\n", b""], ids=["refuses", "leaves"])
+def test_a_proxy_that_lets_nothing_through_means_nothing_was_sent(
+    serve: Any, make_transport: Any, make_call: Any, answer: bytes
+) -> None:
+    proxy = serve(answer_and_leave(answer))
+
+    event = make_transport("https://api.example", proxy=proxy.url).perform(make_call("POST", body={}), 2.0)
+
+    assert event.fate == "not_sent"
+
+
+def test_calls_to_this_machine_go_around_the_proxy(
+    serve: Any, make_transport: Any, make_call: Any, http_reply: Any, replies: Any
+) -> None:
+    proxy, server = serve(replies(http_reply())), serve(replies(http_reply()))
+
+    make_transport(server.url, proxy=proxy.url).perform(make_call(), 2.0)
+
+    assert (proxy.connections, server.connections) == (0, 1)
+
+
+@pytest.mark.parametrize("inward", [False, True])
+def test_a_public_name_that_leads_inside_is_not_followed_there(
+    serve: Any, make_call: Any, http_reply: Any, replies: Any, monkeypatch: pytest.MonkeyPatch, inward: bool
+) -> None:
+    server = serve(replies(http_reply()))
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: real("127.0.0.1", *rest, **more))
+    bases = Bases(lambda _: f"http://public.example:{server.port}", lambda _: inward)
+    transport = Transport(bases, SecretBook({}), ManualClock(), lambda: 0.5)
+
+    event = transport.perform(make_call("POST", body={}), 2.0)
+    transport.close()
+
+    assert (getattr(event, "cause", ""), len(server.requests)) == (("", 1) if inward else ("inward", 0))
 
 
 # -- secrets -----------------------------------------------------------------------------------------------------------

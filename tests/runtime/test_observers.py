@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from machine.plan.model import Plan
+from machine.runtime.concealing import Concealer
 from machine.runtime.observers import LogObserver, fields_of
 from machine.runtime.runner import Runner
 from machine.stores.memory import MemoryStore
@@ -114,3 +115,14 @@ def test_a_secret_in_an_answer_is_logged_by_its_name(built: Any, drive: Any) -> 
     run = type("Run", (), {"id": "one", "plan": plan})()
 
     assert fields_of(run, driven.records[-1])["outputs"] == {"echo": "it was [secret token]"}
+
+
+def test_a_secret_nobody_took_out_is_taken_out_of_the_line(built: Any, drive: Any) -> None:
+    outputs = {"echo": "$response.body#/echo"}
+    plan = built([{"stepId": "look", "operationId": "getThing", "outputs": outputs}])
+    driven = drive(plan).reply(200, {"echo": f"it was {SECRET}"})
+    run = type("Run", (), {"id": "one", "plan": plan})()
+    stream = io.StringIO()
+    LogObserver(stream, conceal=Concealer({"token": SECRET}).conceal)(run, driven.records[-1])
+
+    assert json.loads(stream.getvalue())["outputs"] == {"echo": "it was [secret token]"}

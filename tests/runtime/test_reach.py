@@ -40,6 +40,14 @@ def test_a_secret_the_run_does_not_have_is_not_carried_along() -> None:
     assert repr(made(secret_texts={"other": "x-at-hand"}).secrets({})) == "SecretBook()"
 
 
+def test_every_text_that_was_had_is_looked_for_in_what_is_written() -> None:
+    reach = made(secret_texts={"hfToken": "hf_at-hand"})
+    before = reach.concealer.scrub("hf_at-hand")
+    reach.secrets(STORED)
+
+    assert (before, reach.concealer.scrub("hf_at-hand")) == ("hf_at-hand", "[secret hfToken]")
+
+
 def test_a_secret_may_be_asked_for() -> None:
     reach = made(prompt=lambda name: f"typed for {name}")
 
@@ -90,7 +98,7 @@ def test_a_secret_that_only_a_probe_sends_counts_as_sent(probing_plan: Plan) -> 
     plan = type(probing_plan)(**{**_fields(probing_plan), "calls": {"createEndpoint": bare}})
 
     with pytest.raises(HostError) as caught:
-        made({API: "http://x.example"}).check(plan, {})
+        made({API: "http://x.example"}).check(plan, {"auth": {f"{API}.bearerAuth": "none"}})
 
     assert "createEndpoint" in str(caught.value)
 
@@ -110,7 +118,7 @@ def test_a_transport_is_given_everything_it_needs(probing_plan: Plan, scripted: 
     book, clock = reach.secrets(STORED), ManualClock()
 
     files = Files()
-    run: Any = SimpleNamespace(plan=probing_plan, head=SimpleNamespace(options=STORED), files=lambda: files)
+    run: Any = SimpleNamespace(id="one", plan=probing_plan, head=SimpleNamespace(options=STORED), files=lambda: files)
 
     reach.open(run, book, clock, lambda: 0.25)
 

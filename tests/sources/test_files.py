@@ -71,3 +71,19 @@ def test_how_many_files_belong_together_is_bounded() -> None:
     assert len(files.around("0.yaml")) == MAX_FILES
     with pytest.raises(OSError, match=str(MAX_FILES)):
         files.read("249.yaml")
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        pytest.param(b"a: " + b"x" * (2 << 20), "AZM-D002", id="bytes"),
+        pytest.param(b"[" + b"1," * 50_000 + b"1]", "AZM-D009", id="values"),
+    ],
+)
+def test_an_arazzo_document_may_be_less_large_than_a_description(data: bytes, code: str) -> None:
+    files = Files({"a": data}.__getitem__)
+    with pytest.raises(DocumentError) as caught:
+        files.tree("a")
+
+    assert caught.value.code == code
+    assert files.value("a")

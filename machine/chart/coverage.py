@@ -1,0 +1,86 @@
+"""Fates of a Plan -> Findings: answers the description declares and the document says nothing about.
+
+What no action speaks of is decided by a rule of this machine (ambiguity A1), so an author should have seen it. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..document.findings import Finding
+from ..document.model import Step
+from ..errors import Place
+from ..expressions.question import Ask, nobody
+from ..plan.model import Plan
+from ..sources.description import Description
+from ..values import Json
+from .fates import Fate, fates_of
+
+__all__ = ["uncovered"]
+
+_MAX_SHOWN = 12
+
+
+def uncovered(description: Description, plan: Plan, *, ask: Ask = nobody) -> tuple[Finding, ...]:
+    """One finding for each member and each step whose listed values are not all spoken of, and one for each step some
+    of whose declared successes are not."""
+    workflow = description.document.workflow(plan.workflow)
+    if workflow is None:
+        return ()
+    steps = {step.step_id: step for step in workflow.steps}
+    decided = bool(workflow.extension.get("unmatched"))
+    found: dict[Finding, None] = {}
+    own = {state.id: state.step for state in plan.states}
+    for state_id, fates in fates_of(plan, ask=ask).items():
+        step = steps.get(own.get(state_id, ""))
+        if step is not None and not decided and not step.extension.get("unmatched"):
+            # A step and the loop it heads have two states with one set of rules.
+            found.update(dict.fromkeys(_of_state(step, fates, plan)))
+    return tuple(found)
+
+
+def _of_state(step: Step, fates: Sequence[Fate], plan: Plan) -> Iterator[Finding]:
+    place = step.on_success[0].place if step.on_success else step.place
+    title = plan.calls[step.step_id].operation.title
+    # Leaving a loop by matching nothing is how a loop of one action is meant to be left.
+    open_ends = [one for one in fates if one.transition.rule == "unmatched" and one.transition.stop == "unmatched"]
+    for pointer in dict.fromkeys(name for one in open_ends for name in one.answer.values):
+        missed = _values(pointer, open_ends)
+        met = _values(pointer, [one for one in fates if one not in open_ends])
+        missed = {key: value for key, value in missed.items() if key not in met}
+        if missed and met:
+            yield _say(
+                f"{len(missed)} of {len(missed) + len(met)} values of {pointer} match no action of {step.step_id}: "
+                f"{_listed(list(missed.values()))}",
+                step,
+                plan,
+                place,
+            )
+    statuses = [one.answer.status for one in open_ends if not one.answer.values]
+    if statuses and len(statuses) < sum(one.answer.status[:1] == "2" for one in fates):
+        yield _say(
+            f"{title} may answer {_listed(statuses)}, and no action of {step.step_id} applies", step, plan, place
+        )
+
+
+def _say(message: str, step: Step, plan: Plan, place: Place) -> Finding:
+    does = {"fail": "the run fails", "end": "the run ends", "next": "the next step follows"}
+    policy = plan.calls[step.step_id].unmatched
+    return Finding(
+        code="AZM-L010",
+        severity="warning",
+        message=f"{message}; then {does[policy]}",
+        place=place,
+        suggestion="add an action for them, or say what is meant: x-machine: {unmatched: next | end | fail}",
+    )
+
+
+def _values(pointer: str, fates: Sequence[Fate]) -> dict[str, Json]:
+    return {
+        repr(one.answer.values[pointer]): one.answer.values[pointer] for one in fates if pointer in one.answer.values
+    }
+
+
+def _listed(values: Sequence[Json]) -> str:
+    shown = [str(one) for one in values[:_MAX_SHOWN]]
+    return ", ".join([*shown, *(["..."] if len(values) > _MAX_SHOWN else [])])

@@ -1,0 +1,195 @@
+"""What each code of a finding means: the one place where that is said, for ``check`` and for the documentation.
+
+Codes are stable across releases. ``AZM-D1xx`` is the structure of a document, ``AZM-D2xx`` what it refers to,
+``AZM-L0xx`` what is allowed and may not be what was meant, ``C..`` a tolerance: what other documents do that the
+specification does not have, and how it is read. Errors that are no findings explain themselves where they are raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["CODES", "Code", "explain"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """``title`` names what was found, ``why`` says why it is told and what becomes of it."""
+
+    title: str
+    why: str
+
+
+def explain(code: str) -> str:
+    """Why a finding of this code is told; empty for a code that explains itself in its message."""
+    return CODES[code].why if code in CODES else ""
+
+
+_STRUCTURE: Final = {
+    "AZM-D100": Code(title="Too many findings", why="Only the first ones are listed; mend those and check again."),
+    "AZM-D101": Code(title="Unknown field", why="Objects have the fields of the specification and x- extensions only."),
+    "AZM-D102": Code(title="Missing field", why="The specification requires it."),
+    "AZM-D103": Code(title="Wrong type", why="The field holds another kind of value."),
+    "AZM-D104": Code(title="Value not allowed", why="The field is one of a few words, or excludes another field."),
+    "AZM-D105": Code(title="Name not allowed", why="Names are used in expressions, so their characters are limited."),
+    "AZM-D106": Code(
+        title="Duplicate",
+        why="What identifies an entry may stand once; otherwise nobody knows which is meant.",
+    ),
+    "AZM-D107": Code(title="Unknown version", why="The version decides what a document means, so it is not guessed."),
+    "AZM-D108": Code(title="Empty list", why="The specification asks for at least one entry."),
+    "AZM-D109": Code(title="A step has one target", why="A step calls exactly one operation, workflow or channel."),
+    "AZM-D110": Code(title="An action has one target", why="It leads to a step or to a workflow, and an end to none."),
+    "AZM-D111": Code(title="Unknown step", why="Actions and dependencies name steps of their own workflow."),
+    "AZM-D112": Code(title="Missing context", why="A condition with a type is about something, which context names."),
+    "AZM-D113": Code(title="Unknown component", why="A reusable object names a component of its own document."),
+    "AZM-D114": Code(
+        title="Newer than the document",
+        why="It came with a later version than the document says it has.",
+    ),
+    "AZM-D115": Code(title="Number out of range", why="It would not be honoured, so it is refused."),
+    "AZM-D116": Code(title="No effect", why="It may stand there, and nothing comes of it."),
+    "AZM-D117": Code(
+        title="Where a parameter goes",
+        why="Parameters of operations say in what they go; inputs of workflows do not.",
+    ),
+    "AZM-D118": Code(title="Tolerated form", why="The specification does not have it, and it can mean one thing only."),
+    "AZM-D119": Code(title="Not an Arazzo description", why="The root is an object with the field arazzo."),
+    "AZM-D120": Code(
+        title="Schema reference",
+        why="References of input schemas stay in the document and lead somewhere.",
+    ),
+    "AZM-D121": Code(title="Too many documents", why="What belongs together is bounded."),
+    "AZM-D122": Code(title="Reserved prefix", why="Extensions that begin so belong to the specification."),
+}
+
+_REFERENCES: Final = {
+    "AZM-D201": Code(title="Unknown operation", why="The source description has no such operation."),
+    "AZM-D202": Code(title="Several operations fit", why="Which one is meant has to be said."),
+    "AZM-D203": Code(title="Repeated operationId", why="The source description uses the id more than once."),
+    "AZM-D204": Code(title="Unknown source", why="Operations are called through a source description of type openapi."),
+    "AZM-D205": Code(title="Not an operationPath", why="It is a source and a JSON Pointer to an operation of it."),
+    "AZM-D206": Code(
+        title="Not a document",
+        why="Workflows of others are reached through a source description of type arazzo.",
+    ),
+    "AZM-P020": Code(title="Unreachable step", why="No step leads there, so its call is never made."),
+    "AZM-P021": Code(
+        title="Undeclared input",
+        why="Nobody is asked for it; it is absent unless somebody gives it unasked.",
+    ),
+    "AZM-P023": Code(
+        title="A reference that is text",
+        why="From 1.1 on an expression inside text needs braces; without them the words themselves are sent.",
+    ),
+    "AZM-P022": Code(title="About a condition", why="It holds as written, and reads as if more was meant."),
+    "AZM-S001": Code(title="Missing source", why="Its file is not where it was looked for."),
+    "AZM-S002": Code(title="Remote source", why="Nothing is fetched unasked."),
+    "AZM-S003": Code(title="Swagger 2.0", why="Operations are read from OpenAPI 3."),
+    "AZM-S004": Code(title="Not an OpenAPI description", why="Its version is not known here."),
+    "AZM-S005": Code(title="AsyncAPI", why="Messages are not supported."),
+    "AZM-S006": Code(
+        title="Incomplete description",
+        why="A reference in it leads nowhere; what it says is not known and what it asks for is not checked.",
+    ),
+    "AZM-S007": Code(title="Not a file", why="The URL of the source names no file."),
+    "AZM-S008": Code(title="Unreadable source", why="It is neither JSON nor YAML."),
+}
+
+_TOLERANCES: Final = {
+    "C1": Code(
+        title="Condition in place of a JSONPath query",
+        why="Operators between queries are no RFC 9535 query. Arazzo 1.1 lets such a condition fail; a 1.0 "
+        "document gets the meaning its author had.",
+    ),
+    "C2": Code(
+        title="Filter about an object",
+        why="By RFC 9535 a filter looks at the members of an object. Where the object itself has the member that "
+        "is named, the object is what is meant.",
+    ),
+    "C3": Code(title="count() of one value", why="By RFC 9535 it is 0 or 1; the length of the list is what is meant."),
+    "C4": Code(
+        title="Reference without braces",
+        why="Inside text an expression needs braces. It is filled in because the name is declared.",
+    ),
+    "C5": Code(
+        title="Repaired reference",
+        why="The expression is not as the grammar has it, and can mean one thing only.",
+    ),
+    "C6": Code(
+        title="Operation named otherwise",
+        why="The reference is not as the specification has it, and fits one operation only.",
+    ),
+    "C7": Code(
+        title="Source found elsewhere",
+        why="The file is not where the URL says, and lies where such files lie.",
+    ),
+    "C8": Code(
+        title="Retry after a success",
+        why="Only failure actions can retry. It is read as a loop with a pace and an end.",
+    ),
+    "C9": Code(
+        title="Retry through itself",
+        why="A step that repairs itself would be called twice each time. It is read as a plain retry.",
+    ),
+    "C10": Code(title="Object in quotes", why="In JSON text it would be a text of JSON; its author means the object."),
+    "C11": Code(
+        title="Version beside the type",
+        why="1.0 has it in one place and its schema in another; both are read.",
+    ),
+    "C12": Code(title="Parameter in the body", why="1.0.0 had it; it is a member of the request body."),
+    "C13": Code(title="Unusable answers waited out", why="A poll waits out a few answers that are none."),
+    "C14": Code(title="Quotes", why="Strings of simple conditions stand in single quotes."),
+    "C15": Code(title="Pattern between slashes", why="A pattern has no delimiters; its flags would be lost."),
+}
+
+_LINT: Final = {
+    "AZM-L010": Code(
+        title="Values that match nothing",
+        why="The description lists them and no action speaks of them. What happens then is decided by a rule of "
+        "this machine, which other engines do not share.",
+    ),
+    "AZM-L011": Code(
+        title="One success status pinned",
+        why="The description declares other successes. A service that answers with one of those did what was "
+        "asked, and the step fails all the same.",
+    ),
+    "AZM-L012": Code(
+        title="No policy for doubt",
+        why="When the answer to this call is lost nobody knows whether it was applied. The run then stops and "
+        "asks; with a probe it could look by itself.",
+    ),
+    "AZM-L013": Code(
+        title="Loop without a pace",
+        why="The specification has no pace for a loop. Ours is a default; what the service allows is known to the "
+        "author.",
+    ),
+    "AZM-L014": Code(title="Loop through a call that changes something", why="Each round makes the call again."),
+    "AZM-L015": Code(
+        title="Optional input for something required",
+        why="Without the input the request lacks what the description requires, and the service refuses it.",
+    ),
+    "AZM-L016": Code(
+        title="Falls through into a change",
+        why="By the specification's words the next step follows when no action applies, and that step changes "
+        "something. This machine stops instead.",
+    ),
+    "AZM-L017": Code(title="Output never declared", why="It is always absent."),
+    "AZM-L018": Code(
+        title="Output of a step that has not run",
+        why="No way leads from that step to this one, so it is always absent here.",
+    ),
+    "AZM-L019": Code(
+        title="Status the description does not have",
+        why="Either the description lacks it or the condition never holds.",
+    ),
+    "AZM-L020": Code(
+        title="Undeclared parameter",
+        why="It is sent, and the description says nothing of it; perhaps its name is wrong.",
+    ),
+    "AZM-L021": Code(title="Missing parameter", why="The description requires it and nothing gives it."),
+}
+
+CODES: Final[Mapping[str, Code]] = {**_STRUCTURE, **_REFERENCES, **_TOLERANCES, **_LINT}

@@ -1,0 +1,199 @@
+"""The calls of workflows -> what reaches a place where a credential stands: which inputs, and which parts of answers.
+
+A credential is known by where it goes, not by what it is called: a header that authenticates, a cookie, or a parameter
+a security scheme of the operation names. From there the values are followed back, through the outputs of steps and the
+requests they quote, to the inputs and the answers they come from. Pure; decides nothing about what is done with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from ..expressions.evaluate import resolve_name
+from ..expressions.grammar import Expression, split_path
+from ..expressions.template import ListTemplate, ObjectTemplate, Template, Whole, references
+from ..sources.model import Operation
+from .model import CallPlan, ChildPlan, Plan
+
+__all__ = ["Credentials", "credentials_of", "find_credentials"]
+
+_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
+_DEEPEST = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """Where the credentials of a workflow come from."""
+
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """Input, as the expression names it, to the sentence that says which place it reaches."""
+    replies: Mapping[str, tuple[Expression, ...]] = field(default_factory=dict)
+    """Step to the parts of its answer that reach such a place: ``$response`` expressions."""
+    outputs: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Step to those of its outputs they pass through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scope:
+    """What one workflow says about values."""
+
+    calls: Mapping[str, CallPlan]
+    children: tuple[ChildPlan, ...] = ()
+    outputs: Mapping[str, Template] = field(default_factory=dict)
+    prefix: str = ""
+    """What stands before a workflowId of its document to make a key."""
+
+
+def find_credentials(calls: Mapping[str, CallPlan]) -> Credentials:
+    """Follow every value that stands where a credential does back to where it came from, in one workflow."""
+    return _Search({"": _Scope(calls=calls)}).run()
+
+
+def credentials_of(plan: Plan) -> Credentials:
+    """The same through all workflows a run can reach. Steps of one name count as one: what is doubtful is a secret."""
+    return _Search(
+        {
+            one.workflow: _Scope(
+                calls=one.calls, children=tuple(one.children.values()), outputs=one.outputs, prefix=one.scope
+            )
+            for one in plan.tables()
+        }
+    ).run()
+
+
+class _Search:
+    """Made for one question and thrown away."""
+
+    def __init__(self, scopes: Mapping[str, _Scope]) -> None:
+        self._scopes = scopes
+        self._inputs: dict[str, str] = {}
+        self._replies: dict[str, dict[Expression, None]] = {}
+        self._outputs: dict[str, set[str]] = {}
+        self._seen: set[tuple[str, str, Expression]] = set()
+        # An expression means something in the workflow and the step it stands in: $response is that step's answer.
+        self._waiting = [
+            (key, call.step, expression, f"flows into {location} {name} of {call.step}")
+            for key, scope in scopes.items()
+            for call in scope.calls.values()
+            for name, location, template in _places(call)
+            for expression in references(template)
+        ]
+
+    def run(self) -> Credentials:
+        for key, step, expression, why in self._waiting:  # it grows as values are followed
+            if (key, step, expression) not in self._seen:
+                self._seen.add((key, step, expression))
+                found = self._from(key, step, expression, why)
+                self._waiting += [(where, at, one, why) for where, at, one in found]
+        return Credentials(
+            inputs=self._inputs,
+            replies={step: tuple(found) for step, found in self._replies.items()},
+            outputs={step: frozenset(found) for step, found in self._outputs.items()},
+        )
+
+    def _from(self, key: str, step: str, expression: Expression, why: str) -> Iterator[tuple[str, str, Expression]]:
+        """What an expression's value is made of: workflow, step, expression."""
+        scope = self._scopes[key]
+        call = scope.calls.get(step)
+        if expression.root == "inputs" and expression.name:
+            self._inputs.setdefault(expression.name, why)
+            yield from self._given(key, expression)
+        elif expression.root == "response" and call is not None:
+            self._replies.setdefault(step, {})[expression] = None
+        elif expression.root == "request" and call is not None:
+            yield from ((key, step, one) for one in _sent(call, expression))
+        elif expression.root == "steps":
+            yield from self._of_step(key, expression)
+        elif expression.root == "outputs":
+            run = next((one.workflow for one in scope.children if step and one.step == step), key)
+            yield from self._of_workflow(run, expression)
+        elif expression.root == "workflows" and expression.part == "outputs":
+            yield from self._of_workflow(f"{scope.prefix}{expression.owner}", expression)
+
+    def _given(self, key: str, expression: Expression) -> Iterator[tuple[str, str, Expression]]:
+        """What other workflows hand to an input."""
+        for caller, scope in self._scopes.items():
+            for child in scope.children:
+                if child.workflow != key:
+                    continue
+                if child.same_named:
+                    yield caller, "", expression
+                for name, path in _named(expression, child.parameters):
+                    yield from ((caller, child.step, one) for one in _below(dict(child.parameters)[name], path))
+
+    def _of_step(self, key: str, expression: Expression) -> Iterator[tuple[str, str, Expression]]:
+        scope, owner = self._scopes[key], expression.owner
+        child = next((one for one in scope.children if one.step == owner), None)
+        templates: Mapping[str, Template] = {}
+        if owner in scope.calls:
+            templates = scope.calls[owner].outputs
+        elif child is not None and child.outputs is not None:
+            templates = child.outputs
+        elif child is not None:
+            yield from self._of_workflow(child.workflow, expression)
+        for name, path in _named(expression, templates.items()):
+            self._outputs.setdefault(owner, set()).add(name)
+            yield from ((key, owner, one) for one in _below(templates[name], path))
+
+    def _of_workflow(self, key: str, expression: Expression) -> Iterator[tuple[str, str, Expression]]:
+        templates = self._scopes[key].outputs if key in self._scopes else {}
+        for name, path in _named(expression, templates.items()):
+            yield from ((key, "", one) for one in _below(templates[name], path))
+
+
+def _places(call: CallPlan) -> Iterator[tuple[str, str, Template]]:
+    """The parameters of a call, and of its probe, that carry a credential."""
+    probe = call.effect.probe
+    both: list[tuple[Operation, tuple[tuple[str, str, Template], ...]]] = [(call.operation, call.parameters)]
+    if probe is not None:
+        both.append((probe.operation, probe.parameters))
+    for operation, parameters in both:
+        schemes = {(one.location, one.parameter_name.lower()) for one in operation.security}
+        for name, location, template in parameters:
+            header = location == "header" and name.lower() in _HEADERS
+            if header or location == "cookie" or (location, name.lower()) in schemes:
+                yield name, location, template
+
+
+def _sent(call: CallPlan, expression: Expression) -> Iterator[Expression]:
+    """What a ``$request`` expression looks at, a parameter by name or the body, is made of."""
+    if expression.part == "body":
+        if call.body is not None:
+            yield from _below(call.body, (*(split_path(expression.name) or ()), *expression.pointer))
+        return
+    for name, location, template in call.parameters:
+        same = name.lower() == expression.name.lower() if location == "header" else name == expression.name
+        if location == expression.part and same:
+            yield from references(template)
+
+
+def _named(expression: Expression, values: Iterable[tuple[str, Template]]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The values an expression reads by name, each with the path below it; all of them where it names none."""
+    names = [name for name, _ in values]
+    if not expression.name:
+        first, rest = expression.pointer[:1], expression.pointer[1:]
+        yield from ((name, rest) for name in names if not first or first == (name,))
+        return
+    found = resolve_name(expression.name, names)
+    if found is not None:
+        yield found[0], (*found[1], *expression.pointer)
+
+
+def _below(template: Template, path: tuple[str, ...]) -> Iterator[Expression]:
+    """The expressions a value at ``path`` of a template depends on; where that cannot be told, all of them."""
+    # Outputs that quote each other make longer and longer paths.
+    for at, token in enumerate(path if len(path) <= _DEEPEST else ()):
+        if isinstance(template, Whole):
+            yield replace(template.expression, pointer=(*template.expression.pointer, *path[at:]))
+            return
+        if isinstance(template, ObjectTemplate):
+            member = dict(template.members).get(token)
+        elif isinstance(template, ListTemplate):
+            member = {str(index): item for index, item in enumerate(template.items)}.get(token)
+        else:
+            break
+        if member is None:
+            return
+        template = member
+    yield from references(template)

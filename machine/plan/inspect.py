@@ -1,0 +1,395 @@
+"""A described workflow and its Plan -> Findings: what is allowed there and may not be what its author meant.
+
+Nothing here keeps a document from being compiled or changes what it means. Each rule is one function; what a rule
+needs to know of the flow is read off the plan's own transitions. What answers do is told by ``chart/coverage.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from ..document.findings import Finding, Severity
+from ..document.model import Action, Criterion, Document, Step, Workflow
+from ..errors import Place
+from ..expressions.evaluate import Context, resolve_name
+from ..expressions.template import Declared
+from ..sources.description import Description
+from ..sources.model import Source
+from ..sources.shapes import requires
+from .calls import declared_names
+from .model import CallPlan, Notice, Plan
+from .probes import suggested_policy
+from .sites import Site, sites_of
+
+__all__ = ["inspect", "told"]
+
+_CREDENTIALS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
+"""Headers an operation often does not declare because its security schemes do."""
+_STATUS: Final = re.compile(r"\$statusCode\s*==\s*'?([1-5][0-9]{2})\b")
+_ONWARDS: Final = frozenset({"replied", "call_failed", "returned"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Subject:
+    """One workflow, seen from its document and from its plan."""
+
+    document: Document
+    workflow: Workflow
+    plan: Plan
+    declared: Declared
+    sources: Mapping[str, Source]
+    sites: tuple[Site, ...]
+    steps: Mapping[str, Step]
+
+    @cached_property
+    def after(self) -> Mapping[str, frozenset[str]]:
+        """By step, the steps that may be called after it."""
+        edges: dict[str, set[str]] = {}
+        states = {state.id: state for state in self.plan.states}
+        for one in self.plan.transitions:
+            if _ONWARDS & set(one.on):
+                source, target = states[one.source], states[one.target]
+                edges.setdefault(source.step, set()).add(target.step)
+        return {step: frozenset(_reached(edges, step)) for step in self.steps}
+
+    def extension(self, step: str, name: str) -> Any:
+        return self.steps[step].extension.get(name) if step in self.steps else None
+
+    def calls(self) -> Iterator[tuple[Step, CallPlan]]:
+        for step in self.workflow.steps:
+            if (call := self.plan.calls.get(step.step_id)) is not None and call.step == step.step_id:
+                yield step, call
+
+
+Rule = Callable[[_Subject], Iterator[Finding]]
+
+
+def inspect(description: Description, plan: Plan) -> tuple[Finding, ...]:
+    """Everything worth a word about one workflow, its plan's notices included, in the order of the document."""
+    document = description.document
+    workflow = document.workflow(plan.workflow)
+    if workflow is None:
+        return ()
+    declared = declared_names(workflow, document, _returned(plan))
+    subject = _Subject(
+        document=document,
+        workflow=workflow,
+        plan=plan,
+        declared=declared,
+        sources=description.sources,
+        sites=tuple(sites_of(document, workflow, declared)),
+        steps={step.step_id: step for step in workflow.steps},
+    )
+    known = {(one.code, one.place, one.message) for one in description.findings}
+    found = [told(notice) for notice in plan.notices if (notice.code, notice.place, notice.message) not in known]
+    found += [finding for rule in _RULES for finding in rule(subject)]
+    return tuple(sorted(dict.fromkeys(found), key=_order))
+
+
+def _returned(plan: Plan) -> dict[str, frozenset[str]]:
+    """By step that runs a workflow, the outputs of that workflow: its own where it declares none."""
+    return {
+        state.step: frozenset(plan.table(plan.children[state.child].workflow).outputs)
+        for state in plan.states
+        if state.kind == "workflow" and state.step
+    }
+
+
+def told(notice: Notice) -> Finding:
+    """What the compiler noted, as a finding."""
+    severity: Severity = "info" if notice.code == "AZM-P022" else "warning"
+    return Finding(code=notice.code, severity=severity, message=notice.message, place=notice.place)
+
+
+def _order(finding: Finding) -> tuple[str, int, int, str]:
+    return finding.place.document, finding.place.line, finding.place.column, finding.code
+
+
+def _say(code: str, message: str, place: Place, suggestion: str = "", fix: str = "") -> Finding:
+    return Finding(code=f"AZM-{code}", severity="warning", message=message, place=place, suggestion=suggestion, fix=fix)
+
+
+# -- answers -----------------------------------------------------------------------------------------------------------
+
+
+def _pinned(subject: _Subject) -> Iterator[Finding]:
+    """Success criteria that speak of the status alone and let one declared success pass, but not the others."""
+    for step, call in subject.calls():
+        declared = call.operation.success_statuses()
+        for written, criterion in zip(step.success_criteria, call.success, strict=False):
+            if {one.root for one in criterion.references()} != {"statusCode"}:
+                continue
+            passing = [one for one in declared if criterion.test(Context(status=one)).truth]
+            missed = [str(one) for one in declared if one not in passing]
+            if passing and missed:
+                yield _say(
+                    "L011",
+                    f"{' '.join(criterion.text.split())} fails for {_listed(missed)}, which {call.operation.title} "
+                    "declares as a success",
+                    written.place,
+                    f"write {' || '.join(f'$statusCode == {one}' for one in sorted(declared))}",
+                )
+
+
+def _contradicting(subject: _Subject) -> Iterator[Finding]:
+    """Conditions on a status that the description of the operation does not have (ambiguity A41)."""
+    for step, call in subject.calls():
+        responses = call.operation.responses
+        if not responses or "default" in responses:
+            continue
+        for criterion in _criteria(step):
+            for status in dict.fromkeys(_STATUS.findall(criterion.condition)):
+                if status not in responses and not {f"{status[0]}XX", f"{status[0]}xx"} & set(responses):
+                    yield _say(
+                        "L019",
+                        f"{call.operation.title} declares no answer {status}",
+                        criterion.place,
+                        f"it declares {_listed(sorted(responses))}",
+                    )
+
+
+def _doubtful(subject: _Subject) -> Iterator[Finding]:
+    """Unsafe calls whose author did not say what to do when their answer is lost."""
+    for step, call in subject.calls():
+        effect = step.extension.get("effect")
+        decided = isinstance(effect, Mapping) and {"onDoubt", "probe", "idempotencyKey"} & set(effect)
+        if call.unsafe and not decided:
+            source = subject.sources.get(call.operation.source)
+            suggestion, fix = suggested_policy(subject.workflow, step, call, subject.plan, source)
+            yield _say(
+                "L012",
+                f"nothing says what to do when the answer to {call.operation.title} is lost",
+                step.place,
+                suggestion,
+                fix,
+            )
+
+
+# -- flow --------------------------------------------------------------------------------------------------------------
+
+
+def _unpaced(subject: _Subject) -> Iterator[Finding]:
+    """Polling loops that wait by our defaults alone."""
+    for state in subject.plan.states:
+        call = subject.plan.calls.get(state.step)
+        if not state.polls or call is None or call.poll is None or subject.extension(state.step, "poll") is not None:
+            continue
+        poll = call.poll
+        yield _say(
+            "L013",
+            f"the loop on {state.step} has no pace of its own: {poll.interval:g} s, growing to {poll.max:g} s",
+            _closing(subject, state.step),
+            "say how often the service may be asked",
+            f"x-machine:\n  poll: {{interval: {poll.interval:g}s, max: {poll.max:g}s}}",
+        )
+
+
+def _closing(subject: _Subject, head: str) -> Place:
+    """The action that leads back to the head of a loop."""
+    for step, call in subject.calls():
+        for action in (step.on_success or ()) if call.poll is not None else ():
+            if action.type == "goto" and action.step_id == head:
+                return action.place
+    return subject.steps[head].place
+
+
+def _repeating(subject: _Subject) -> Iterator[Finding]:
+    """Actions that lead back over a call that changes something."""
+    unsafe = {call.step for _, call in subject.calls() if call.unsafe}
+    order = list(subject.steps)
+    for step in subject.workflow.steps:
+        for action in step.on_success or ():
+            target = action.step_id
+            if action.type != "goto" or target not in order or order.index(target) > order.index(step.step_id):
+                continue
+            round_trip = subject.after[target] | {target}
+            again = [
+                one for one in order if one in unsafe and one in round_trip and step.step_id in _from(subject, one)
+            ]
+            if step.step_id in round_trip and again:
+                yield _say(
+                    "L014",
+                    f"going back to {target} calls {_listed(again)} again each time",
+                    action.place,
+                    "go back to a step behind it, if only the answer is waited for",
+                )
+
+
+def _from(subject: _Subject, step: str) -> frozenset[str]:
+    return subject.after[step] | {step}
+
+
+def _falling(subject: _Subject) -> Iterator[Finding]:
+    """Steps whose unmatched success would by position lead into a call that changes something."""
+    order = [step.step_id for step in subject.workflow.steps]
+    for step, call in subject.calls():
+        following = next(iter(order[order.index(step.step_id) + 1 :]), "")
+        then = subject.plan.calls.get(following)
+        decided = subject.extension(step.step_id, "unmatched") or subject.workflow.extension.get("unmatched")
+        open_end = any(
+            one.rule == "unmatched"
+            for state in subject.plan.states
+            if state.step == step.step_id
+            for one in subject.plan.leaving(state.id)
+        )
+        if then is None or then.kind == "safe" or decided or not open_end or call.poll is not None:
+            continue
+        does = "ends here" if call.unmatched == "fail" else "goes on there"
+        yield _say(
+            "L016",
+            f"when no action of {step.step_id} applies, {following} ({then.operation.title}) is next by position; "
+            f"the run {does}",
+            step.on_success[0].place if step.on_success else step.place,
+            "add an action for the other answers, or say x-machine: {unmatched: next | end | fail}",
+        )
+
+
+# -- data --------------------------------------------------------------------------------------------------------------
+
+
+def _lacking(subject: _Subject) -> Iterator[Finding]:
+    """Inputs that may be left out where the description requires something."""
+    schema = subject.workflow.inputs
+    properties = schema.get("properties")
+    properties = properties if isinstance(properties, Mapping) else {}
+    wanted = schema.get("required")
+    needed = set(wanted) if isinstance(wanted, list) and all(isinstance(one, str) for one in wanted) else set()
+    free = {
+        name
+        for name, one in properties.items()
+        if name not in needed and not (isinstance(one, Mapping) and "default" in one)
+    }
+    for site in subject.sites:
+        call = subject.plan.calls.get(site.step)
+        if call is None or not site.whole or site.part not in ("payload", "parameter"):
+            continue
+        expression = site.expressions[0]
+        known = resolve_name(expression.name, properties) if expression.root == "inputs" else None
+        if known is None or known[0] not in free:
+            continue
+        what = _required(site, call)
+        if what:
+            yield _say(
+                "L015",
+                f"input {known[0]!r} may be left out, and {call.operation.title} requires {what}",
+                subject.document.place(site.pointer),
+                "make the input required, or give it a default",
+            )
+
+
+def _required(site: Site, call: CallPlan) -> str:
+    """What the description requires at a site, in words; empty where it requires nothing."""
+    if site.part == "payload":
+        schema = call.operation.request_schema
+        wanted = schema is not None and requires(schema, site.target)
+        return "/".join(("body", *site.target)) if wanted else ""
+    name, location = (*site.target, "", "")[:2]
+    spec = call.operation.parameter(name, location)
+    return f"the {location} parameter {name}" if spec is not None and spec.required else ""
+
+
+def _undeclared_outputs(subject: _Subject) -> Iterator[Finding]:
+    """References to outputs that no step declares."""
+    for site in subject.sites:
+        for one in site.expressions:
+            if one.root != "steps" or one.owner not in subject.steps or not one.name or subject.declared.has(one):
+                continue
+            names = ", ".join(subject.declared.steps.get(one.owner, ())) or "none"
+            yield _say(
+                "L017",
+                f"step {one.owner} declares no output {one.name!r}",
+                subject.document.place(site.pointer),
+                f"its outputs: {names}",
+            )
+
+
+def _too_early(subject: _Subject) -> Iterator[Finding]:
+    """References to outputs of steps that cannot have run when they are read."""
+    used = {state.step for state in subject.plan.states} & set(subject.steps)
+    for site in subject.sites:
+        if site.step not in used:
+            continue
+        for one in site.expressions:
+            if one.root != "steps" or one.owner not in used:
+                continue
+            own = one.owner == site.step and site.part in ("criterion", "output", "action")
+            if not own and site.step not in subject.after[one.owner]:
+                yield _say(
+                    "L018",
+                    f"{one} is read before {one.owner} has run",
+                    subject.document.place(site.pointer),
+                    f"no way leads from {one.owner} to {site.step}",
+                )
+
+
+def _unknown_parameters(subject: _Subject) -> Iterator[Finding]:
+    """Parameters the description does not have, and those it requires and nobody gives (ambiguity A40)."""
+    for step, call in subject.calls():
+        operation = call.operation
+        schemes = {(one.location, one.parameter_name.lower()) for one in operation.security}
+
+        def credential(name: str, location: str, schemes: set[tuple[str, str]] = schemes) -> bool:
+            return (location, name.lower()) in schemes or (location == "header" and name.lower() in _CREDENTIALS)
+
+        given = {(name if location != "header" else name.lower(), location) for name, location, _ in call.parameters}
+        for one in step.parameters if not operation.gaps else ():
+            if operation.parameter(one.name, one.location) is None and not credential(one.name, one.location):
+                near = [spec.name for spec in operation.parameters if spec.location == one.location]
+                yield _say(
+                    "L020",
+                    f"{operation.title} declares no {one.location} parameter {one.name!r}",
+                    one.place,
+                    f"its {one.location} parameters: {', '.join(near) or 'none'}",
+                )
+        for spec in operation.parameters:
+            key = (spec.name if spec.location != "header" else spec.name.lower(), spec.location)
+            if spec.required and key not in given and not credential(spec.name, spec.location):
+                yield _say(
+                    "L021",
+                    f"{operation.title} requires the {spec.location} parameter {spec.name!r}",
+                    step.place,
+                    "add it to the parameters of the step",
+                )
+
+
+# -- small things ------------------------------------------------------------------------------------------------------
+
+_RULES: Final[tuple[Rule, ...]] = (
+    _pinned,
+    _contradicting,
+    _doubtful,
+    _unpaced,
+    _repeating,
+    _falling,
+    _lacking,
+    _undeclared_outputs,
+    _too_early,
+    _unknown_parameters,
+)
+
+
+def _criteria(step: Step) -> Iterator[Criterion]:
+    yield from step.success_criteria
+    actions: tuple[Action, ...] = (*(step.on_success or ()), *(step.on_failure or ()))
+    for action in actions:
+        yield from action.criteria
+
+
+def _reached(edges: Mapping[str, set[str]], start: str) -> set[str]:
+    """What can be reached by one edge or more."""
+    found: set[str] = set()
+    waiting = list(edges.get(start, ()))
+    while waiting:
+        step = waiting.pop()
+        if step and step not in found:
+            found.add(step)
+            waiting += edges.get(step, ())
+    return found
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

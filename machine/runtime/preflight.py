@@ -1,0 +1,269 @@
+"""What can be known of the calls before any of them is made: the requests, and whether the first body fits its schema.
+
+Computed by the machine itself from a plan and checked inputs; nothing is sent, stored or read here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from ..chart.chart import Chart
+from ..chart.effects import Call
+from ..chart.events import Started
+from ..errors import InputError, RequestError
+from ..expressions.evaluate import Context
+from ..expressions.template import references, render
+from ..plan.model import CallPlan, Plan
+from ..sources.model import Operation, Request, is_json_type
+from ..sources.nodes import Node
+from ..sources.serialise import build_request
+from ..values import MISSING, redact
+from .credentials import Credentials
+from .evaluator import Evaluator
+from .http import planned_headers
+from .secrets import SecretBook
+
+if TYPE_CHECKING:
+    from .reach import Reach
+
+__all__ = ["Planned", "first_request", "misfits", "planned"]
+
+_KNOWN: Final = frozenset({"inputs", "sourceDescriptions", "self"})
+"""Roots of expressions that mean something before anything was answered."""
+_NODES: Final = 20_000
+_DEPTH: Final = 30
+_SHOWN: Final = 5
+
+
+def first_request(plan: Plan, inputs: Mapping[str, Any]) -> tuple[CallPlan, Request] | None:
+    """The call a run of these inputs is about first, and its request; None where it makes none.
+
+    Where a look comes before it, both have to be possible. Raises InputError AZM-I010 where one cannot be built.
+    """
+    chart = Chart(plan, evaluate=Evaluator())
+    advanced = chart.advance(chart.begin(), Started(at=0.0, inputs=dict(inputs), nonce="0" * 32))
+    effect, stop = advanced.effects[0], advanced.snapshot.stopped
+    try:
+        if stop is not None and stop.reason == "request":
+            raise RequestError(stop.message, code="AZM-R041")
+        if not isinstance(effect, Call):
+            return None
+        frame = advanced.snapshot.frame
+        table = plan.table(frame.workflow)
+        call = table.calls[effect.step]
+        return call, effect.request if effect.purpose == "call" else _built(call, _context(table, frame.inputs))
+    except RequestError as error:
+        raise InputError(
+            f"the first request cannot be built: {error.message}",
+            code="AZM-I010",
+            next="nothing was sent; give the inputs it needs, or mend the document",
+        ) from None
+
+
+def _context(plan: Plan, inputs: Mapping[str, Any]) -> Context:
+    """What expressions can see before anything was answered."""
+    return Context(inputs=dict(inputs), sources=plan.sources, document=plan.self_uri or None, ask=Evaluator())
+
+
+def _built(call: CallPlan, context: Context) -> Request:
+    return build_request(
+        call.operation,
+        [(name, location, render(value, context)) for name, location, value in call.parameters],
+        body=render(call.body, context) if call.body is not None else MISSING,
+        content_type=call.content_type,
+        place=call.place,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A request as it would be sent, secrets by name; or why it cannot be built yet."""
+
+    step: str
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str | None = None
+    waits_for: str = ""
+
+    def lines(self) -> Iterator[str]:
+        yield f"{self.step}: {self.method} {self.url}"
+        for name, value in self.headers:
+            yield f"  {name}: {value}"
+        if self.body is not None:
+            yield ""
+            for line in self.body.splitlines() or [""]:
+                yield f"  {line}"
+        if self.waits_for:
+            yield f"  {self.waits_for}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "method": self.method,
+            "url": self.url,
+            "headers": [list(pair) for pair in self.headers],
+            "body": self.body,
+            "waitsFor": self.waits_for or None,
+        }
+
+
+def planned(plan: Plan, inputs: Mapping[str, Any], options: Mapping[str, Any], reach: Reach) -> list[Planned]:
+    """Every call of the plan, in its order."""
+    credentials = reach.credentials(plan, options, SecretBook({}))
+    found = []
+    for table in plan.tables():
+        # What another workflow is given is known once it is run.
+        known = _KNOWN if table is plan else _KNOWN - {"inputs"}
+        context = _context(table, inputs)
+        for call in table.calls.values():
+            base = reach.base(plan, options, call.operation.source)
+            found.append(_planned(call, context, base, credentials, known))
+    return found
+
+
+def _planned(call: CallPlan, context: Context, base: str, credentials: Credentials, known: frozenset[str]) -> Planned:
+    operation = call.operation
+    waits = _waits_for(call, known)
+    if not waits:
+        try:
+            request = credentials.shown(_built(call, context))
+        except RequestError as error:
+            waits = f"cannot be built: {error.message}"
+    if waits:
+        return Planned(step=call.step, method=operation.method, url=base + operation.path, waits_for=waits)
+    headers = [(name, str(value)) for name, value in planned_headers(request)]
+    if call.effect.key is not None:
+        headers.append((call.effect.key.name, "[a key of the run]"))
+    return Planned(
+        step=call.step,
+        method=request.method,
+        url=base + str(request.target),
+        headers=tuple(headers),
+        body=_body_text(request),
+    )
+
+
+def _waits_for(call: CallPlan, known: frozenset[str]) -> str:
+    templates = [*(value for _, _, value in call.parameters), *([call.body] if call.body is not None else [])]
+    later = sorted({str(one) for template in templates for one in references(template) if one.root not in known})
+    return f"waits for {', '.join(later)}" if later else ""
+
+
+def _body_text(request: Request) -> str | None:
+    if request.body is MISSING:
+        return None
+    if is_json_type(request.content_type):
+        return json.dumps(redact(request.body))
+    return str(request.body)
+
+
+# -- the body against its schema ---------------------------------------------------------------------------------------
+
+
+def misfits(operation: Operation, request: Request) -> list[str]:
+    """In what a JSON body is not what the description asks for, at most five sentences; empty where nothing is said.
+
+    A stored plan knows no schemas, so this is asked of a plan that was just built. Patterns are not looked at: they are
+    somebody else's, and could take for ever.
+    """
+    if request.body is MISSING:
+        return ["the operation requires a body, and the step sends none"] if operation.body_required else []
+    if operation.request_schema is None or not is_json_type(request.content_type):
+        return []
+    import jsonschema
+
+    schema = _expanded(operation.request_schema, [_NODES], _DEPTH)
+    try:
+        errors = sorted(_validator(schema).iter_errors(redact(request.body)), key=lambda one: list(map(str, one.path)))
+        return [_sentence(one) for one in errors[:_SHOWN]]
+    except (
+        jsonschema.exceptions.SchemaError,
+        jsonschema.exceptions.UnknownType,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ):
+        return []
+    except (AttributeError, KeyError):
+        # A keyword of a wrong type surfaces as what the validator trips over; it says nothing about the body.
+        return []
+
+
+def _sentence(error: Any) -> str:
+    where = "/" + "/".join(map(str, error.absolute_path))
+    return f"{where}: {error.message[:200]}"
+
+
+def _expanded(node: Node, left: list[int], depth: int) -> Any:
+    """The schema with its references replaced by what they mean. Behind the bounds anything is allowed."""
+    left[0] -= 1
+    if depth < 0 or left[0] < 0:
+        return True
+    if isinstance(node.value, Mapping) and isinstance(node.value.get("$ref"), str):
+        found = node.followed()
+        beside = {name: value for name, value in node.value.items() if name != "$ref"}
+        target = _expanded(found, left, depth - 1) if found.value is not None else True
+        return {"allOf": [target, _expanded(Node(beside, node.file), left, depth - 1)]} if beside else target
+    if isinstance(node.value, Mapping):
+        skipped = ("discriminator", "example", "examples", "default", "xml", "externalDocs", "$schema", "$id")
+        return {name: _expanded(one, left, depth - 1) for name, one in node.items() if name not in skipped}
+    if isinstance(node.value, list):
+        return [_expanded(one, left, depth - 1) for one in node.entries()]
+    return node.value
+
+
+def _validator(schema: Any) -> Any:
+    """JSON Schema 2020-12 with the words of OpenAPI 3.0 where they differ: ``nullable``, and exclusive bounds that are
+    booleans."""
+    import jsonschema
+    from jsonschema import validators
+
+    draft = jsonschema.Draft202012Validator
+    keywords = draft.VALIDATORS
+
+    def nullable(word: str) -> Callable[..., Iterator[Any]]:
+        def check(validator: Any, value: Any, instance: Any, owner: Any) -> Iterator[Any]:
+            if instance is None and isinstance(owner, Mapping) and owner.get("nullable") is True:
+                return iter(())
+            return keywords[word](validator, value, instance, owner) or iter(())
+
+        return check
+
+    def bound(word: str) -> Callable[..., Iterator[Any]]:
+        def check(validator: Any, value: Any, instance: Any, owner: Any) -> Iterator[Any]:
+            if isinstance(value, bool):
+                plain = owner.get({"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}[word])
+                if not value or plain is None:
+                    return iter(())
+                value = plain
+            return keywords[word](validator, value, instance, owner) or iter(())
+
+        return check
+
+    def read_only(validator: Any, value: Any, instance: Any, owner: Any) -> Iterator[Any]:
+        """What is only ever answered need not be sent (OpenAPI 3.0 Schema Object, readOnly)."""
+        properties = owner.get("properties")
+        known = properties if isinstance(properties, Mapping) else {}
+        sent = [
+            name
+            for name in (value if isinstance(value, list) else [])
+            if not (isinstance(known.get(name), Mapping) and known[name].get("readOnly") is True)
+        ]
+        return keywords["required"](validator, sent, instance, owner) or iter(())
+
+    made = validators.extend(  # type: ignore[no-untyped-call]
+        draft,
+        {
+            **{word: nullable(word) for word in ("type", "enum")},
+            **{word: bound(word) for word in ("exclusiveMinimum", "exclusiveMaximum")},
+            "required": read_only,
+            "pattern": lambda *_: iter(()),
+            "patternProperties": lambda *_: iter(()),
+            "format": lambda *_: iter(()),
+        },
+    )
+    return made(schema)

@@ -1,0 +1,78 @@
+"""Answers nobody thought of, as findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from machine.chart.coverage import uncovered
+from machine.plan.build import build_plan
+from machine.sources.description import Description
+
+BODY = {
+    "content": {"application/json": {"schema": {"properties": {"state": {"enum": ["new", "busy", "done", "lost"]}}}}}
+}
+
+
+@pytest.fixture
+def findings(describe_things: Callable[..., Description]) -> Callable[..., list[str]]:
+    def find(step: dict[str, Any], responses: dict[str, Any], **workflow: Any) -> list[str]:
+        paths = {"/x/{id}": {"get": {"operationId": "getX", "responses": responses}}}
+        step = {"stepId": "s", "operationId": "getX", **step}
+        described = describe_things([step], workflow=workflow, api={"openapi": "3.1.0", "paths": paths})
+        return [one.message for one in uncovered(described, build_plan(described))]
+
+    return find
+
+
+def actions(*states: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": state,
+            "type": "goto" if state == "busy" else "end",
+            **({"stepId": "s"} if state == "busy" else {}),
+            "criteria": [{"condition": f"$response.body#/state == '{state}'"}],
+        }
+        for state in states
+    ]
+
+
+def test_listed_values_that_match_nothing_are_named(findings: Any) -> None:
+    assert findings({"onSuccess": actions("busy", "done")}, {"200": BODY}) == [
+        "2 of 4 values of /state match no action of s: new, lost; then the run fails"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("step", "workflow"),
+    [
+        ({"onSuccess": actions("busy", "done", "new", "lost")}, {}),
+        ({"onSuccess": actions("busy")}, {}),
+        ({}, {}),
+        ({"onSuccess": actions("busy", "done"), "x-machine": {"unmatched": "fail"}}, {}),
+        ({"onSuccess": actions("busy", "done")}, {"x-machine": {"unmatched": "end"}}),
+    ],
+    ids=["all spoken of", "a loop left by matching nothing", "no actions", "decided", "decided for the workflow"],
+)
+def test_what_is_spoken_of_or_decided_is_no_finding(findings: Any, step: Any, workflow: Any) -> None:
+    assert findings(step, {"200": BODY}, **workflow) == []
+
+
+def test_a_declared_success_no_action_speaks_of_is_named(findings: Any) -> None:
+    step = {"onSuccess": [{"name": "made", "type": "end", "criteria": [{"condition": "$statusCode == 201"}]}]}
+
+    assert findings(step, {"200": {}, "201": {}, "404": {}}) == [
+        "GET /x/{id} may answer 200, and no action of s applies; then the run fails"
+    ]
+
+
+def test_the_document_as_people_write_it_leaves_five_of_eight_values(
+    described: Callable[..., Description], user_document: Path
+) -> None:
+    description = described(user_document)
+    found = uncovered(description, build_plan(description))
+
+    assert [(one.code, one.place.line, one.message[:18]) for one in found] == [("AZM-L010", 74, "5 of 8 values of /")]

@@ -1,0 +1,153 @@
+"""What each answer the description declares would do, by asking the machine itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from machine.chart.fates import fates_of
+from machine.plan.model import Plan
+
+STATES = ["new", "busy", "done"]
+
+
+def api(responses: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "x", "version": "1"},
+        "paths": {
+            "/x/{id}": {"get": {"operationId": "getX", "responses": responses}, "post": {"operationId": "makeX"}}
+        },
+        "components": {
+            "schemas": {
+                "X": {
+                    "type": "object",
+                    "properties": {
+                        "id": {"type": "string"},
+                        "state": {"enum": STATES},
+                        "sub": {
+                            "type": "object",
+                            "properties": {"ok": {"type": "boolean"}, "kind": {"enum": ["a", "b"]}},
+                        },
+                        "many": {"enum": list(range(150))},
+                    },
+                }
+            }
+        },
+    }
+
+
+def json_of(name: str) -> dict[str, Any]:
+    return {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}}
+
+
+def goto(name: str, *conditions: str) -> dict[str, Any]:
+    return {"name": name, "type": "goto", "stepId": "s", "criteria": [{"condition": one} for one in conditions]}
+
+
+def end(name: str, *conditions: str) -> dict[str, Any]:
+    return {"name": name, "type": "end", "criteria": [{"condition": one} for one in conditions]}
+
+
+def told(plan: Plan, name: str = "") -> list[tuple[str, dict[str, Any], str]]:
+    """(status, values, label) of every fate in a state."""
+    state = plan.named(name) if name else plan.initial
+    return [(one.answer.status, dict(one.answer.values), one.transition.label) for one in fates_of(plan)[state.id]]
+
+
+def test_every_status_and_every_listed_value_has_a_fate(built: Callable[..., Plan]) -> None:
+    plan = built(
+        [
+            {
+                "stepId": "s",
+                "operationId": "getX",
+                "onSuccess": [
+                    goto("again", "$response.body#/state == 'busy'"),
+                    end("yes", "$response.body#/state == 'done'"),
+                ],
+                "onFailure": [end("gone", "$statusCode == 404")],
+            }
+        ],
+        api=api({"200": json_of("X"), "404": {}, "5XX": {}}),
+    )
+
+    assert told(plan) == [
+        ("200", {"/state": "new"}, "unmatched"),
+        ("200", {"/state": "busy"}, "again"),
+        ("200", {"/state": "done"}, "yes"),
+        ("404", {}, "gone"),
+        ("5XX", {}, "tolerated"),
+        ("any other", {}, "broke"),
+        ("no answer", {}, "tolerated"),
+        ("not sent", {}, "tolerated"),
+    ]
+    assert set(fates_of(plan)) == {state.id for state in plan.states if state.kind == "call"}
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("$response.body#/sub/ok == true", {"/sub/ok"}),
+        ("$response.body.sub.kind == 'a' && $response.body#/sub/ok == true", {"/sub/kind", "/sub/ok"}),
+        ("$steps.s.outputs.found == 'done'", {"/state"}),
+        ("$response.header.X == 'state'", set()),
+        ("$response.body#/id == 'state'", set()),
+    ],
+    ids=["boolean", "two members", "through an output", "not the body", "no listed values"],
+)
+def test_only_members_that_matter_are_varied(built: Callable[..., Plan], condition: str, expected: set[str]) -> None:
+    plan = built(
+        [
+            {
+                "stepId": "s",
+                "operationId": "getX",
+                "outputs": {"found": "$response.body#/state"},
+                "onSuccess": [end("yes", condition)],
+            }
+        ],
+        api=api({"200": json_of("X"), "default": {}}),
+    )
+
+    assert {pointer for _, values, _ in told(plan) for pointer in values} == expected
+
+
+def test_jsonpath_guards_are_asked_as_well(built: Callable[..., Plan]) -> None:
+    query = {"context": "$response.body", "condition": "$.state == 'done'", "type": "jsonpath"}
+    step = {"stepId": "s", "operationId": "getX", "onSuccess": [{"name": "yes", "type": "end", "criteria": [query]}]}
+    plan = built([step], api=api({"200": json_of("X")}))
+
+    assert [label for status, _, label in told(plan) if status == "200"] == ["unmatched", "unmatched", "yes"]
+
+
+def test_how_many_answers_are_tried_is_bounded(built: Callable[..., Plan]) -> None:
+    condition = "$response.body#/many > 3 && $response.body#/state == 'done' && $response.body#/sub/ok == true"
+    step = {"stepId": "s", "operationId": "getX", "onSuccess": [end("yes", condition)]}
+
+    assert len(told(built([step], api=api({"200": json_of("X")})))) < 300
+
+
+def test_what_the_description_leaves_unsaid_is_not_held_against_an_answer(built: Callable[..., Plan]) -> None:
+    # Without an id in its answer what was made could not be found again, and the call would be in doubt.
+    make = {
+        "stepId": "make",
+        "operationId": "makeX",
+        "outputs": {"id": "$response.body#/id"},
+    }
+    look = {
+        "stepId": "look",
+        "operationId": "getX",
+        "parameters": [{"name": "id", "in": "path", "value": "$steps.make.outputs.id"}],
+    }
+    described = api({})
+    described["paths"]["/x/{id}"]["post"]["responses"] = {"201": {}, "202": json_of("X")}
+    plan = built([make, look], api=described)
+
+    assert [label for status, _, label in told(plan) if status in ("201", "202")] == ["next", "next"]
+
+
+def test_a_stored_plan_no_longer_knows_schemas_and_still_has_fates(shipped_plan: Plan) -> None:
+    again = Plan.from_json(shipped_plan.to_json())
+
+    assert [status for status, values, _ in told(again) if not values][:3] == ["200", "201", "202"]

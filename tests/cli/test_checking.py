@@ -1,0 +1,119 @@
+"""``check``: everything there is to say about a document, as lines editors understand and as data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from machine.library import shipped
+
+
+def test_the_document_as_people_write_it_is_told_everything(machine: Any, users_arguments: Any) -> None:
+    done = machine("check", *users_arguments)
+    lines = [line.split(":", 2)[1] for line in done.out.splitlines() if ": warning " in line]
+
+    assert done.code == 0
+    assert lines == ["30", "33", "43", "44", "52", "65", "74", "74", "78", "84"]
+    assert done.out.splitlines()[-1] == "0 errors, 10 warnings"
+    assert "             operationId: getEndpoint" in done.out.splitlines()
+
+
+def test_strict_makes_tolerances_errors(machine: Any, users_arguments: Any) -> None:
+    done = machine("check", *users_arguments, "--strict", "--json")
+
+    assert done.code == 65
+    assert {one["code"] for one in done.json["findings"] if one["severity"] == "error"} == {"C1", "C4"}
+
+
+def test_findings_are_data_with_their_explanation(machine: Any, users_arguments: Any) -> None:
+    done = machine("check", *users_arguments, "--json")
+    first = done.json["findings"][0]
+
+    assert (done.json["errors"], done.err) == (0, "")
+    assert (first["code"], first["severity"], first["place"]["line"]) == ("AZM-L012", "warning", 30)
+    assert first["explanation"]
+    assert first["suggestion"]
+    assert first["fix"].startswith("x-machine:")
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_the_shipped_workflows_are_clean(machine: Any, name: str) -> None:
+    done = machine("check", name)
+
+    assert (done.code, done.out) == (0, "no findings\n")
+
+
+BAD = """arazzo: 1.0.1
+info: {title: t, version: '1'}
+sourceDescriptions: [{name: api, url: api.yaml, type: openapi}]
+workflows:
+- workflowId: w
+  steps: [{stepId: s, operationId: one}, {stepId: t, operationID: two}]
+- workflowId: v
+  steps: [{stepId: s, operationId: one, outputs: {a: '$respons.body'}}]
+"""
+
+
+def test_errors_of_structure_are_told_all_at_once(machine: Any, tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(BAD)
+    done = machine("check", path)
+    only = machine("check", path, "--schema-only", "--json")
+
+    assert (done.code, only.code) == (65, 65)
+    assert done.out.splitlines()[-1] == "2 errors, 0 warnings"
+    assert {one["code"] for one in only.json["findings"]} == {"AZM-D101", "AZM-D109"}
+
+
+def test_the_structure_alone_needs_no_sources(machine: Any, tmp_path: Path) -> None:
+    path = tmp_path / "flow.yaml"
+    path.write_text(BAD.replace("operationID", "operationId"))
+
+    assert machine("check", path, "--schema-only").out == "no findings\n"
+    done = machine("check", path, "--json")
+    assert done.code == 65
+    assert [(one["code"], one["place"]["line"], one["severity"]) for one in done.json["findings"]] == [
+        ("AZM-S001", 3, "error")
+    ]
+
+
+def test_a_source_nothing_needs_is_a_warning(machine: Any, tmp_path: Path) -> None:
+    path = tmp_path / "flow.yaml"
+    text = BAD.replace("[{name: api,", "[{name: lost, url: lost.yaml}, {name: api,").replace(
+        "operationID", "operationId"
+    )
+    path.write_text(text)
+    (tmp_path / "api.yaml").write_text(
+        "openapi: 3.1.0\npaths: {/a: {get: {operationId: one}, put: {operationId: two}}}\n"
+    )
+    done = machine("check", path, "--json")
+
+    assert done.code == 0
+    assert [(one["code"], one["severity"]) for one in done.json["findings"]] == [("AZM-S001", "warning")]
+
+
+def test_what_is_wrong_with_another_document_is_told_there(machine: Any, tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text(BAD)
+    (tmp_path / "api.yaml").write_text(
+        "openapi: 3.1.0\npaths: {/a: {get: {operationId: one}, put: {operationId: two}}}\n"
+    )
+    path = tmp_path / "flow.yaml"
+    text = BAD.replace("[{name: api,", "[{name: other, url: other.yaml, type: arazzo}, {name: api,")
+    path.write_text(text.replace("operationID", "operationId"))
+    done = machine("check", path, "--json")
+
+    assert done.code == 65
+    assert {Path(one["place"]["document"]).name for one in done.json["findings"]} == {"other.yaml"}
+
+
+def test_a_document_that_is_none_is_told_where_it_ends(machine: Any, tmp_path: Path) -> None:
+    path = tmp_path / "flow.yaml"
+    path.write_text("arazzo: [")
+    done = machine("check", path, "--json")
+
+    assert done.code == 65
+    assert done.json["findings"][0]["code"] == "AZM-D003"
+    assert machine("check", tmp_path / "none.yaml").code == 78
+    assert machine("check", "nothing-of-the-kind").code == 64

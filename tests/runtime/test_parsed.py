@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from machine.errors import DocumentError
+from machine.runtime.parsed import ParsedSources, default_folder
+
+TEXT = b"openapi: 3.1.0\nx-filler: |\n" + b"  filler filler filler\n" * 20_000
+VALUE = {"openapi": "3.1.0", "x-filler": "filler filler filler\n" * 20_000}
+
+
+@pytest.fixture
+def parsing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the texts that were parsed."""
+    import machine.runtime.parsed as module
+
+    parsed: list[str] = []
+    real = module.plain_value
+
+    def counted(data: bytes, uri: str) -> Any:
+        parsed.append(uri)
+        return real(data, uri)
+
+    monkeypatch.setattr(module, "plain_value", counted)
+    return parsed
+
+
+def test_a_large_text_is_parsed_once(tmp_path: Path, parsing: list[str]) -> None:
+    first = ParsedSources(tmp_path).value_of(TEXT, "a.yaml")
+    again = ParsedSources(tmp_path).value_of(TEXT, "b.yaml")
+
+    assert first == again == VALUE
+    assert parsing == ["a.yaml"]
+
+
+def test_another_text_is_another_value(tmp_path: Path, parsing: list[str]) -> None:
+    ParsedSources(tmp_path).value_of(TEXT, "a.yaml")
+
+    assert ParsedSources(tmp_path).value_of(TEXT + b"b: 1\n", "a.yaml")["b"] == 1
+    assert len(parsing) == 2
+
+
+def test_a_small_text_is_not_kept(tmp_path: Path) -> None:
+    assert ParsedSources(tmp_path / "cache").value_of(b"a: 1", "a.yaml") == {"a": 1}
+    assert not (tmp_path / "cache").exists()
+
+
+def test_what_is_kept_is_for_nobody_else(tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    ParsedSources(folder).value_of(TEXT, "a.yaml")
+    (file,) = folder.iterdir()
+
+    assert (folder.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
+
+
+def _truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-10])
+
+
+def _flip(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[200] ^= 1
+    file.write_bytes(data)
+
+
+def _other_version(file: Path) -> None:
+    file.write_bytes(file.read_bytes().replace(b"parsed 1", b"parsed 2", 1))
+
+
+def _deep(file: Path) -> None:
+    payload = b"[" * 200_000
+    file.write_bytes(b"arazzo-machine parsed 1 " + hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
+
+
+def _link(file: Path) -> None:
+    file.rename(file.with_suffix(".moved"))
+    file.symlink_to(file.with_suffix(".moved"))
+
+
+def _pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+def _folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+@pytest.mark.parametrize("damage", [_truncate, _flip, _other_version, _deep, _link, _pipe, _folder])
+def test_what_is_not_whole_is_not_used(tmp_path: Path, parsing: list[str], damage: Callable[[Path], None]) -> None:
+    cache = ParsedSources(tmp_path)
+    cache.value_of(TEXT, "a.yaml")
+    (file,) = tmp_path.iterdir()
+    damage(file)
+
+    assert cache.value_of(TEXT, "again.yaml") == VALUE
+    assert parsing == ["a.yaml", "again.yaml"]
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    assert ParsedSources(tmp_path / "file" / "cache").value_of(TEXT, "a.yaml") == VALUE
+
+
+def test_what_cannot_be_parsed_is_said_every_time(tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(DocumentError):
+            ParsedSources(tmp_path).value_of(TEXT + b"a: [", "a.yaml")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cache_does_not_grow_without_end(tmp_path: Path) -> None:
+    for number in range(40):
+        (tmp_path / f"{number}.json").write_text("")
+        os.utime(tmp_path / f"{number}.json", (number, number))
+    ParsedSources(tmp_path).value_of(TEXT, "a.yaml")
+
+    kept = sorted(one.name for one in tmp_path.iterdir())
+    assert len(kept) == 32
+    assert "39.json" in kept
+    assert "0.json" not in kept
+
+
+def test_the_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    named = default_folder()
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/home/me")
+
+    assert named == tmp_path / "arazzo-machine" / "sources"
+    assert default_folder() == Path("/home/me/.cache/arazzo-machine/sources")
+
+
+def test_the_values_are_the_same_as_parsed(tmp_path: Path) -> None:
+    text = json.dumps({"a": [1, 2.5, None, True, "é\u2028"], "200": {}, "x": "y" * 300_000}).encode()
+
+    assert (
+        ParsedSources(tmp_path).value_of(text, "a") == ParsedSources(tmp_path).value_of(text, "a") == json.loads(text)
+    )

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from machine.errors import InputError
+from machine.plan.model import Plan
+from machine.runtime.http import Transport
+from machine.runtime.preflight import first_request, misfits, planned
+from machine.runtime.reach import Reach
+from machine.values import FileRef, SecretRef
+
+Built = Callable[..., Plan]
+MAKE = {"stepId": "make", "operationId": "makeThing", "requestBody": {"payload": "$inputs.body"}}
+
+
+def api_with(api: dict[str, Any], schema: Any, **components: Any) -> dict[str, Any]:
+    made = copy.deepcopy(api)
+    made["paths"]["/things"]["post"]["requestBody"] = {
+        "required": True,
+        "content": {"application/json": {"schema": schema}},
+    }
+    made["components"]["schemas"] = components
+    return made
+
+
+@pytest.mark.parametrize(
+    ("schema", "body", "expected"),
+    [
+        pytest.param({"type": "object"}, {}, 0, id="fits"),
+        pytest.param({"type": "object", "required": ["a"]}, {}, 1, id="something-is-missing"),
+        pytest.param({"$ref": "#/components/schemas/T"}, {"n": "x"}, 1, id="behind-a-reference"),
+        pytest.param({"$ref": "#/components/schemas/T"}, {"n": 1, "t": {"n": "x"}}, 1, id="behind-its-own-reference"),
+        pytest.param({"$ref": "#/components/schemas/nowhere"}, {"n": "x"}, 0, id="a-reference-to-nowhere"),
+        pytest.param({"type": "string", "nullable": True}, None, 0, id="nullable-of-3.0"),
+        pytest.param({"type": ["string", "null"]}, None, 0, id="null-of-3.1"),
+        pytest.param({"minimum": 1, "exclusiveMinimum": True}, 1, 1, id="exclusive-of-3.0"),
+        pytest.param({"exclusiveMinimum": 1}, 1, 1, id="exclusive-of-3.1"),
+        pytest.param({"required": ["id"], "properties": {"id": {"readOnly": True}}}, {}, 0, id="read-only"),
+        pytest.param({"pattern": "^(a+)+$"}, "a" * 40 + "!", 0, id="patterns-are-not-looked-at"),
+        pytest.param({"type": 7, "enum": 8}, {}, 0, id="no-schema-at-all"),
+        pytest.param({"enum": ["a"]}, "b", 1, id="another-word"),
+        pytest.param({"items": {"type": "integer"}}, ["x"] * 99, 5, id="five-are-enough"),
+    ],
+)
+def test_a_body_that_does_not_fit_its_schema_is_told(
+    built: Built, things_api: dict[str, Any], schema: Any, body: Any, expected: int
+) -> None:
+    kind = {"type": "object", "properties": {"n": {"type": "integer"}, "t": {"$ref": "#/components/schemas/T"}}}
+    plan = built([MAKE], inputs={"body": {}}, api=api_with(things_api, schema, T=kind))
+    first = first_request(plan, {"body": body})
+
+    assert first is not None
+    assert len(misfits(first[0].operation, first[1])) == expected
+
+
+def test_a_schema_that_refers_to_itself_many_times_takes_no_time(built: Built, things_api: dict[str, Any]) -> None:
+    bomb = {"allOf": [{"$ref": "#/components/schemas/T"}] * 9}
+    plan = built([MAKE], inputs={"body": {}}, api=api_with(things_api, bomb, T=bomb))
+    first = first_request(plan, {"body": 1})
+
+    assert first is not None
+    assert misfits(first[0].operation, first[1]) == []
+
+
+def test_a_secret_counts_as_a_text(built: Built, things_api: dict[str, Any]) -> None:
+    plan = built([MAKE], inputs={"body": {}}, api=api_with(things_api, {"properties": {"k": {"type": "string"}}}))
+    first = first_request(plan, {"body": {"k": SecretRef("k")}})
+
+    assert first is not None
+    assert misfits(first[0].operation, first[1]) == []
+
+
+def test_a_body_that_is_required_and_not_sent_is_told(built: Built, things_api: dict[str, Any]) -> None:
+    step = {"stepId": "make", "operationId": "makeThing"}
+    plan = built([step], api=api_with(things_api, {}))
+    first = first_request(plan, {})
+
+    assert first is not None
+    assert "requires a body" in misfits(first[0].operation, first[1])[0]
+
+
+def test_a_first_request_that_cannot_be_built_is_refused(built: Built) -> None:
+    step = {
+        "stepId": "get",
+        "operationId": "getThing",
+        "parameters": [{"name": "id", "in": "path", "value": "$inputs.id"}],
+    }
+    plan = built([step], inputs={"id": {}})
+
+    with pytest.raises(InputError) as caught:
+        first_request(plan, {})
+
+    assert (caught.value.code, caught.value.exit_code) == ("AZM-I010", 65)
+    assert "'id'" in caught.value.message
+
+
+def test_behind_a_look_the_request_that_is_about_to_follow_is_looked_at(
+    built: Built, things_api: dict[str, Any]
+) -> None:
+    probe = {
+        "operationId": "getThing",
+        "parameters": [{"name": "id", "in": "path", "value": "$inputs.id"}],
+        "match": {"/n": "$inputs.n"},
+    }
+    step = {
+        **MAKE,
+        "requestBody": {"payload": {"n": "$inputs.n"}},
+        "x-machine": {"effect": {"onDoubt": "probe", "probe": probe}},
+    }
+    schema = {"properties": {"n": {"type": "integer"}}}
+    plan = built([step], inputs={"id": {}, "n": {}}, api=api_with(things_api, schema))
+    first = first_request(plan, {"id": "x", "n": "no number"})
+
+    assert first is not None
+    assert (first[1].method, len(misfits(first[0].operation, first[1]))) == ("POST", 1)
+    with pytest.raises(InputError):
+        first_request(plan, {"n": 1})
+
+
+def test_every_request_that_needs_no_answer_is_planned_with_secrets_by_name(
+    built: Built, things_api: dict[str, Any]
+) -> None:
+    steps = [
+        {
+            "stepId": "make",
+            "operationId": "makeThing",
+            "parameters": [{"name": "Authorization", "in": "header", "value": "Bearer {$inputs.token}"}],
+            "requestBody": {"payload": {"a": "$inputs.n", "key": "$inputs.token"}},
+            "outputs": {"id": "$response.body#/id"},
+        },
+        {
+            "stepId": "get",
+            "operationId": "getThing",
+            "parameters": [{"name": "id", "in": "path", "value": "$steps.make.outputs.id"}],
+        },
+        {"stepId": "put", "operationId": "putThing", "parameters": [{"name": "id", "in": "path", "value": ".."}]},
+        {"stepId": "locked", "operationId": "getLocked"},
+    ]
+    plan = built(steps, inputs={"token": {"type": "string"}, "n": {}})
+    reach = Reach(servers={}, secret_texts={}, prompt=None, transport=Transport)
+    options = {"auth": {"things.key": "@env:NOT_READ"}}
+
+    found = planned(plan, {"token": SecretRef("token"), "n": 1}, options, reach)
+
+    make, get, put, locked = found
+    assert make.to_json() == {
+        "step": "make",
+        "method": "POST",
+        "url": "https://things.example/v1/things",
+        "headers": [
+            ["Authorization", "Bearer [secret token]"],
+            ["Content-Type", "application/json"],
+            ["User-Agent", "arazzo-machine"],
+            ["Accept", "application/json, */*;q=0.5"],
+        ],
+        "body": '{"a": 1, "key": "[secret token]"}',
+        "waitsFor": None,
+    }
+    assert (get.url, get.waits_for) == ("https://things.example/v1/things/{id}", "waits for $steps.make.outputs.id")
+    assert put.waits_for.startswith("cannot be built: path parameter 'id'")
+    assert ("X-Things", "[secret auth:things.key]") in locked.headers
+    assert next(iter(make.lines())) == "make: POST https://things.example/v1/things"
+
+
+def test_files_are_named_in_a_planned_body(built: Built, things_api: dict[str, Any]) -> None:
+    api = copy.deepcopy(things_api)
+    api["paths"]["/things"]["post"]["requestBody"] = {"content": {"multipart/form-data": {}}}
+    step = {"stepId": "make", "operationId": "makeThing", "requestBody": {"payload": {"f": "$inputs.f"}}}
+    reach = Reach(servers={}, secret_texts={}, prompt=None, transport=Transport)
+
+    (one,) = planned(
+        built([step], inputs={"f": {}}, api=api), {"f": FileRef("0" * 64, 7, "a/b", "x.bin", "/x.bin")}, {}, reach
+    )
+
+    assert "[file x.bin, 7 bytes]" in (one.body or "")
+    assert json.dumps(one.to_json())

@@ -1,0 +1,501 @@
+"""A credential an answer gave is used, is nowhere in clear, and is there again for whoever goes on with the run."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from machine.chart.chart import Chart
+from machine.chart.effects import Call
+from machine.chart.events import Replied, Reply, event_from_json
+from machine.errors import CredentialError, RequestError, UsageError
+from machine.plan.model import Plan
+from machine.runtime.sealing import Answers, Sealer, needed
+from machine.runtime.secrets import Reference, SecretBook
+from machine.runtime.token import export_token
+from machine.sources.model import Request
+from machine.stores import MemoryStore, SqliteStore, Store
+from machine.values import SecretRef, SecretText, decode
+
+TOKEN = "tok_given-by-an-answer"
+OTHER = "tok_given-the-second-time"
+KEY = base64.b64encode(b"k" * 32).decode()
+
+BEARER = [{"name": "Authorization", "in": "header", "value": "Bearer {$steps.login.outputs.token}"}]
+POLL = {
+    "stepId": "use",
+    "operationId": "getThing",
+    "parameters": BEARER,
+    "outputs": {"state": "$response.body#/state"},
+    "onSuccess": [
+        {
+            "name": "more",
+            "type": "goto",
+            "stepId": "use",
+            "criteria": [{"condition": "$response.body#/state == 'pending'"}],
+        },
+        {"name": "done", "type": "end", "criteria": [{"condition": "$response.body#/state == 'ready'"}]},
+    ],
+}
+
+
+@pytest.fixture(scope="session")
+def made(built: Callable[..., Plan]) -> Callable[..., Plan]:
+    """``made("GET")`` -> the plan: log in with that method, then poll with the token that gave."""
+
+    def make(method: str = "GET", token: str = "$response.body#/access_token") -> Plan:
+        login = {
+            "stepId": "login",
+            "operationId": {"GET": "getThing", "POST": "makeThing"}[method],
+            "parameters": [{"name": "id", "in": "path", "value": "login"}] if method == "GET" else [],
+            "outputs": {"token": token, "user": "$response.body#/user"},
+        }
+        steps = [login, {**POLL, "parameters": [*BEARER, {"name": "id", "in": "path", "value": "one"}]}]
+        return built(steps, workflow={"parameters": [], "outputs": {"token": "$steps.login.outputs.token"}})
+
+    return make
+
+
+def logged_in(token: Any = TOKEN, **more: Any) -> Any:
+    return 200, {"access_token": token, "user": "me", **more}
+
+
+def at(state: str, **more: Any) -> Any:
+    return 200, {"state": state, **more}
+
+
+def credentials(transport: Any) -> list[str]:
+    """What the Authorization header of each call was, as it left."""
+    return [transport.book.join(dict(call.request.headers).get("Authorization", "")) for call in transport.sent]
+
+
+def stored_bytes(store: Store) -> bytes:
+    path = getattr(store, "path", None)
+    if path is None:
+        return json.dumps([one.to_json() for one in store.history("r")]).encode()
+    return b"".join(one.read_bytes() for one in path.parent.glob("runs.db*") if one.is_file() and one.suffix != ".key")
+
+
+# -- what the core and the store see -----------------------------------------------------------------------------------
+
+
+def test_it_is_sent_and_stands_nowhere_in_clear(store: Store, make_runner: Any, scripted: Any, made: Any) -> None:
+    transport = scripted(logged_in(again=f"was {TOKEN}"), at("pending"), at("ready"))
+    runner = make_runner(store, secret_texts={}, transport=transport)
+    result = runner.start(made(), {}, run_id="r").result()
+
+    assert result.ready
+    assert credentials(transport) == ["", f"Bearer {TOKEN}", f"Bearer {TOKEN}"]
+    assert result.outputs == {"token": "[secret reply:1]"}
+    assert TOKEN.encode() not in stored_bytes(store)
+    body = decode(store.history("r")[1].event["reply"]["body"])
+    assert body["access_token"] == SecretRef("reply:1")
+    assert body["again"] == SecretText(("was ", SecretRef("reply:1")))
+    assert runner.reach.concealer.scrub(TOKEN) == "[secret reply:1]"
+
+
+@pytest.mark.parametrize(
+    ("place", "reply", "sent"),
+    [
+        pytest.param("$response.body#/a/0/b", (200, {"a": [{"b": TOKEN}]}), f"Bearer {TOKEN}", id="deep"),
+        pytest.param("$response.body", Reply(status=200, body=TOKEN, form="text"), f"Bearer {TOKEN}", id="text"),
+        pytest.param("$response.header.X-T", Reply(status=200, headers={"x-t": TOKEN}), f"Bearer {TOKEN}", id="header"),
+        pytest.param("$response.body#/t", (200, {"t": "abc"}), "Bearer abc", id="too-short-to-look-for"),
+        pytest.param("$response.body#/t", (200, {"t": 12345678}), "Bearer 12345678", id="a-number-is-none"),
+    ],
+)
+def test_it_is_taken_from_where_it_stands(
+    make_runner: Any, scripted: Any, made: Any, place: str, reply: Any, sent: str
+) -> None:
+    store, transport = MemoryStore(), scripted(reply, at("ready"))
+    make_runner(store, transport=transport).start(made(token=place), {}, run_id="r").result()
+
+    assert credentials(transport)[-1] == sent
+    if "12345678" not in sent:
+        assert f'"{sent.removeprefix("Bearer ")}"' not in stored_bytes(store).decode()
+
+
+def test_all_texts_below_a_place_are_credentials_each_with_a_name(make_runner: Any, scripted: Any, made: Any) -> None:
+    store, transport = MemoryStore(), scripted((200, {"t": {"a": TOKEN, "b": [OTHER, TOKEN, "", None]}}), at("ready"))
+    make_runner(store, transport=transport).start(made(token="$response.body#/t"), {}, run_id="r").result()
+    reply = store.history("r")[1].event["reply"]
+
+    assert decode(reply["body"]) == {
+        "t": {"a": SecretRef("reply:1"), "b": [SecretRef("reply:1.1"), SecretRef("reply:1"), "", None]}
+    }
+    assert set(reply["sealed"]) == {"reply:1", "reply:1.1"}
+
+
+def test_a_history_with_sealed_credentials_recomputes_exactly(make_runner: Any, scripted: Any, made: Any) -> None:
+    store, transport = MemoryStore(), scripted(logged_in(), at("pending"), at("ready"))
+    make_runner(store, transport=transport).start(made(), {}, run_id="r").result()
+    chart = Chart(made())
+    snapshot = chart.begin()
+    for record in store.history("r"):
+        snapshot, _, again = chart.advance(snapshot, event_from_json(record.event))
+        assert again == record
+
+    assert snapshot.text() == store.load("r").snapshot.text()
+
+
+def test_one_that_could_end_a_line_is_not_sent(make_runner: Any, scripted: Any, made: Any) -> None:
+    transport = scripted(logged_in("a-token\r\nX: y"), at("ready"))
+    make_runner(MemoryStore(), transport=transport).start(made(), {}, run_id="r").result()
+
+    with pytest.raises(RequestError) as caught:
+        credentials(transport)
+    assert caught.value.code == "AZM-R024"
+    assert "X: y" not in str(caught.value)
+
+
+# -- going on ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def left(tmp_path: Path, make_runner: Any, scripted: Any, made: Any) -> Callable[..., Path]:
+    """``left("GET", ...)`` -> the store of a run that was left while it polls."""
+
+    def leave(method: str = "GET", *more: Any, **options: Any) -> Path:
+        path = tmp_path / "runs.db"
+        with SqliteStore(path) as store:
+            transport = scripted(logged_in(), at("pending"), *more)
+            runner = make_runner(store, transport=transport, patience="end" if more else "wait")
+            runner.start(made(method), {}, run_id="r", **options).result()
+        return path
+
+    return leave
+
+
+@pytest.fixture
+def go_on(make_runner: Any, scripted: Any) -> Callable[..., Any]:
+    """``go_on(path, outcome, ...)`` -> the result, and the scripted transport, of another process."""
+
+    def resume(path: Path, *outcomes: Any, **options: Any) -> Any:
+        with SqliteStore(path) as store:
+            transport = scripted(*outcomes)
+            return make_runner(store, transport=transport).resume("r", **options).result(), transport
+
+    return resume
+
+
+@pytest.fixture
+def no_crypto(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sealer, "works", property(lambda self: False))
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_another_process_opens_what_was_sealed(left: Any, go_on: Any, method: str) -> None:
+    result, transport = go_on(left(method), at("ready"))
+
+    assert result.ready
+    assert credentials(transport) == [f"Bearer {TOKEN}"]
+
+
+def test_a_key_of_ones_own_leaves_no_file(left: Any, go_on: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_KEY", KEY)
+    path = left(options={"key": "@env:A_KEY"})
+    result, transport = go_on(path, at("ready"))
+
+    assert result.ready
+    assert credentials(transport) == [f"Bearer {TOKEN}"]
+    assert not path.with_name("runs.db.key").exists()
+
+
+@pytest.mark.usefixtures("no_crypto")
+def test_without_a_seal_the_safe_call_is_made_again(left: Any, go_on: Any) -> None:
+    result, transport = go_on(left("GET"), logged_in(OTHER), at("pending"), at("ready"))
+
+    assert result.ready
+    assert credentials(transport) == ["", f"Bearer {OTHER}", f"Bearer {OTHER}"]
+    assert [call.step for call in transport.sent] == ["login", "use", "use"]
+
+
+@pytest.mark.usefixtures("no_crypto")
+@pytest.mark.parametrize(
+    ("method", "outcomes", "why"),
+    [
+        pytest.param("POST", [], "was not kept: the extra crypto is missing, and login is not safe", id="unsafe"),
+        pytest.param("GET", [("not_sent", "refused")], "login was called again, and got no answer", id="no-answer"),
+        pytest.param("GET", [(503, None)], "login was called again, and answered 503", id="another-answer"),
+    ],
+)
+def test_a_run_that_cannot_have_it_again_says_why_and_how_to_go_on(
+    left: Any, go_on: Any, monkeypatch: pytest.MonkeyPatch, method: str, outcomes: list[Any], why: str
+) -> None:
+    path = left(method)
+    with pytest.raises(CredentialError) as caught:
+        go_on(path, *outcomes)
+
+    assert (caught.value.code, caught.value.exit_code) == ("AZM-C023", 14)
+    assert why in caught.value.message
+    assert caught.value.next == "give it: arazzo-machine resume r -i reply:1=@env:VARIABLE"
+    monkeypatch.setenv("NEW", OTHER)
+    result, transport = go_on(path, at("ready"), references={"reply:1": Reference("@env:NEW")})
+    assert result.ready
+    assert credentials(transport) == [f"Bearer {OTHER}"]
+
+
+@pytest.mark.parametrize(("method", "expected"), [("GET", ["", f"Bearer {OTHER}"]), ("POST", [f"Bearer {TOKEN}"])])
+def test_one_that_was_refused_is_got_anew_where_that_is_safe(
+    left: Any, go_on: Any, method: str, expected: list[str]
+) -> None:
+    path = left(method, 401)
+    outcomes = [logged_in(OTHER), at("ready")] if method == "GET" else [at("ready")]
+    result, transport = go_on(path, *outcomes)
+
+    assert result.ready
+    assert credentials(transport) == expected
+
+
+def test_one_that_nothing_ahead_needs_is_not_asked_for(built: Any, drive: Any, made: Any) -> None:
+    """Neither one that was used up, nor any once the run has ended."""
+    steps = [
+        {"stepId": "login", "operationId": "getThing", "outputs": {"token": "$response.body#/t"}},
+        {"stepId": "use", "operationId": "getThing", "parameters": BEARER},
+        {"stepId": "rest", "operationId": "getThing"},
+    ]
+    run = drive(built(steps)).reply(200, {"t": SecretRef("reply:1")})
+    waiting = needed(run.plan, run.snapshot)
+    run.reply(200, {})
+    behind = needed(run.plan, run.snapshot)
+
+    assert (waiting, behind) == ({"reply:1"}, frozenset())
+
+
+def test_an_answer_that_was_kept_is_gone_on_with(
+    tmp_path: Path, make_runner: Any, scripted: Any, made: Any, go_on: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "runs.db"
+    with SqliteStore(path) as store:
+        run = make_runner(store, transport=scripted(logged_in())).start(made("POST"), {}, run_id="r")
+        with monkeypatch.context() as patch:
+            patch.setattr(Chart, "advance", lambda *given: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                run.result()
+        kept = store.kept("r")
+    result, transport = go_on(path, at("ready"))
+
+    assert kept is not None
+    assert TOKEN not in json.dumps(kept)
+    assert result.ready
+    assert credentials(transport) == [f"Bearer {TOKEN}"]
+
+
+def chained(length: int) -> tuple[list[Any], SecretBook, list[str], Any]:
+    """A history in which each call authenticates with what the answer before it gave, unsealed."""
+    book, asked = SecretBook({}), list[str]()
+    history: list[Any] = []
+    for number in range(1, length + 1):
+        headers = (("Authorization", SecretText((SecretRef(f"reply:{number - 1}"),))),) if number > 1 else ()
+        request = Request(source="things", method="GET", target=f"/{number}", headers=headers)
+        call = Call(step=f"s{number}", request=request, kind="safe", not_before=0.0, number=number)
+        event = {"reply": {"sealed": {f"reply:{number - 1}": ""}}} if number > 1 else {}
+        history.append(SimpleNamespace(seq=number, event=event, effects=(call,)))
+    history.append(SimpleNamespace(seq=length + 1, event={"reply": {"sealed": {f"reply:{length}": ""}}}, effects=()))
+
+    def perform(call: Call) -> Replied:
+        asked.append("".join(book.join(value) for _, value in call.request.headers))
+        book.note(f"reply:{call.number}", f"token-{call.number}")
+        return Replied(at=0.0, reply=Reply(status=200))
+
+    return history, book, asked, perform
+
+
+def test_credentials_got_with_credentials_are_had_again_from_the_first_on() -> None:
+    history, book, asked, perform = chained(4)
+    Answers("r", history, None, book, Sealer(), perform).give(["reply:4"], anew=False)
+
+    assert asked == ["", "token-1", "token-2", "token-3"]
+    assert "reply:4" in book.names
+
+
+def test_a_chain_without_an_end_is_not_followed() -> None:
+    history, book, asked, perform = chained(500)
+    with pytest.raises(CredentialError) as caught:
+        Answers("r", history, None, book, Sealer(), perform).give(["reply:500"], anew=False)
+
+    assert "too many calls" in caught.value.message
+    assert asked == []
+
+
+# -- what people say ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def doubtful(tmp_path: Path, make_runner: Any, scripted: Any, made: Any) -> Path:
+    """The store of a run whose login may have been applied."""
+    path = tmp_path / "runs.db"
+    with SqliteStore(path) as store:
+        make_runner(store, transport=scripted(("unknown", "reset"))).start(made("POST"), {}, run_id="r").result()
+    return path
+
+
+def test_an_answer_somebody_found_is_sealed(doubtful: Path, make_runner: Any, scripted: Any, go_on: Any) -> None:
+    with SqliteStore(doubtful) as store:
+        reply = Reply(status=200, body=logged_in()[1], form="json")
+        make_runner(store, transport=scripted()).resolve("r", "accept", reply=reply)
+        clear = TOKEN.encode() in stored_bytes(store)
+    result, transport = go_on(doubtful, at("ready"))
+
+    assert not clear
+    assert result.ready
+    assert credentials(transport) == [f"Bearer {TOKEN}"]
+
+
+def test_a_credential_is_not_adopted_as_a_text(doubtful: Path, make_runner: Any, scripted: Any) -> None:
+    with SqliteStore(doubtful) as store:
+        runner = make_runner(store, transport=scripted())
+        with pytest.raises(UsageError) as caught:
+            runner.resolve("r", "adopt", outputs={"token": TOKEN})
+
+        assert caught.value.code == "AZM-U106"
+        assert TOKEN not in str(caught.value)
+        assert TOKEN.encode() not in stored_bytes(store)
+        assert runner.resolve("r", "adopt", outputs={"user": "me"}).reason != "in_doubt"
+
+
+def test_a_run_that_needs_one_is_not_handed_on_until_it_is_given(
+    left: Any, make_runner: Any, scripted: Any, made: Any, go_on: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = left("POST")
+    with SqliteStore(path) as store:
+        with pytest.raises(UsageError) as caught:
+            export_token(store, store.load("r"), made("POST"))
+        monkeypatch.setenv("NEW", OTHER)
+        runner = make_runner(store, transport=scripted(at("pending")), patience="call")
+        runner.resume("r", references={"reply:1": Reference("@env:NEW")}).result()
+        token = export_token(store, store.load("r"), made("POST"))
+
+    assert caught.value.code == "AZM-U107"
+    assert "-i reply:1=@env:VARIABLE" in caught.value.next
+    assert TOKEN not in token
+    assert OTHER not in token
+
+
+# -- keys --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_key_file_is_ours_alone_and_the_same_for_all(tmp_path: Path) -> None:
+    file = tmp_path / "runs.db.key"
+    first, second = Sealer(file=file), Sealer(file=file)
+    first.prepare()
+    text = file.read_bytes()
+    second.prepare()
+
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert len(base64.b64decode(text)) == 32
+    assert file.read_bytes() == text
+    assert [one.name for one in tmp_path.iterdir()] == ["runs.db.key"]
+    assert second.open("r", "n", first.seal("r", "n", TOKEN)) == TOKEN
+
+
+def test_what_is_sealed_opens_for_its_run_and_name_and_key_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_KEY", KEY)
+    sealer, other = Sealer("@env:A_KEY"), Sealer()
+    sealer.prepare()
+    other.prepare()
+    sealed = sealer.seal("r", "reply:1", TOKEN)
+    changed = sealed[:-4] + ("AAA=" if sealed.endswith("=") else "AAAA")
+
+    assert sealer.open("r", "reply:1", sealed) == TOKEN
+    assert sealer.seal("r", "reply:1", TOKEN) != sealed
+    assert [
+        sealer.open("s", "reply:1", sealed),
+        sealer.open("r", "reply:2", sealed),
+        other.open("r", "reply:1", sealed),
+        sealer.open("r", "reply:1", changed),
+        sealer.open("r", "reply:1", ""),
+        sealer.open("r", "reply:1", "not base64"),
+    ] == [None] * 6
+
+
+def _readable(file: Path) -> None:
+    file.write_text(KEY)
+    file.chmod(0o640)
+
+
+def _short(file: Path) -> None:
+    file.write_text("c2hvcnQ=")
+    file.chmod(0o600)
+
+
+def _link(file: Path) -> None:
+    target = file.with_name("elsewhere")
+    target.write_text(KEY)
+    target.chmod(0o600)
+    file.symlink_to(target)
+
+
+def _pipe(file: Path) -> None:
+    os.mkfifo(file, 0o600)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        pytest.param(_readable, "AZM-C061", id="others-can-read-it"),
+        pytest.param(_pipe, "AZM-C061", id="no-file"),
+        pytest.param(_short, "AZM-C060", id="no-key"),
+        pytest.param(_link, "AZM-C060", id="a-link"),
+    ],
+)
+def test_a_key_file_that_cannot_be_trusted_is_refused_before_anything_is_sent(
+    tmp_path: Path, make_runner: Any, scripted: Any, made: Any, spoil: Any, code: str
+) -> None:
+    spoil(tmp_path / "runs.db.key")
+    with SqliteStore(tmp_path / "runs.db") as store:
+        transport = scripted(logged_in())
+        with pytest.raises(CredentialError) as caught:
+            make_runner(store, transport=transport).start(made("POST"), {}, run_id="r")
+
+        assert caught.value.code == code
+        assert transport.calls == []
+        assert store.runs() == []
+
+
+def test_a_folder_that_takes_no_key_file_is_an_error_with_advice(tmp_path: Path) -> None:
+    with pytest.raises(CredentialError) as caught:
+        Sealer(file=tmp_path / "none" / "runs.db.key").prepare()
+
+    assert caught.value.code == "AZM-C060"
+    assert "--key" in caught.value.next
+
+
+@pytest.mark.parametrize("text", ["short", KEY[:-8], KEY + "AAAA", "\u00e9" * 44])
+def test_a_key_that_is_none_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("A_KEY", text)
+    with pytest.raises(CredentialError) as caught:
+        Sealer("@env:A_KEY").prepare()
+
+    assert caught.value.code == "AZM-C060"
+    assert text not in str(caught.value)
+
+
+@pytest.mark.usefixtures("no_crypto")
+def test_a_key_without_the_package_is_refused_and_no_key_is_made_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_KEY", KEY)
+    with pytest.raises(CredentialError) as caught:
+        Sealer("@env:A_KEY").prepare()
+    without = Sealer(file=tmp_path / "key")
+    without.prepare()
+
+    assert caught.value.code == "AZM-C062"
+    assert without.seal("r", "n", TOKEN) == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_that_needs_no_key_makes_none(tmp_path: Path, make_runner: Any, scripted: Any, retry_plan: Plan) -> None:
+    with SqliteStore(tmp_path / "runs.db") as store:
+        make_runner(store, transport=scripted((201, {"id": 1}))).start(retry_plan, {}, run_id="r").result()
+
+    assert not (tmp_path / "runs.db.key").exists()
