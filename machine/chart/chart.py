@@ -36,7 +36,8 @@ from ..expressions.question import Ask, Asked, nobody
 from ..expressions.template import references
 from ..plan.model import CallPlan, Phase, Plan, State, Transition
 from ..values import MISSING
-from .events import Event, Happening
+from .edit import carried_over
+from .events import Event, Happening, Reopened
 from .judge import Judgement
 from .snapshot import Frame, LedgerEntry, Snapshot
 from .turn import Advanced, Turn, outputs_of
@@ -124,8 +125,10 @@ class Chart:
         return {name: None if value is MISSING else value for name, value in values.items()}, unresolved
 
     def advance(self, snapshot: Snapshot, event: Event) -> Advanced:
-        """Apply one event. Raises IdentityError when the snapshot belongs to another plan, UsageError when the event
-        cannot happen in its state."""
+        """Apply one event. Raises IdentityError when the snapshot belongs to another plan and the event does not say
+        that this one applies from here on, UsageError when the event cannot happen in its state."""
+        if isinstance(event, Reopened) and event.edit is not None:
+            snapshot = carried_over(snapshot, event.edit)
         if snapshot.plan_sha256 != self.plan_sha256:
             raise IdentityError(
                 "this snapshot was made by another plan", code="AZM-C001", next="use the plan stored with the run"

@@ -268,10 +268,11 @@ class Judgement:
                 entry = self.last_entry()
                 conflicted = entry is not None and entry.status == 409 and not self._doubted()
                 return conflicted, "it conflicted and nothing of ours was in doubt" if conflicted else ""
-            case "settled":
+            case "settled" | "clashed":
                 entry = self.last_entry()
-                if entry is not None and entry.status == 409:
-                    return False, "it was answered that it exists"
+                clashed = entry is not None and entry.status == 409
+                if clashed != (name == "clashed"):
+                    return False, "it was answered that it exists" if clashed else "nothing clashed with it"
                 # The look may have been answered long before its answer came: what counts is when it left.
                 pending = self.snapshot.pending
                 due = (entry.at if entry else 0.0) + self.settle
@@ -305,9 +306,10 @@ class Judgement:
         return adopts or self.snapshot.settings.adopt_existing
 
     def _doubted(self) -> bool:
-        """Whether an earlier call of this step may have been applied."""
+        """Whether an earlier call of this step may have been applied after all. That nothing was there when somebody
+        looked, or said so, does not outweigh that something is there now."""
         entries = self.entries()
-        return any(one.outcome == "unknown" and one is not entries[-1] for one in entries)
+        return any((one.outcome == "unknown" or one.ruled_out) and one is not entries[-1] for one in entries)
 
     def _may_reissue(self) -> tuple[bool, str]:
         """Whether it may be sent again under its key, and would not just be answered no once more."""

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..document.findings import Finding
 from ..errors import DocumentError, MachineError, Place, SourceError
 from . import options as flags
 
 if TYPE_CHECKING:
+    from ..document.findings import Finding
     from ..sources.description import Description
 
 __all__ = ["check", "findings_of"]
@@ -96,6 +96,8 @@ def _structure(description: Description) -> Iterator[Finding]:
 
 def _of_error(error: MachineError, place: Place) -> Iterator[Finding]:
     """An error as findings: its own, or itself as one."""
+    from ..document.findings import Finding
+
     if isinstance(error, DocumentError) and error.findings:
         yield from error.findings
         return

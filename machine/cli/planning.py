@@ -203,12 +203,13 @@ def diagram(
     form = form or _form_of(output)
     records: list[Any] = []
     if run_id:
+        from ..chart.edit import in_terms_of_now
         from ..runtime.runner import Runner
 
         with flags.open_store(store, read_only=True) as opened:
             found = opened.find(run_id)
             drawn = Runner(opened).plan_of(opened.load(found))
-            records = opened.history(found)
+            records = in_terms_of_now(opened.history(found))
         if target:
             # The run is drawn on the machine it has; a document named beside it only has to be the one it came from.
             named = flags.describe_target(target, given).document

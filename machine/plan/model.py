@@ -98,6 +98,7 @@ FACTS: Mapping[str, str] = {
     "theirs": "it is somebody else's",
     "absent": "the probe did not find it",
     "settled": "late application can be ruled out",
+    "clashed": "it was answered that something is there, and late application can be ruled out",
 }
 """Every fact a guard may name, in words. ``chart/judge.py`` decides each; a test ties the two."""
 
