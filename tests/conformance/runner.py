@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from threading import Thread
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import yaml
@@ -25,6 +26,7 @@ from machine.chart.settings import Settings
 from machine.errors import DocumentError, HostError, InputError, MachineError, SourceError, UsageError
 from machine.plan.build import build_plan
 from machine.plan.model import Plan
+from machine.runtime.evaluator import Evaluator
 from machine.runtime.http import Transport
 from machine.runtime.prepare import prepare
 from machine.runtime.replies import decode
@@ -39,7 +41,10 @@ from machine.testing.hugging_face import Response
 from machine.testing.listener import Listener
 from machine.values import MISSING, Content, FileRef, SecretText
 
-__all__ = ["Observed", "differences", "execute"]
+__all__ = ["ASKED", "Observed", "differences", "execute"]
+
+ASKED = Evaluator()
+"""Answers for every run: a process of its own for each would cost more than all of them."""
 
 _WORDS = {0: "ready", 10: "failed", 11: "unmatched", 12: "out_of_budget", 13: "in_doubt", 14: "credential"}
 _KINDS = {DocumentError: "document", SourceError: "source", InputError: "input", UsageError: "usage", HostError: "host"}
@@ -88,11 +93,12 @@ def execute(case: Case, *, loopback: bool = False) -> Observed:
         return _refused(error)
     clock = ManualClock()
     options: dict[str, Any] = {"clock": clock, "chance": lambda: 0.5, "secret_texts": secrets}
-    with MemoryStore() as store, _served(script, plan) if loopback else _scripted(script) as reached:
+    here = {"transport": lambda base, book, clock, chance: _Scripted(script, base, book, clock)}
+    other_side = _served(script, plan) if loopback else nullcontext(here)
+    with MemoryStore() as store, other_side as reached, patch("machine.runtime.run.Evaluator", lambda: ASKED):
         try:
-            result = (
-                Runner(store, **options, **reached).start(plan, inputs, settings=Settings(**case.settings)).result()
-            )
+            run = Runner(store, **options, **reached).start(plan, inputs, settings=Settings(**case.settings))
+            result = run.result()
         except MachineError as error:
             return _refused(error)
         except _Unanswered as error:
@@ -214,14 +220,6 @@ def _routes(text: str) -> tuple[tuple[str, re.Pattern[str], str], ...]:
             if isinstance(operation, dict):
                 found.append((method.upper(), route, operation.get("operationId", f"{method.upper()} {path}")))
     return tuple(found)
-
-
-@contextmanager
-def _scripted(script: _Script) -> Iterator[Mapping[str, Any]]:
-    def make(base: Callable[[str], str], book: SecretBook, clock: ManualClock, chance: Any) -> _Scripted:
-        return _Scripted(script, base, book, clock)
-
-    yield {"transport": make}
 
 
 class _Scripted:
