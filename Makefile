@@ -76,7 +76,7 @@ audit: setup ## ask whether a dependency has a known vulnerability
 	$(PY) tests/trust/audit.py
 
 mutants: setup ## change the safety core line by line and see that a test notices; MODULE=machine/runtime/secrets.py
-	$(PY) tests/mutants/campaign.py $(MODULE)
+	$(PY) tests/mutants/mutate.py $(MODULE)
 
 corpus: setup ## compile, check, draw and drive the documents of others; CORPUS_ARGS='--only TEXT --json FILE'
 	$(PY) tests/corpus/measure.py $(CORPUS_ARGS)

@@ -10,7 +10,7 @@ Three doors::
               for record in (run := runner.start(plan, inputs)): ...
               run.result()          # and runner.resume(run_id) after anything
 
-    embed     chart = machine.Chart(plan, listeners=[...])
+    embed     chart = machine.Chart(plan, listeners=[...], evaluate=machine.Evaluator())
               snapshot, effects, record = chart.advance(snapshot, event)
 
 Everything here is loaded when it is first used; importing ``machine`` loads nothing else.
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .library import load
     from .plan.build import build_plan
     from .plan.model import Plan
+    from .runtime.evaluator import Evaluator
     from .runtime.layout import render_svg
     from .runtime.result import Result
     from .runtime.run import Run
@@ -52,6 +53,7 @@ _HOME = {
     "Cancelled": "chart.events",
     "Chart": "chart.chart",
     "Description": "sources.description",
+    "Evaluator": "runtime.evaluator",
     "Finish": "chart.effects",
     "MachineError": "errors",
     "MemoryStore": "stores.memory",
@@ -82,6 +84,7 @@ __all__ = [
     "Cancelled",
     "Chart",
     "Description",
+    "Evaluator",
     "Finish",
     "MachineError",
     "MemoryStore",

@@ -15,8 +15,10 @@ from machine.chart.effects import Call
 from machine.chart.events import CallFailed, Cancelled, Event, Reopened, Replied, Reply, Resolved, Started
 from machine.chart.settings import Settings
 from machine.chart.snapshot import Record
+from machine.expressions.question import Ask
 from machine.plan.build import build_plan
 from machine.plan.model import Plan
+from machine.runtime.evaluator import Evaluator
 from machine.runtime.history import recomputed
 from machine.sources.description import Description, describe
 from machine.stores import MemoryStore, SqliteStore, Store
@@ -81,6 +83,14 @@ def shared() -> Path:
     if folder is None:
         pytest.skip("there is no shared folder: set ARAZZO_MACHINE_SHARED or put it beside the checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def evaluator() -> Iterator[Evaluator]:
+    """Who answers what the core may not compute itself; one process for the whole session."""
+    made = Evaluator()
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")
@@ -294,10 +304,11 @@ class Drive:
         settings: Settings | None = None,
         listeners: Sequence[object] = (),
         chart: Chart | None = None,
+        evaluate: Ask | None = None,
         start: bool = True,
     ) -> None:
         self.plan = plan
-        self.chart = chart or Chart(plan, listeners=listeners)
+        self.chart = chart or Chart(plan, listeners=listeners, evaluate=evaluate)
         self.snapshot = self.chart.begin()
         self.records: list[Record] = []
         self.at = 1000.0

@@ -96,11 +96,15 @@ class _Happening:
 
     at: float
     chance: float = 0.5
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    """What was answered when it was applied (``expressions/question.py``); a driver gives none, a record holds them."""
 
     def to_json(self) -> dict[str, Any]:
         data: dict[str, Any] = {"event": self.name}
         for one in fields(self):
             value = getattr(self, one.name)
+            if one.name == "answers" and not value:
+                continue
             if isinstance(value, (Reply, Settings, Edit)):
                 data[one.name] = value.to_json()
             else:

@@ -60,7 +60,9 @@ def findings_of(
     from ..chart.coverage import uncovered
     from ..plan.build import build_plan
     from ..plan.inspect import inspect
+    from ..runtime.evaluator import Evaluator
 
+    evaluator = Evaluator()
     found = list(_structure(description))
     names = [workflow] if workflow else [one.workflow_id for one in description.document.workflows]
     for name in names:
@@ -70,7 +72,7 @@ def findings_of(
             found += _of_error(error, Place(document=description.document.uri))
             continue
         found += inspect(description, plan)
-        found += uncovered(description, plan)
+        found += uncovered(description, plan, ask=evaluator)
     errors = {(one.code, one.place) for one in found if one.severity == "error"}
     told = [one for one in dict.fromkeys(found) if one.severity == "error" or (one.code, one.place) not in errors]
     return sorted(told, key=lambda one: (one.place.document, one.place.line, one.place.column, one.code))

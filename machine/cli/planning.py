@@ -38,6 +38,7 @@ def plan(target: str, workflow: str, as_json: bool, **given: Any) -> None:
     """
     from ..chart.fates import fates_of
     from ..plan.build import build_plan
+    from ..runtime.evaluator import Evaluator
     from .printing import echo_json, say
 
     description = flags.describe_target(target, given)
@@ -45,7 +46,8 @@ def plan(target: str, workflow: str, as_json: bool, **given: Any) -> None:
     plans = [
         build_plan(description, workflow=name, unmatched=given["unmatched"], strict=given["strict"]) for name in names
     ]
-    fates = [fates_of(one) for one in plans]
+    evaluator = Evaluator()
+    fates = [fates_of(one, ask=evaluator) for one in plans]
     if as_json:
         shown = [
             {**one.to_json(), "fates": {state: [fate.to_json() for fate in each] for state, each in table.items()}}

@@ -87,7 +87,7 @@ def probe_call(chart: Chart, snapshot: Snapshot, call: CallPlan, at: float) -> C
     if call.effect.probe is None:
         return None
     where = chart.standing(snapshot)
-    request = probe_request(where.table, where.snapshot, call)
+    request = probe_request(where.table, where.snapshot, call, ask=chart.evaluate)
     return Call(step=call.step, request=request, kind="safe", not_before=at, number=snapshot.seq, purpose="probe")
 
 
@@ -115,7 +115,7 @@ def evidence(
         return replace(known, verdict="unclear", why=f"the look got no answer: {event.message or event.cause}")
     if event is None or call.effect.probe is None:
         return known
-    seen = Look.at(call.effect.probe, context_of(where.table, where.snapshot), event.reply)
+    seen = Look.at(call.effect.probe, context_of(where.table, where.snapshot, ask=run.chart.evaluate), event.reply)
     if not seen.found[0]:
         return replace(known, verdict="absent" if seen.absent[0] else "unclear", why=seen.absent[1])
     return replace(

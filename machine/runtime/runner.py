@@ -29,7 +29,7 @@ from .http import Transport
 from .prepare import Prepared, prepare
 from .reach import MakesTransport, Reach
 from .result import Result, is_resumable
-from .run import Observer, Run
+from .run import Observer, Run, chart_of
 from .secrets import Reference, SecretBook
 from .standing import given_anew, merged_options, sha256, starts_over, who
 from .token import Token
@@ -114,7 +114,7 @@ class Runner:
                 self.interrupts.check()
                 book = self.reach.secrets(kept)
                 self.reach.check(plan, kept)
-                chart = Chart(plan)
+                chart = chart_of(plan)
                 event = Started(
                     at=self.clock.now(),
                     chance=self.chance(),
@@ -174,7 +174,7 @@ class Runner:
             )
             self._begin(
                 run,
-                Chart(token.plan),
+                chart_of(token.plan),
                 token.start,
                 event,
                 inputs_sha256=token.inputs_sha256,
@@ -273,7 +273,7 @@ class Runner:
         """What a run has come to, without touching it."""
         held = self.store.held(run_id) is not None
         stored = self.store.load(run_id)
-        chart = Chart(self.plan_of(stored))
+        chart = chart_of(self.plan_of(stored))
         return Result.of(stored.head, chart, stored.snapshot, held=held, store_flag=self.store_flag)
 
     # -- beginning and going on ------------------------------------------------------------------------------------
@@ -391,7 +391,7 @@ class Runner:
 
     def _replan(self, run: Run, edited: Edited, changes: Mapping[str, Any]) -> Record:
         """From here on the edited plan applies: one transaction for the event and what it needs to be read again."""
-        chart = Chart(edited.plan)
+        chart = chart_of(edited.plan)
         event = self._reopened(changes, edit_of_run(self.store, run, edited, chart))
         snapshot, _, record = chart.advance(run.snapshot, event)
         head, blobs = edited_head(self.store.load(run.id).head, edited)

@@ -31,6 +31,7 @@ from machine.runtime.replies import decode
 from machine.runtime.runner import Runner
 from machine.runtime.secrets import Reference, SecretBook
 from machine.sources.description import Description, describe
+from machine.sources.files import plain_value
 from machine.sources.model import Request, is_json_type
 from machine.stores.memory import MemoryStore
 from machine.testing.clock import ManualClock
@@ -42,7 +43,7 @@ __all__ = ["Observed", "differences", "execute"]
 
 _WORDS = {0: "ready", 10: "failed", 11: "unmatched", 12: "out_of_budget", 13: "in_doubt", 14: "credential"}
 _KINDS = {DocumentError: "document", SourceError: "source", InputError: "input", UsageError: "usage", HostError: "host"}
-_UNSENT = {"refused"}
+_value_of = cache(plain_value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +170,7 @@ def _describe(case: Case) -> Description:
             raise FileNotFoundError(name)
         return texts[name]
 
-    return describe(case.uri, read=read, sources=case.given, strict=case.strict)
+    return describe(case.uri, read=read, sources=case.given, strict=case.strict, value_of=_value_of)
 
 
 def _tolerances(plan: Plan) -> tuple[str, ...]:
@@ -239,7 +240,7 @@ class _Scripted:
         fault = "timeout" if reply.get("takes", 0) > timeout else reply.get("fail", "")
         self.clock.advance(min(reply.get("takes", 0), timeout))
         if fault:
-            fate: Any = "not_sent" if fault in _UNSENT else "unknown"
+            fate: Any = "not_sent" if fault == "refused" else "unknown"
             return CallFailed(at=self.clock.now(), chance=0.5, fate=fate, cause=fault)
         return Replied(at=self.clock.now(), chance=0.5, reply=self._reply(reply, url))
 
