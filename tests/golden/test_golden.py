@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from write import ABSENT, BUSY, DONE, FIXTURE, MADE, Answers, dumped, runner
 
 from machine.stores.sqlite import SqliteStore
+from machine.testing.clock import ManualClock
 
 READY = {"name": "demo", "state": "done"}
 
