@@ -23,7 +23,7 @@ __all__ = ["check", "findings_of"]
 @click.option("--schema-only", is_flag=True, help="Check the structure alone; read no sources.")
 @flags.as_json
 def check(target: str, workflow: str, schema_only: bool, as_json: bool, **given: Any) -> int:
-    """Say everything that is wrong with a document, and what may not be what was meant.
+    """Say what is wrong with a document, and what may not be meant.
 
     Its structure, what it refers to, what had to be tolerated, and what an answer nobody thought of would do. Sends
     nothing and needs no inputs. Exit 65 when there are errors; warnings alone exit 0. With --strict whatever has to be

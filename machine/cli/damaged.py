@@ -103,12 +103,12 @@ def _head(run_id: str, plan: Plan | None) -> RunHead | None:
 
 
 def _result(head: RunHead | None, plan: Plan | None, snapshot: Snapshot | None) -> Result | None:
-    from ..chart.chart import Chart
     from ..runtime.result import Result
+    from ..runtime.run import chart_of
 
     if head is None or plan is None or snapshot is None:
         return None
-    return Result.of(head, Chart(plan), snapshot, held=False)
+    return Result.of(head, chart_of(plan), snapshot, held=False)
 
 
 def _bare(remains: Remains) -> Iterator[str]:

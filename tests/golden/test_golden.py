@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from write import ABSENT, BUSY, DONE, FIXTURE, MADE, Answers, dumped, runner
 
 from machine.stores.sqlite import SqliteStore
+from machine.testing.clock import ManualClock
 
 READY = {"name": "demo", "state": "done"}
 
@@ -46,8 +47,10 @@ RESUMED = [
 def test_a_stored_run_comes_to_its_end(
     store: SqliteStore, run: str, answers: list[Any], changes: dict[str, Any], code: int
 ) -> None:
-    transport = Answers(*answers)
-    result = runner(store, transport).resume(run, changes=changes).result()
+    transport, clock = Answers(*answers), ManualClock()
+    # Later than anything in the file.
+    clock.advance(60.0)
+    result = runner(store, transport, clock=clock).resume(run, changes=changes).result()
 
     assert (result.exit_code, transport.answers) == (code, [])
     assert code or dict(result.outputs) == READY
