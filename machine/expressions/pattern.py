@@ -28,6 +28,8 @@ _LONGEST: Final = 4096
 _COUNT: Final = re.compile(r"\{(\d{1,9})(?:,(\d{0,9}))?\}")
 _UNICODE: Final = re.compile(r"\\[pP]\{")
 _INLINE_MULTILINE: Final = re.compile(r"\(\?[a-z]*m")
+_INSIDE_ITSELF: Final = re.compile(r"\(\?(?:R|[0-9+&]|-[0-9]|P>)")
+"""A group that stands for a pattern again. ECMA-262 has none; the library has, and no bound for the memory it takes."""
 _ENDS: Final = r"\n\r\u2028\u2029"
 _ESCAPES: Final = {"d": "0-9", "w": "A-Za-z0-9_"}
 
@@ -218,6 +220,8 @@ class _Translation:
 
     def plain(self, sign: str) -> str:
         if sign == "(":
+            if _INSIDE_ITSELF.match(self.pattern, self.at - 1):
+                raise ValueError("it stands inside itself")
             self.sizes.append(1)
         elif sign == ")" and len(self.sizes) > 1:
             self.add(self.sizes.pop())

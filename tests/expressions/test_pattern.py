@@ -187,3 +187,15 @@ def test_the_library_is_loaded_by_the_first_pattern_and_not_before() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(?R)", "a(?R)?b", "(?0)", "(a)(?1)", "(?+1)(a)", "(a)(?-1)", "(?P<n>a)(?P>n)", "(?P<n>a)(?&n)"]
+)
+def test_a_pattern_inside_itself_is_refused(pattern: str) -> None:
+    assert wrong_with(pattern) == "it stands inside itself"
+
+
+@pytest.mark.parametrize("pattern", ["(?:a)", "(?=a)", "(?<n>a)", "(?-i:a)", "[(?R)]", "\\(?R"])
+def test_what_only_looks_like_one_is_none(pattern: str) -> None:
+    assert wrong_with(pattern) == ""

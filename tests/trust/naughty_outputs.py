@@ -16,7 +16,8 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, Final
 
-from hostile_documents import API, CODE, NAMES, document, step
+from hostile_documents import API, document, step
+from hostile_texts import CODE, NAMES
 
 from machine.chart.chart import Chart
 from machine.chart.events import Replied, Reply, Started
