@@ -33,6 +33,7 @@ __all__ = [
     "Select",
     "Template",
     "TextTemplate",
+    "Unusable",
     "Whole",
     "bare_references",
     "compile_template",
@@ -115,6 +116,13 @@ class Quoted:
 
 
 @dataclass(frozen=True, slots=True)
+class Unusable:
+    """A value nobody can make: the step that needs it fails before it sends anything, and no other (rule C10)."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Select:
     """A Selector Object: the value keeps its type."""
 
@@ -139,8 +147,10 @@ class Replaced:
     changes: tuple[tuple[Target, Template], ...]
 
 
-Template: TypeAlias = "Literal | Whole | TextTemplate | Quoted | Select | ObjectTemplate | ListTemplate | Replaced"
-_Leaf: TypeAlias = "Whole | TextTemplate | Quoted | Select"
+Template: TypeAlias = (
+    "Literal | Whole | TextTemplate | Quoted | Unusable | Select | ObjectTemplate | ListTemplate | Replaced"
+)
+_Leaf: TypeAlias = "Whole | TextTemplate | Quoted | Unusable | Select"
 
 
 def compile_template(value: object, *, place: Place, declared: Declared) -> Template:
@@ -254,8 +264,8 @@ def render(template: Template, context: Context) -> Value:
     An absent value leaves its object member out and is null in a list; at the top it is ``MISSING``. In text, null and
     absent are empty, objects and lists are JSON (RFC 8259), and a text all of whose expressions are absent is absent.
 
-    :raises RequestError: when an object inside text holds a secret or is nested too deeply to be written, and when a
-        replacement cannot be made.
+    :raises RequestError: when an object inside text holds a secret or is nested too deeply to be written, when a
+        replacement cannot be made, and for a value that is unusable.
     """
     if isinstance(template, Literal):
         return template.value
@@ -265,6 +275,8 @@ def render(template: Template, context: Context) -> Value:
         return _render_text(template, context)
     if isinstance(template, Quoted):
         return _render_quoted(template, context)
+    if isinstance(template, Unusable):
+        raise RequestError(template.why, code="AZM-E037", next="Correct the document.")
     if isinstance(template, Select):
         return template.selector.read(context)
     if isinstance(template, Replaced):
@@ -352,6 +364,8 @@ def _expressions(leaf: _Leaf | Target) -> tuple[Expression, ...]:
         return (leaf.expression,)
     if isinstance(leaf, TextTemplate):
         return tuple(part for part in leaf.parts if isinstance(part, Expression))
+    if isinstance(leaf, Unusable):
+        return ()
     return (leaf.selector if isinstance(leaf, Select) else leaf).expressions()
 
 
@@ -370,6 +384,8 @@ def tolerances(template: Template) -> list[tuple[str, str]]:
             found += [("C4", f"{reference}: {TOLERANCES['C4']}") for reference in leaf.braceless]
         elif isinstance(leaf, Quoted):
             found.append(("C10", TOLERANCES["C10"]))
+        elif isinstance(leaf, Unusable):
+            found.append(("C10", f"{leaf.why}; the step that sends it will fail"))
         elif isinstance(leaf, Target):
             found += [(code, f"{leaf.text}: {TOLERANCES[code]}") for code in leaf.tolerances]
     return found
@@ -398,6 +414,8 @@ def to_json(template: Template) -> Json:
         return {"text": parts, **_null(template)}
     if isinstance(template, Quoted):
         return {"quoted": str(template.expression), **_null(template)}
+    if isinstance(template, Unusable):
+        return {"unusable": template.why}
     if isinstance(template, Select):
         return {"select": template.selector.to_json()}
     if isinstance(template, Replaced):
@@ -428,6 +446,8 @@ def from_json(value: object) -> Template:
             return TextTemplate(tuple(part if isinstance(part, str) else _stored(part) for part in body), null)
         if kind == "quoted" and isinstance(body, str):
             return Quoted(parse_expression(body, place=Place()), null)
+        if kind == "unusable" and isinstance(body, str):
+            return Unusable(body)
         if kind == "select" and isinstance(body, Mapping):
             return Select(restore_selector(body))
         if kind == "replaced" and isinstance(body, Mapping) and isinstance(body.get("at"), list):

@@ -14,7 +14,7 @@ from ..document.model import Parameter, Replacement, RequestBody
 from ..errors import DocumentError, Place
 from ..expressions.json_text import compile_json_text, is_json_text
 from ..expressions.replacement import Target, compile_target
-from ..expressions.template import Declared, Literal, ObjectTemplate, Replaced, Template, compile_template
+from ..expressions.template import Declared, Literal, ObjectTemplate, Replaced, Template, Unusable, compile_template
 from ..sources.model import Operation, is_json_type, media_type
 from .problems import Problems
 
@@ -79,10 +79,20 @@ def _payload(body: RequestBody | None, kind: str, declared: Declared, check: Che
     if body is None or not body.has_payload:
         return None
     if is_json_type(kind) and isinstance(body.payload, str) and is_json_text(body.payload):
-        made = compile_json_text(body.payload, place=body.place, declared=declared, aware=not strict)
+        made = _json_text(body.payload, body.place, declared, strict=strict)
     else:
         made = compile_template(body.payload, place=body.place, declared=declared)
     return check(made, body.place)
+
+
+def _json_text(text: str, place: Place, declared: Declared, *, strict: bool) -> Template:
+    """Text that is no JSON is one step's trouble: a document with a slip in one branch runs through all others."""
+    try:
+        return compile_json_text(text, place=place, declared=declared, aware=not strict)
+    except DocumentError as error:
+        if strict or error.code != "AZM-E021":
+            raise
+        return Unusable(error.message)
 
 
 def _member(one: Parameter, declared: Declared, check: Check) -> tuple[str, Template]:

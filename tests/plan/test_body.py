@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from machine.errors import DocumentError
+from machine.errors import DocumentError, RequestError
 from machine.expressions.evaluate import Context
 from machine.expressions.template import render
 from machine.plan.body import is_xml_type
@@ -95,8 +96,22 @@ def test_parameters_in_the_body_are_members_of_it(built: Callable[..., Plan]) ->
     assert {one.code for one in refused.value.findings} == {"C12"}
 
 
+def test_json_text_that_is_no_json_fails_its_step_and_only_that(built: Callable[..., Plan]) -> None:
+    slip = step({"contentType": "application/json", "payload": '{"a": }'})
+    plan = built([slip])
+    again = Plan.from_json(json.loads(plan.text()))
+
+    assert [one.code for one in plan.notices if "no JSON" in one.message] == ["C10"]
+    for one in (plan, again):
+        with pytest.raises(RequestError) as failed:
+            sent(one)
+        assert failed.value.code == "AZM-E037"
+    with pytest.raises(DocumentError) as refused:
+        built([slip], strict=True)
+    assert refused.value.code == "AZM-E021"
+
+
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
-    ("no json", step({"contentType": "application/json", "payload": '{"a": }'}), "AZM-E021"),
     ("members of a text", step({"payload": "x"}, parameters=[{"name": "n", "in": "body", "value": 1}]), "AZM-P060"),
     (
         "no xml to replace in",
