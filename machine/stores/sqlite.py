@@ -42,6 +42,7 @@ from .base import (
     unknown_run,
 )
 from .locks import hold, holder
+from .marks import Mark, Reached, marked
 from .remains import Remains, read_remains
 from .rows import checksum, damaged, storable, text_of, verify
 from .sqlite_file import open_reading, open_writing, refused, reported
@@ -103,6 +104,10 @@ class _Current:
     kept: str
     snapshot: str
 
+    @property
+    def reached(self) -> Reached:
+        return Reached(self.attempt, self.seq, self.intent)
+
     def run_head(self) -> RunHead:
         return RunHead.from_text(self.head, attempt=self.attempt, epoch=self.epoch, seq=self.seq)
 
@@ -133,7 +138,7 @@ def open_store(
 
 
 class SqliteStore:
-    """Many runs in one file of mode 0600, with the folder ``FILE.locks`` (0700) beside it.
+    """Many runs in one file of mode 0600, with the folders ``FILE.locks`` and ``FILE.marks`` (0700) beside it.
 
     ``create_folder`` makes a missing folder (0700); without it that is StoreError 74. ``read_only`` never changes a
     run, works on a medium that cannot be written, and takes a missing file for a store without runs.
@@ -146,6 +151,9 @@ class SqliteStore:
         self.path = Path(os.path.realpath(path))
         self.read_only = read_only
         self._locks = self.path.with_name(self.path.name + ".locks")
+        self._marks = self.path.with_name(self.path.name + ".marks")
+        self._mark: dict[str, Mark] = {}
+        """By run, while its lock is held."""
         with reported(self.path):
             if read_only:
                 self._connection = open_reading(self.path, missing_folder_is_empty=create_folder)
@@ -156,10 +164,15 @@ class SqliteStore:
     def lock(self, run_id: str) -> Iterator[Lease]:
         check_run_id(run_id)
         self._check_writable()
-        with hold(self._locks / run_id):
+        with hold(self._locks / run_id), marked(self._marks / run_id) as mark:
             with self._reading():
                 found = self._find_current(run_id)
-            yield new_lease(run_id, found.epoch if found else 0)
+            mark.check(found.reached if found else None)
+            self._mark[run_id] = mark
+            try:
+                yield new_lease(run_id, found.epoch if found else 0)
+            finally:
+                del self._mark[run_id]
 
     def held(self, run_id: str) -> Holder | None:
         return holder(self._locks / check_run_id(run_id))
@@ -175,6 +188,7 @@ class SqliteStore:
             if lease.run_id in self._whole_ids():
                 raise taken(lease.run_id)
             self._begin(lease, 1, head, blobs, snapshot, record)
+        self._note(lease, Reached(1, record.seq))
 
     def restart(
         self, lease: Lease, head: RunHead, blobs: Mapping[str, bytes], snapshot: Snapshot, record: Record
@@ -184,12 +198,15 @@ class SqliteStore:
         with self._writing():
             current = self._current_for(lease)
             self._begin(lease, current.attempt + 1, head, blobs, snapshot, record)
+        self._note(lease, Reached(current.attempt + 1, record.seq))
 
     def append(self, lease: Lease, snapshot: Snapshot, record: Record) -> None:
         check_pair(lease, snapshot, record)
         after, line = snapshot.text(), record_text(record)
         with self._writing():
-            self._append(lease, self._current_for(lease), after, record, line)
+            current = self._current_for(lease)
+            self._append(lease, current, after, record, line)
+        self._note(lease, Reached(current.attempt, record.seq))
 
     def replan(
         self, lease: Lease, head: RunHead, blobs: Mapping[str, bytes], snapshot: Snapshot, record: Record
@@ -201,6 +218,7 @@ class SqliteStore:
             self._connection.executemany(_PUT_BLOB, blobs.items())
             self._set_head(lease.run_id, current.attempt, head)
             self._append(lease, current, snapshot.text(), record, record_text(record))
+        self._note(lease, Reached(current.attempt, record.seq))
 
     def mark_intent(self, lease: Lease, call_number: int, at: float) -> None:
         with self._writing():
@@ -208,6 +226,7 @@ class SqliteStore:
             if current.intent:
                 raise double_intent(lease.run_id, current.intent)
             self._put_state(lease, current.attempt, current.seq, current.snapshot, call_number, at)
+        self._note(lease, Reached(current.attempt, current.seq, call_number))
 
     def intent(self, run_id: str) -> int:
         with self._reading():
@@ -240,6 +259,9 @@ class SqliteStore:
         return text_of(row[1])
 
     def delete(self, lease: Lease) -> None:
+        if (mark := self._mark.get(lease.run_id)) is not None:
+            # Before the run is gone: an end in between must not leave a note of a run that nobody has.
+            mark.clear()
         with self._writing():
             self._current_for(lease)
             for statement in _DELETE:
@@ -360,6 +382,11 @@ class SqliteStore:
                     with contextlib.suppress(sqlite3.Error):
                         self._connection.execute("ROLLBACK")
                 raise
+
+    def _note(self, lease: Lease, reached: Reached) -> None:
+        """Behind a commit, and so before anything that was committed is done."""
+        if (mark := self._mark.get(lease.run_id)) is not None:
+            mark.write(reached)
 
     def _begin(
         self,

@@ -41,7 +41,7 @@ _PATIENCE = 30.0
 _STORE = "runs.db"
 _MORE = "more.db"
 _SVG, _DOT = "demo.run.svg", "demo.run.dot"
-_MADE = (_STORE, f"{_STORE}-wal", f"{_STORE}-shm", f"{_STORE}.locks/demo", _SVG, _DOT)
+_MADE = (_STORE, f"{_STORE}-wal", f"{_STORE}-shm", f"{_STORE}.locks/demo", f"{_STORE}.marks/demo", _SVG, _DOT)
 """All a demo leaves behind, and so all that the next one removes."""
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 from direct import Here
 from openings import Image, Openings
 from part import Drawn
-from world import RUN, Bench, Ending, World
+from world import RUN, VERBS, Bench, Ending, World
 
 from machine.errors import BugError, MachineError, UsageError
 from machine.stores.base import Store
@@ -21,10 +21,6 @@ __all__ = ["Damage"]
 _PAGE: Final = 4096
 _KINDS: Final = ("bit", "bit", "bit", "bytes", "page", "cut", "grow")
 _OPENINGS: Final = ("poll", "doubt", "arrived-2", "again")
-_WENT_BACK: Final = (
-    "damage to the journal that SQLite has not merged yet, or a store cut to nothing, takes the run back to an earlier "
-    "moment"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +43,8 @@ class Damage(Drawn):
         "the end cut off or garbage added"
     )
     promise: ClassVar[str] = (
-        "a clean refusal, or exactly what was stored, and then exactly one create; nothing in between"
+        "a clean refusal, or exactly what was stored, and then exactly one create; a store that has fallen back to an "
+        "earlier moment is not gone on with"
     )
     traced: ClassVar[bool] = False
 
@@ -73,16 +70,17 @@ class Damage(Drawn):
         victim = dice.choice(sorted(path for path, content in base.files.items() if content))
         what = dice.choice(_KINDS)
         for path, content in base.files.items():
+            (world.folder / path).parent.mkdir(exist_ok=True)
             (world.folder / path).write_bytes(_spoil(content, what, dice) if path == victim else content)
         ending.word = f"{how}: {self._judge(world, base, ending)}"
-        if not ending.word.endswith("the same"):
+        if ending.word.endswith("refused"):
             return
         try:
-            world.look_after(here, ending)
+            world.look_after(here, ending, first=VERBS[int(seed) % 2])
         except BugError:
             raise
         except MachineError:
-            ending.word = f"{how}: refused when going on"
+            ending.word += ", refused when going on"
             if here.account().surplus:
                 ending.problem("a second create, and then a refusal")
 
@@ -92,7 +90,6 @@ class Damage(Drawn):
             with SqliteStore(world.path) as store:
                 result, history = _said(world, store)
         except UsageError:
-            ending.remark(_WENT_BACK)
             return "went back"
         except BugError:
             raise
@@ -101,7 +98,6 @@ class Damage(Drawn):
         if (result, history) == (base.result, base.history):
             return "the same"
         if len(history) < len(base.history) and history == base.history[: len(history)]:
-            ending.remark(_WENT_BACK)
             return "went back"
         ending.problem("the store opened and says something else than was stored")
         return "changed"
@@ -115,9 +111,9 @@ class Damage(Drawn):
                 # Opening and closing it merges the journal into the file.
                 SqliteStore(world.path).close()
             files = {
-                path.name: path.read_bytes()
-                for path in sorted(world.folder.iterdir())
-                if path.is_file() and path.name.endswith((".db", "-wal"))
+                str(path.relative_to(world.folder)): path.read_bytes()
+                for path in sorted(world.folder.rglob("*"))
+                if path.is_file() and (path.name.endswith((".db", "-wal")) or path.parent.name.endswith(".marks"))
             }
             with SqliteStore(world.path) as store:
                 result, history = _said(world, store)

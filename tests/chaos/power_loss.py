@@ -139,7 +139,7 @@ def _about_store(found: list[Operation], folder: Path, before: dict[str, bytes])
 
 def _stays(path: str) -> bool:
     """Not the index of the journal, which is shared memory, nor the notes in lock files, nor what a child prints."""
-    return path.endswith((".db", "-wal", "-journal"))
+    return path.endswith((".db", "-wal", "-journal")) or ".marks/" in path
 
 
 def _lay_out(world: World, files: dict[str, bytes]) -> None:

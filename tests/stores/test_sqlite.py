@@ -178,6 +178,7 @@ def test_everything_beside_the_store_is_private(store: SqliteStore) -> None:
         "runs.db-wal": 0o600,
         "runs.db-shm": 0o600,
         "runs.db.locks": 0o700,
+        "runs.db.marks": 0o700,
         "run-1": 0o600,
     }
 
