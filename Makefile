@@ -13,7 +13,8 @@ MODULE ?=
 CORPUS_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test chaos chaos-full trust fuzz audit mutants corpus conformance check lint format types demo diagrams diagrams-check bench build clean
+.PHONY: help setup test golden chaos chaos-full trust fuzz audit mutants corpus conformance check lint format types demo
+.PHONY: diagrams diagrams-check bench build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +28,9 @@ $(STAMP): pyproject.toml
 
 test: setup ## run the tests; TEST=tests/plan narrows them, PYTEST_ARGS=-x is passed on
 	$(PY) -m pytest -n auto --dist loadfile $(PYTEST_ARGS) $(TEST)
+
+golden: setup ## write the stored runs of tests/golden in today's format
+	$(PY) tests/golden/write.py
 
 check: lint types test diagrams-check ## everything a change has to pass
 
@@ -72,7 +76,7 @@ audit: setup ## ask whether a dependency has a known vulnerability
 	$(PY) tests/trust/audit.py
 
 mutants: setup ## change the safety core line by line and see that a test notices; MODULE=machine/runtime/secrets.py
-	$(PY) tests/mutants/campaign.py $(MODULE)
+	$(PY) tests/mutants/mutate.py $(MODULE)
 
 corpus: setup ## compile, check, draw and drive the documents of others; CORPUS_ARGS='--only TEXT --json FILE'
 	$(PY) tests/corpus/measure.py $(CORPUS_ARGS)

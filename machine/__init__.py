@@ -10,7 +10,7 @@ Three doors::
               for record in (run := runner.start(plan, inputs)): ...
               run.result()          # and runner.resume(run_id) after anything
 
-    embed     chart = machine.Chart(plan, listeners=[...])
+    embed     chart = machine.Chart(plan, listeners=[...], evaluate=machine.Evaluator())
               snapshot, effects, record = chart.advance(snapshot, event)
 
 Everything here is loaded when it is first used; importing ``machine`` loads nothing else.
@@ -19,9 +19,13 @@ Everything here is loaded when it is first used; importing ``machine`` loads not
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False
+"""As in ``typing``, which takes longer to load than everything else here."""
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from .chart.chart import Chart
     from .chart.effects import Call, Finish
     from .chart.events import CallFailed, Cancelled, Reopened, Replied, Reply, Resolved, Started
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from .library import load
     from .plan.build import build_plan
     from .plan.model import Plan
+    from .runtime.evaluator import Evaluator
     from .runtime.layout import render_svg
     from .runtime.result import Result
     from .runtime.run import Run
@@ -48,6 +53,7 @@ _HOME = {
     "Cancelled": "chart.events",
     "Chart": "chart.chart",
     "Description": "sources.description",
+    "Evaluator": "runtime.evaluator",
     "Finish": "chart.effects",
     "MachineError": "errors",
     "MemoryStore": "stores.memory",
@@ -78,6 +84,7 @@ __all__ = [
     "Cancelled",
     "Chart",
     "Description",
+    "Evaluator",
     "Finish",
     "MachineError",
     "MemoryStore",

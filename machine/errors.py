@@ -7,12 +7,14 @@
     ├── DocumentError         65    the Arazzo document is not valid; carries every finding at once
     ├── InputError            65    an input value is missing, of the wrong type, or not allowed
     ├── IdentityError         65    the run id is taken by another document or other inputs
+    │   └── EditError         65    an edited document says otherwise what a run has done already
     ├── SourceError           78    a source description cannot be found, read or understood
     ├── CredentialError       78    a secret cannot be resolved before the run exists (14 once it does)
     ├── HostError             78    a call would go to a host nobody allowed
     ├── RequestError          10    a request cannot be built from the values the run has
     ├── StoreError            74    the store cannot be read or written
     │   ├── DamageError       65    a stored row does not match its checksum
+    │   ├── UnstoredError     74    an answer that cannot be had again could not be written; carries it
     │   └── VersionError      65    the store, plan or snapshot was written by a newer release
     ├── BusyError             75    another runner holds the run
     └── BugError              70    we broke one of our own rules
@@ -23,6 +25,7 @@ InputError, IdentityError), the operator (SourceError, CredentialError, StoreErr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -32,6 +35,7 @@ __all__ = [
     "CredentialError",
     "DamageError",
     "DocumentError",
+    "EditError",
     "HostError",
     "IdentityError",
     "InputError",
@@ -40,6 +44,7 @@ __all__ = [
     "RequestError",
     "SourceError",
     "StoreError",
+    "UnstoredError",
     "UsageError",
     "VersionError",
 ]
@@ -131,6 +136,31 @@ class IdentityError(MachineError):
     exit_code = 65
 
 
+class EditError(IdentityError):
+    """``contradictions`` holds everything the run did that the edited document says otherwise, ``changes`` all that the
+    edited document says otherwise."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        next: str,
+        contradictions: tuple[Any, ...],
+        changes: tuple[Any, ...] = (),
+    ) -> None:
+        super().__init__(message, code=code, next=next)
+        self.contradictions = contradictions
+        self.changes = changes
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **super().to_json(),
+            "contradictions": [one.to_json() for one in self.contradictions],
+            "changes": [one.to_json() for one in self.changes],
+        }
+
+
 class SourceError(MachineError):
     exit_code = 78
 
@@ -153,6 +183,21 @@ class StoreError(MachineError):
 
 class DamageError(StoreError):
     exit_code = 65
+
+
+class UnstoredError(StoreError):
+    """``answer`` is the answer as JSON, without secrets; ``beside`` the path of the store it belongs to."""
+
+    def __init__(
+        self, message: str, *, code: str, seen: str, next: str, exit_code: int, answer: Mapping[str, Any], beside: str
+    ) -> None:
+        super().__init__(message, code=code, seen=seen, next=next)
+        self.exit_code = exit_code  # type: ignore[misc]
+        self.answer = answer
+        self.beside = beside
+
+    def to_json(self) -> dict[str, Any]:
+        return {**super().to_json(), "answer": dict(self.answer)}
 
 
 class VersionError(StoreError):

@@ -7,6 +7,7 @@ secret comes from; a document by path never is, wherever it lies.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
@@ -22,7 +23,9 @@ from .sources.description import Description, describe
 from .sources.files import arazzo_tree, plain_value
 from .sources.resolve import is_remote
 
-__all__ = ["check_structure", "load", "shipped"]
+__all__ = ["Files", "check_structure", "load", "read_file", "shipped"]
+
+_LARGEST = 64 << 20
 
 _ENDINGS = (".yaml", ".yml", ".json")
 _SUFFIX = ".arazzo.yaml"
@@ -40,6 +43,50 @@ def shipped() -> dict[str, Path]:
     return {path.name.removesuffix(_SUFFIX): path for path in sorted(_folder().glob(f"*{_SUFFIX}"))}
 
 
+def read_file(path: Path, *, largest: int = _LARGEST) -> bytes:
+    """The bytes of a regular file. Raises OSError; a pipe or a device is refused, because it may be read for ever."""
+    data = _regular(path, largest + 1)
+    if len(data) > largest:
+        raise OSError(errno.EFBIG, f"it is larger than {largest >> 20} MiB", str(path))
+    return data
+
+
+def _regular(path: Path, most: int) -> bytes:
+    """At most so many bytes of a file. Opened without waiting, looked at once open: nothing else can come between."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(most)
+    finally:
+        os.close(handle)
+
+
+class Files:
+    """The files a document was read from: names that are relative belong to ``folder``, the current one unless told."""
+
+    def __init__(self, folder: str | Path = "") -> None:
+        self.folder = Path(folder)
+        self.digests: dict[str, str] = {}
+        """The SHA-256 of each file that was read, by its name."""
+
+    def remember(self, name: str, data: bytes) -> None:
+        self.digests[name] = hashlib.sha256(data).hexdigest()
+
+    def changed(self) -> list[str]:
+        """The names of those files in which something else is now. One that cannot be read says nothing."""
+        found = []
+        for name, digest in self.digests.items():
+            try:
+                now = hashlib.sha256(read_file(self.folder / name)).hexdigest()
+            except OSError:
+                continue
+            if now != digest:
+                found.append(name)
+        return found
+
+
 def load(
     target: str | Path,
     *,
@@ -48,18 +95,20 @@ def load(
     strict: bool = False,
     fetch: Callable[[str], bytes] | None = None,
     value_of: Callable[[bytes, str], Any] = plain_value,
+    files: Files | None = None,
 ) -> Description:
     """Read a document and everything it leads to.
 
     ``target`` is a path when it contains ``/`` or ends in .yaml, .yml or .json, else the name of a shipped workflow.
     ``sources`` maps source names to paths read instead of the document's own URLs. ``overlay`` is the path of an
     OpenAPI Overlay that annotates the document. ``strict`` looks for sources only where their URLs say.
-    ``fetch`` reads URLs, which are not read without it; ``value_of`` parses sources. Raises
-    SourceError for a document that cannot be read, UsageError for a name that is not shipped, DocumentError for a
-    document with errors; a source that cannot be read is raised by ``build_plan`` where it is needed.
+    ``fetch`` reads URLs, which are not read without it; ``value_of`` parses sources; ``files`` says out of which folder
+    names are read, and remembers what was there. Raises SourceError for a document that cannot be read, UsageError for
+    a name that is not shipped, DocumentError for a document with errors; a source that cannot be read is raised by
+    ``build_plan`` where it is needed.
     """
     path, trusted = _path_of(target)
-    read = _Reader([path, *(sources or {}).values(), *([str(overlay)] if overlay else [])])
+    read = _Reader([path, *(sources or {}).values(), *([str(overlay)] if overlay else [])], files)
     try:
         return describe(
             path,
@@ -135,9 +184,10 @@ class _Reader:
     leads out, and no hidden file: a document from elsewhere would reach for a credential there.
     """
 
-    def __init__(self, named: Iterable[str]) -> None:
-        self._named = {Path(one).resolve() for one in named if "\0" not in one}
-        here = Path.cwd()
+    def __init__(self, named: Iterable[str], files: Files | None = None) -> None:
+        self._files = files or Files()
+        self._named = {(self._files.folder / one).resolve() for one in named if "\0" not in one}
+        here = self._files.folder.resolve()
         whole = {Path(here.anchor), _home()}
         folders = {one.parent for one in self._named}
         around = {one for file in self._named for one in file.parents if one == here or (one / ".git").exists()}
@@ -147,19 +197,17 @@ class _Reader:
         """Raises FileNotFoundError for what is no regular file, PermissionError for what lies elsewhere."""
         if "\0" in name:
             raise FileNotFoundError(name)
-        path = Path(name).resolve()
+        path = (self._files.folder / name).resolve()
         if path not in self._named and not any(self._holds(root, path) for root in self._roots):
             raise PermissionError(errno.EACCES, "it does not lie with the document", name)
-        # Opened without waiting, looked at once open: a pipe or a device could be read for ever.
         try:
-            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise FileNotFoundError(name) from None
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            os.close(handle)
-            raise FileNotFoundError(name)
-        with os.fdopen(handle, "rb") as file:
-            return file.read(MAX_BYTES + 1)
+            data = _regular(path, MAX_BYTES + 1)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.EINVAL):
+                raise FileNotFoundError(name) from None
+            raise
+        self._files.remember(name, data)
+        return data
 
     def _holds(self, root: Path, path: Path) -> bool:
         return path.is_relative_to(root) and not any(one.startswith(".") for one in path.relative_to(root).parts)

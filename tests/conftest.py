@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,9 +15,14 @@ from machine.chart.effects import Call
 from machine.chart.events import CallFailed, Cancelled, Event, Reopened, Replied, Reply, Resolved, Started
 from machine.chart.settings import Settings
 from machine.chart.snapshot import Record
+from machine.expressions.question import Ask
 from machine.plan.build import build_plan
 from machine.plan.model import Plan
+from machine.runtime.evaluator import Evaluator
+from machine.runtime.history import recomputed
 from machine.sources.description import Description, describe
+from machine.stores import MemoryStore, SqliteStore, Store
+from machine.stores.base import record_text
 from machine.values import SecretRef
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -81,6 +86,14 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
+def evaluator() -> Iterator[Evaluator]:
+    """Who answers what the core may not compute itself; one process for the whole session."""
+    made = Evaluator()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
 def described() -> Callable[..., Description]:
     """``described(path)`` reads a document beside the shipped description of the endpoint service."""
 
@@ -124,6 +137,58 @@ def user_inputs() -> dict[str, Any]:
         "vendor": "aws",
         "region": "us-east-1",
     }
+
+
+# -- every history recomputes ------------------------------------------------------------------------------------------
+
+MADE: list[MemoryStore] = []
+CHARTS: dict[str, Chart] = {}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def remember_stores() -> Iterator[None]:
+    """Know of every store in memory that a test makes; those in files are found by their files."""
+    begin = MemoryStore.__init__
+
+    def remembered(self: MemoryStore) -> None:
+        begin(self)
+        MADE.append(self)
+
+    MemoryStore.__init__ = remembered  # type: ignore[method-assign]
+    yield
+    MemoryStore.__init__ = begin  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def every_history_recomputes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a test was about: each run it leaves in a store is had again, event by event, and has to come to the
+    same bytes. Tests that break their stores, or fill them with samples, are marked ``no_history`` and say why."""
+    # Asked for here so that this ends before it does; a test that has no folder gets none.
+    folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    MADE.clear()
+    yield
+    if request.node.get_closest_marker("no_history"):
+        return
+    for store in MADE:
+        assert_recomputes(store)
+    for path in sorted(folder.rglob("*.db")) if folder is not None else ():
+        with SqliteStore(path, read_only=True) as opened:
+            assert_recomputes(opened)
+
+
+def assert_recomputes(store: Store) -> None:
+    def chart_of(plan_sha256: str) -> Chart:
+        if plan_sha256 not in CHARTS:
+            CHARTS[plan_sha256] = Chart(Plan.from_json(json.loads(store.blob(plan_sha256))))
+        return CHARTS[plan_sha256]
+
+    for run in store.runs():
+        for attempt in range(1, run.head.attempt + 1):
+            stored, records = store.load(run.head.id, attempt), store.history(run.head.id, attempt)
+            again = list(recomputed(store, stored.head, records, chart_of))
+
+            assert [record_text(one.record) for one in again] == [record_text(one) for one in records]
+            assert again[-1].snapshot.text() == stored.snapshot.text()
 
 
 def document_of(
@@ -239,10 +304,11 @@ class Drive:
         settings: Settings | None = None,
         listeners: Sequence[object] = (),
         chart: Chart | None = None,
+        evaluate: Ask | None = None,
         start: bool = True,
     ) -> None:
         self.plan = plan
-        self.chart = chart or Chart(plan, listeners=listeners)
+        self.chart = chart or Chart(plan, listeners=listeners, evaluate=evaluate)
         self.snapshot = self.chart.begin()
         self.records: list[Record] = []
         self.at = 1000.0

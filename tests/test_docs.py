@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from machine.expressions.grammar import TOLERANCES
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 PAGES = {
@@ -190,3 +192,18 @@ def test_relative_links_of_the_documents_lead_somewhere() -> None:
 
     assert links
     assert [(page, link) for page, link in links if not ((ROOT / page).parent / link).exists()] == []
+
+
+def test_every_test_the_page_of_ambiguities_names_is_there() -> None:
+    named = re.findall(r"`(test_\w+)`", PAGES["docs/ambiguities.md"])
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+
+    assert len(named) > 30
+    assert [name for name in named if f"def {name}(" not in tests] == []
+
+
+def test_the_page_of_ambiguities_speaks_of_every_one_and_of_every_tolerance_of_values() -> None:
+    page = PAGES["docs/ambiguities.md"]
+
+    assert {int(number) for number in re.findall(r"^\| A(\d+) ", page, re.MULTILINE)} == set(range(1, 43))
+    assert {code for code in TOLERANCES if not re.search(rf"\b{code}\b", page)} == set()

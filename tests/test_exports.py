@@ -16,6 +16,7 @@ NAMES = [
     "Cancelled",
     "Chart",
     "Description",
+    "Evaluator",
     "Finish",
     "MachineError",
     "MemoryStore",

@@ -49,7 +49,7 @@ IMPURE = {
     "time",
     "urllib3",
 }
-LAZY = {"jsonpath_rfc9535", "jsonschema", "lxml"}
+LAZY = {"elementpath", "jsonpath_rfc9535", "jsonschema", "lxml", "regex"}
 VAGUE = {"common", "helper", "helpers", "util", "utils"}
 PICKLES = {"cPickle", "dill", "marshal", "pickle", "shelve"}
 MAX_LINES = 500

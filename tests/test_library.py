@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,36 @@ def test_an_overlay_that_is_not_there_is_told_from_a_document_that_is_not(tmp_pa
 
     assert caught.value.seen == str(tmp_path / "no.yaml")
     assert "overlay" in caught.value.next
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        pytest.param(os.mkfifo, "it is not a regular file", id="a-pipe"),
+        pytest.param(os.mkdir, "it is not a regular file", id="a-folder"),
+        pytest.param(
+            lambda path: Path(path).write_bytes(b"x" * ((1 << 20) + 1)), "it is larger than 1 MiB", id="large"
+        ),
+    ],
+)
+def test_only_a_regular_file_of_some_size_is_read(tmp_path: Path, make: Callable[[Path], object], why: str) -> None:
+    make(tmp_path / "file")
+
+    with pytest.raises(OSError, match=why):
+        library.read_file(tmp_path / "file", largest=1 << 20)
+
+
+def test_what_was_read_is_remembered_and_a_change_is_seen(tmp_path: Path) -> None:
+    for name in ("same.yaml", "other.yaml", "gone.yaml"):
+        (tmp_path / name).write_text("one")
+    files = library.Files(tmp_path)
+    read = library._Reader(["same.yaml"], files)
+    texts = [read(name) for name in ("same.yaml", "other.yaml", "gone.yaml")]
+    (tmp_path / "other.yaml").write_text("two")
+    (tmp_path / "gone.yaml").unlink()
+
+    assert texts == [b"one"] * 3
+    assert files.changed() == ["other.yaml"]
 
 
 # -- which files a document leads to -----------------------------------------------------------------------------------

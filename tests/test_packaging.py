@@ -106,7 +106,7 @@ def test_the_command_is_an_entry_point(release: Release) -> None:
     points = configparser.ConfigParser()
     points.read_string(release.info("entry_points.txt").decode())
 
-    assert dict(points["console_scripts"]) == {"arazzo-machine": "machine.cli.app:main"}
+    assert dict(points["console_scripts"]) == {"arazzo-machine": "machine.__main__:main"}
 
 
 def test_the_licence_goes_with_the_code(release: Release) -> None:

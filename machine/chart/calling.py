@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Literal
 
 from ..errors import RequestError
+from ..expressions.question import Ask
 from ..expressions.template import render
 from ..plan.model import UNSAFE, CallPlan, Plan, PollPolicy, State
 from ..sources.model import Request
@@ -37,13 +38,13 @@ __all__ = [
 Purpose = Literal["call", "look", "probe"]
 
 
-def probe_request(plan: Plan, snapshot: Snapshot, call: CallPlan) -> Request:
+def probe_request(plan: Plan, snapshot: Snapshot, call: CallPlan, *, ask: Ask) -> Request:
     """The safe look at what an unsafe call makes; ``plan`` is the table of the snapshot's top frame. Raises
     RequestError when it cannot be built."""
     probe = call.effect.probe
     if probe is None:
         raise RequestError(f"step {call.step!r} has no probe", code="AZM-R030", place=call.place)
-    context = context_of(plan, snapshot)
+    context = context_of(plan, snapshot, ask=ask)
     parameters = [(name, location, render(value, context)) for name, location, value in probe.parameters]
     return build_request(probe.operation, parameters, place=call.place)
 
@@ -131,14 +132,24 @@ def forbidden(
 
 
 def next_call(
-    plan: Plan, call: CallPlan, purpose: Purpose, event: Event, after: Snapshot, delay: float, reissued: bool
+    plan: Plan,
+    call: CallPlan,
+    purpose: Purpose,
+    event: Event,
+    after: Snapshot,
+    delay: float,
+    reissued: bool,
+    *,
+    ask: Ask,
 ) -> Call:
     """The call a state makes; ``plan`` is its table. Raises RequestError where the values at hand make no request."""
     at = event.at
     if after.deadline is not None and at + delay > after.deadline >= at:
         # The last look is at the deadline, not one pace behind it.
         delay = round(after.deadline - at, 3)
-    request = _request(plan, call, after, reissued) if purpose == "call" else probe_request(plan, after, call)
+    request = (
+        _request(plan, call, after, reissued, ask) if purpose == "call" else probe_request(plan, after, call, ask=ask)
+    )
     left = [] if after.frame.expires is None else [max(round(after.frame.expires - at - delay, 3), 0.001)]
     return Call(
         step=call.step,
@@ -176,8 +187,8 @@ def entry_of(effect: Call, after: Snapshot) -> Snapshot:
     return replace(after, ledger=(*after.ledger, entry))
 
 
-def _request(plan: Plan, call: CallPlan, after: Snapshot, reissued: bool) -> Request:
-    context = context_of(plan, after)
+def _request(plan: Plan, call: CallPlan, after: Snapshot, reissued: bool, ask: Ask) -> Request:
+    context = context_of(plan, after, ask=ask)
     parameters = [(name, location, render(value, context)) for name, location, value in call.parameters]
     if call.effect.key is not None:
         parameters.append((call.effect.key.name, "header", _key(call, after, reissued)))

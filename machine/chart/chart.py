@@ -12,7 +12,7 @@ waiting run therefore holds nothing in memory. A chart belongs to one thread.
 
     advance(snapshot, event)
         1. the state to judge in     the top frame's, or where a stopped run is taken up again
-        2. the judgement             outputs, facts, criteria
+        2. the judgement             outputs, facts, criteria; what it asks is answered by the event's record
         3. the machine moves         first guard that holds wins; no guard, no move: python-statemachine refuses
         4. the consequence           ledger, visits, retries, budgets -> the next Call, or a Stop; or a workflow begins
                                      or ends, and the machine of the frame that is now on top is asked (``turn.py``)
@@ -32,10 +32,12 @@ from statemachine.exceptions import TransitionNotAllowed
 from statemachine.io import create_machine_class_from_definition
 
 from ..errors import BugError, IdentityError, UsageError
+from ..expressions.question import Ask, Asked, nobody
 from ..expressions.template import references
 from ..plan.model import CallPlan, Phase, Plan, State, Transition
 from ..values import MISSING
-from .events import Event, Happening
+from .edit import carried_over
+from .events import Event, Happening, Reopened
 from .judge import Judgement
 from .snapshot import Frame, LedgerEntry, Snapshot
 from .turn import Advanced, Turn, outputs_of
@@ -63,10 +65,12 @@ class Standing:
 
 class Chart:
     """A plan that can move. ``listeners`` are python-statemachine listeners and hear every transition of every
-    workflow."""
+    workflow; ``evaluate`` answers what the core may not compute itself, and is asked only by plans with patterns or
+    XPaths."""
 
-    def __init__(self, plan: Plan, *, listeners: Iterable[object] = ()) -> None:
+    def __init__(self, plan: Plan, *, listeners: Iterable[object] = (), evaluate: Ask | None = None) -> None:
         self.plan = plan
+        self.evaluate: Ask = evaluate or nobody
         self.plan_sha256 = plan.sha256
         self._listeners = list(listeners)
         self._states: Mapping[str, State] = {state.id: state for table in plan.tables() for state in table.states}
@@ -116,21 +120,23 @@ class Chart:
         null, not an error (ambiguity A23).
         """
         first = replace(snapshot, frames=snapshot.frames[:1])
-        values = outputs_of(self.plan.table(first.frame.workflow), first)
+        values = outputs_of(self.plan.table(first.frame.workflow), first, ask=self.evaluate)
         unresolved = tuple(name for name, value in values.items() if value is MISSING or value is None)
         return {name: None if value is MISSING else value for name, value in values.items()}, unresolved
 
     def advance(self, snapshot: Snapshot, event: Event) -> Advanced:
-        """Apply one event. Raises IdentityError when the snapshot belongs to another plan, UsageError when the event
-        cannot happen in its state."""
+        """Apply one event. Raises IdentityError when the snapshot belongs to another plan and the event does not say
+        that this one applies from here on, UsageError when the event cannot happen in its state."""
+        if isinstance(event, Reopened) and event.edit is not None:
+            snapshot = carried_over(snapshot, event.edit)
         if snapshot.plan_sha256 != self.plan_sha256:
             raise IdentityError(
                 "this snapshot was made by another plan", code="AZM-C001", next="use the plan stored with the run"
             )
-        turn = Turn(self.plan, self._states, snapshot, event)
+        turn = Turn(self.plan, self._states, snapshot, event, Asked(event.answers, self.evaluate))
         while (happening := turn.happening) is not None:
             mover, state = self._mover(turn.now.frame.workflow), self._states[turn.source]
-            judgement = mover.judge(turn.now, happening, state)
+            judgement = mover.judge(turn.now, happening, state, turn.asked)
             target = self._move(mover, state, happening, judgement)
             if judgement.fired is None:
                 raise BugError("the machine moved and no transition fired", code="AZM-B003")
@@ -182,12 +188,12 @@ class _Mover:
             self._machine = self.machine_class(listeners=self._listeners)
         return self._machine
 
-    def judge(self, snapshot: Snapshot, happening: Happening, state: State) -> Judgement:
+    def judge(self, snapshot: Snapshot, happening: Happening, state: State, ask: Ask) -> Judgement:
         """What it means in a state of this workflow, which is that of the snapshot's top frame."""
         child = self.table.children.get(state.child)
         call = self.table.calls.get(state.step) if child is None else None
         sees = call is not None and call.step in self._sees_request
-        return Judgement.of(self.table, snapshot, happening, call, child, sees_request=sees)
+        return Judgement.of(self.table, snapshot, happening, call, child, sees_request=sees, ask=ask)
 
 
 def compile_class(plan: Plan, digest: str) -> type[StateChart[Any]]:

@@ -92,7 +92,8 @@ class Fired:
             # Whoever says that nothing is there says it of every call of the step that was open.
             opened = self.judgement.open_entries()
             return tuple(
-                replace(one, outcome="not_applied") if any(one is known for known in opened) else one for one in ledger
+                replace(one, outcome="not_applied", ruled_out=True) if any(one is known for known in opened) else one
+                for one in ledger
             )
         changed = self._settled(entry)
         return tuple(changed if one is entry else one for one in ledger)

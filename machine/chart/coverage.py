@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from ..document.findings import Finding
 from ..document.model import Step
 from ..errors import Place
+from ..expressions.question import Ask, nobody
 from ..plan.model import Plan
 from ..sources.description import Description
 from ..values import Json
@@ -20,7 +21,7 @@ __all__ = ["uncovered"]
 _MAX_SHOWN = 12
 
 
-def uncovered(description: Description, plan: Plan) -> tuple[Finding, ...]:
+def uncovered(description: Description, plan: Plan, *, ask: Ask = nobody) -> tuple[Finding, ...]:
     """One finding for each member and each step whose listed values are not all spoken of, and one for each step some
     of whose declared successes are not."""
     workflow = description.document.workflow(plan.workflow)
@@ -30,7 +31,7 @@ def uncovered(description: Description, plan: Plan) -> tuple[Finding, ...]:
     decided = bool(workflow.extension.get("unmatched"))
     found: dict[Finding, None] = {}
     own = {state.id: state.step for state in plan.states}
-    for state_id, fates in fates_of(plan).items():
+    for state_id, fates in fates_of(plan, ask=ask).items():
         step = steps.get(own.get(state_id, ""))
         if step is not None and not decided and not step.extension.get("unmatched"):
             # A step and the loop it heads have two states with one set of rules.

@@ -90,6 +90,9 @@ def _doubt(step: str, judgement: Judgement) -> str:
         return f"nobody knows whether {step} was applied: {judgement.no_answer()}"
     if judgement.look is not None and judgement.look.found[0] and not judgement.look.matches[0]:
         return f"something is there, and it is not what {step} sent: {judgement.look.matches[1]}"
+    last = judgement.last_entry()
+    if judgement.look is not None and judgement.look.absent[0] and last is not None and last.status == 409:
+        return f"{step} was answered 409, and nothing of its name is there: {judgement.look.absent[1]}"
     opened = judgement.open_entries()
     reply, entry = judgement.reply, opened[-1] if opened else judgement.last_entry()
     status = reply.status if isinstance(judgement.event, Replied) and reply else entry.status if entry else None

@@ -15,6 +15,7 @@ from itertools import groupby, product
 from math import prod
 from typing import Any, Final
 
+from ..expressions.question import Ask, nobody
 from ..expressions.template import Template, references
 from ..plan.model import CallPlan, Plan, State, Transition
 from ..sources.model import Operation, Request
@@ -68,13 +69,14 @@ class Fate:
         }
 
 
-def fates_of(plan: Plan, chart: Chart | None = None) -> dict[str, tuple[Fate, ...]]:
+def fates_of(plan: Plan, *, ask: Ask = nobody) -> dict[str, tuple[Fate, ...]]:
     """By the id of each state that makes a call, in any workflow of the plan, what becomes of each answer, in the order
     of the description.
 
-    Members whose value changes nothing are left out: what is listed of them all does the same.
+    Members whose value changes nothing are left out: what is listed of them all does the same. ``ask`` matches the
+    patterns of conditions.
     """
-    chart = chart or Chart(plan)
+    chart = Chart(plan, evaluate=ask)
     transitions = {one.id: one for table in plan.tables() for one in table.transitions}
     found: dict[str, tuple[Fate, ...]] = {}
     calling = [(table, state) for table in plan.tables() for state in table.states if state.kind == "call"]

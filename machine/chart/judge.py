@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import BugError, RequestError
 from ..expressions.evaluate import Context, RequestView, ResponseView
+from ..expressions.question import Ask, nobody
 from ..expressions.template import Template, references, render
 from ..plan.effect import EffectPolicy
 from ..plan.model import CallPlan, ChildPlan, Plan, PollPolicy, Transition
@@ -29,7 +30,9 @@ _FALLBACK_SUCCESS = (200, 201, 202, 204)
 """Tried where the description declares no 2xx at all."""
 
 
-def context_of(plan: Plan, snapshot: Snapshot, steps: Mapping[str, Mapping[str, Any]] | None = None) -> Context:
+def context_of(
+    plan: Plan, snapshot: Snapshot, steps: Mapping[str, Mapping[str, Any]] | None = None, *, ask: Ask = nobody
+) -> Context:
     """What expressions can see of a run when no answer is being judged; ``plan`` is the table of its top frame."""
     frame, scope = snapshot.frame, plan.scope
     workflows: dict[str, dict[str, Any]] = {
@@ -41,7 +44,9 @@ def context_of(plan: Plan, snapshot: Snapshot, steps: Mapping[str, Mapping[str, 
         inputs=frame.inputs,
         steps=frame.steps if steps is None else steps,
         workflows=workflows,
-        sources={name: {"name": name, "url": url} for name, url in plan.source_urls.items()},
+        sources=plan.sources,
+        document=plan.self_uri or None,
+        ask=ask,
     )
 
 
@@ -68,6 +73,7 @@ class Judgement:
     child: ChildPlan | None = None
     sees_request: bool = False
     """Whether any expression of this call looks at what was sent, so that it must be rendered again."""
+    ask: Ask = nobody
     reply: Reply | None = None
     context: Context = field(default_factory=Context)
     outputs: Mapping[str, Any] = field(default_factory=dict)
@@ -88,10 +94,12 @@ class Judgement:
         child: ChildPlan | None = None,
         *,
         sees_request: bool,
+        ask: Ask = nobody,
     ) -> Judgement:
         """Read the event: outputs first, because criteria and actions may look at them (Step Object, outputs)."""
         judgement = cls(plan=plan, snapshot=snapshot, event=event, call=call, child=child, sees_request=sees_request)
-        judgement.context = context_of(plan, snapshot)
+        judgement.ask = ask
+        judgement.context = context_of(plan, snapshot, ask=ask)
         if isinstance(event, Returned) and child is not None:
             judgement._take_back(child, event)
         if call is None:
@@ -126,13 +134,13 @@ class Judgement:
         assert self.call is not None
         self.reply = reply
         if self.call.effect.probe is not None:
-            self.look = Look.at(self.call.effect.probe, context_of(self.plan, self.snapshot), reply)
+            self.look = Look.at(self.call.effect.probe, context_of(self.plan, self.snapshot, ask=self.ask), reply)
 
     def _read(self, reply: Reply | None, given: Mapping[str, Any] | None) -> None:
         assert self.call is not None
         self.reply = reply
         self.context = replace(
-            context_of(self.plan, self.snapshot),
+            context_of(self.plan, self.snapshot, ask=self.ask),
             request=self._request_view() if self.sees_request else None,
             response=ResponseView(headers=reply.headers, body=body_of(reply)) if reply else None,
             status=reply.status if reply else None,
@@ -161,7 +169,7 @@ class Judgement:
     def _request_view(self) -> RequestView | None:
         """The parameters and body the step sent: rendered again, because nothing they come from has changed."""
         assert self.call is not None
-        context = context_of(self.plan, self.snapshot)
+        context = context_of(self.plan, self.snapshot, ask=self.ask)
         places: dict[str, dict[str, Any]] = {"header": {}, "query": {}, "path": {}}
         for name, location, template in self.call.parameters:
             if location in places:
@@ -260,10 +268,11 @@ class Judgement:
                 entry = self.last_entry()
                 conflicted = entry is not None and entry.status == 409 and not self._doubted()
                 return conflicted, "it conflicted and nothing of ours was in doubt" if conflicted else ""
-            case "settled":
+            case "settled" | "clashed":
                 entry = self.last_entry()
-                if entry is not None and entry.status == 409:
-                    return False, "it was answered that it exists"
+                clashed = entry is not None and entry.status == 409
+                if clashed != (name == "clashed"):
+                    return False, "it was answered that it exists" if clashed else "nothing clashed with it"
                 # The look may have been answered long before its answer came: what counts is when it left.
                 pending = self.snapshot.pending
                 due = (entry.at if entry else 0.0) + self.settle
@@ -297,9 +306,10 @@ class Judgement:
         return adopts or self.snapshot.settings.adopt_existing
 
     def _doubted(self) -> bool:
-        """Whether an earlier call of this step may have been applied."""
+        """Whether an earlier call of this step may have been applied after all. That nothing was there when somebody
+        looked, or said so, does not outweigh that something is there now."""
         entries = self.entries()
-        return any(one.outcome == "unknown" and one is not entries[-1] for one in entries)
+        return any((one.outcome == "unknown" or one.ruled_out) and one is not entries[-1] for one in entries)
 
     def _may_reissue(self) -> tuple[bool, str]:
         """Whether it may be sent again under its key, and would not just be answered no once more."""

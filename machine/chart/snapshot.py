@@ -77,6 +77,8 @@ class LedgerEntry:
     status: int | None = None
     taken: bool = False
     """Whether the run went on with it as the step's result. What was applied and not taken is still open."""
+    ruled_out: bool = False
+    """Whether ``not_applied`` rests on somebody's look or word, not on an answer: a look may have come too early."""
 
     @property
     def open(self) -> bool:
@@ -93,6 +95,7 @@ class LedgerEntry:
             "at": self.at,
             "status": self.status,
             "taken": self.taken,
+            "ruled_out": self.ruled_out,
         }
 
 

@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from ..errors import InputError, RequestError
+from ..expressions.question import Ask, Asked
 from ..expressions.template import render
 from ..plan.inputs import check_inputs
 from ..plan.model import CallPlan, ChildPlan, Plan, State
@@ -47,10 +48,10 @@ class Advanced(NamedTuple):
     record: Record
 
 
-def outputs_of(plan: Plan, snapshot: Snapshot) -> dict[str, Any]:
+def outputs_of(plan: Plan, snapshot: Snapshot, *, ask: Ask) -> dict[str, Any]:
     """The outputs of the workflow of the top frame as far as they are known; ``plan`` is its table. What cannot be
     told is MISSING."""
-    context = context_of(plan, snapshot)
+    context = context_of(plan, snapshot, ask=ask)
     return {name: read_value(value, context) for name, value in plan.outputs.items()}
 
 
@@ -58,10 +59,11 @@ class Turn:
     """Made for one event and thrown away. ``happening`` is what the machine of the top frame is asked next, in the
     state ``source``; None once there is an effect."""
 
-    def __init__(self, plan: Plan, states: Mapping[str, State], before: Snapshot, event: Event) -> None:
+    def __init__(self, plan: Plan, states: Mapping[str, State], before: Snapshot, event: Event, asked: Asked) -> None:
         self.plan = plan
         self.states = states
         self.event = event
+        self.asked = asked
         self.start = before
         taken_up = before.stopped is not None and isinstance(event, (Reopened, Resolved))
         frames, self.source = before.standing if taken_up else (before.frames, before.frame.state)
@@ -88,7 +90,8 @@ class Turn:
             seq=self.now.seq,
             kind=self.event.kind,
             at=self.event.at,
-            event=self.event.to_json(),
+            # The answers stand in the record, so that a replay asks nobody and comes to the same bytes.
+            event=replace(self.event, answers=self.asked.answers).to_json(),
             moves=tuple(self._moves),
             effects=effects,
         )
@@ -171,7 +174,10 @@ class Turn:
         """Pop the frame and ask the state that ran it."""
         after, reason = self.now, fired.transition.stop
         frame, ok = after.frame, reason in READY
-        outputs = {name: None if value is MISSING else value for name, value in outputs_of(fired.plan, after).items()}
+        outputs = {
+            name: None if value is MISSING else value
+            for name, value in outputs_of(fired.plan, after, ask=self.asked).items()
+        }
         ended = Ended(ok=ok, inputs=frame.inputs, outputs=outputs, steps=frame.completed)
         before = {key: replace(after.workflows[key], ok=ok, outputs=outputs) for key in frame.replaced}
         why = stop_message(reason, fired.plan, after, fired.judgement, fired.target)
@@ -223,7 +229,7 @@ class Turn:
         inputs: dict[str, Any] = {}
         if not why:
             try:
-                inputs, _ = check_inputs(callee, self._given(fired.plan, callee, child), inside=True)
+                inputs, _ = check_inputs(callee, self._given(fired.plan, callee, child), inside=True, ask=self.asked)
             except (InputError, RequestError) as error:
                 why = f"{child.workflow} cannot begin: {error.message}"
         if why:
@@ -252,7 +258,7 @@ class Turn:
 
     def _given(self, plan: Plan, callee: Plan, child: ChildPlan) -> dict[str, Any]:
         """The inputs a caller gives. Raises RequestError where a value cannot be written."""
-        context, own = context_of(plan, self.now), self.now.frame.inputs
+        context, own = context_of(plan, self.now, ask=self.asked), self.now.frame.inputs
         given = {}
         if child.same_named:
             given = {one.name: own[one.name] for one in callee.inputs if one.name in own}
@@ -315,7 +321,7 @@ class Turn:
             self._stop(fired, "in_doubt")
             return
         try:
-            effect = next_call(fired.plan, call, purpose, event, self.now, self._owed, reissued)
+            effect = next_call(fired.plan, call, purpose, event, self.now, self._owed, reissued, ask=self.asked)
         except RequestError as error:
             self._finish(Stop(reason="request", message=str(error), at=event.at, source=fired.target.id))
             return

@@ -11,13 +11,14 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, Self
 
 import click
 
-from ..errors import BugError, MachineError, StoreError, UsageError
+from ..errors import BugError, MachineError, StoreError, UnstoredError, UsageError
 from ..runtime.clock import Interrupted
 
 if TYPE_CHECKING:
@@ -90,14 +91,15 @@ def app() -> None:
     """
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command and exit with its code. Never prints a traceback."""
+def main(arguments: Sequence[str] | None = None, *, heard: Sequence[int] = ()) -> None:
+    """Run one command and exit with its code. Never prints a traceback. ``heard``: signals that came before this."""
     if arguments is not None:
-        sys.exit(_run(list(arguments)))
-    # What handles signals while a command runs puts this back, so that none disturbs the interpreter's own end.
+        sys.exit(_run(list(arguments), heard))
+    code = _run(sys.argv[1:], heard)
+    # None disturbs the interpreter's own end.
     for one in _SIGNALS:
         signal.signal(one, signal.SIG_IGN)
-    sys.exit(_run(sys.argv[1:]))
+    sys.exit(code)
 
 
 def concealer() -> Concealer:
@@ -110,15 +112,15 @@ def concealer() -> Concealer:
     return found
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], heard: Sequence[int]) -> int:
     before = _CONCEALER.set(None)
     try:
-        return _execute(arguments)
+        return _execute(arguments, heard)
     finally:
         _CONCEALER.reset(before)
 
 
-def _execute(arguments: list[str]) -> int:
+def _execute(arguments: list[str], heard: Sequence[int]) -> int:
     as_json = "--json" in arguments
     _forgive()
     if not arguments:
@@ -126,7 +128,7 @@ def _execute(arguments: list[str]) -> int:
             click.echo(context.get_help(), err=True)
         return UsageError.exit_code
     try:
-        with _Ears() as ears:
+        with _Ears(heard) as ears:
             result = app.main(args=arguments, prog_name="arazzo-machine", standalone_mode=False, obj=ears)
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
@@ -164,11 +166,14 @@ class _Ears:
     """Ends a command at the first signal: until a run is driven, which listens for itself, nothing has to be finished
     first. Inside the block only; the handlers found are put back."""
 
-    def __init__(self) -> None:
+    def __init__(self, heard: Sequence[int]) -> None:
         self.closed = False
+        self._heard = heard
 
     def __enter__(self) -> Self:
         self._before = {one: signal.signal(one, self._hear) for one in _SIGNALS}
+        if self._heard:
+            raise Interrupted(self._heard[0])
         return self
 
     def __exit__(self, *problem: object) -> None:
@@ -232,6 +237,8 @@ def _report(error: MachineError, as_json: bool) -> int:
     from .printing import echo_json, error_lines
 
     try:
+        if isinstance(error, UnstoredError):
+            _rescue(error)
         if as_json:
             echo_json({"error": error.to_json()})
         else:
@@ -240,6 +247,31 @@ def _report(error: MachineError, as_json: bool) -> int:
     except OSError:
         hush()
     return error.exit_code
+
+
+def _rescue(error: UnstoredError) -> None:
+    """Say the answer that could not be stored, and leave it beside the store where that can be done after all: nobody
+    can ask for it again. Both are one JSON object, which ``resolve RUN --reply FILE`` takes."""
+    from .printing import json_text, say
+
+    text = json_text(dict(error.answer))
+    click.echo(text, err=True)
+    if not error.beside:
+        return
+    path = f"{error.beside}.{error.answer['run']}.reply.json"
+    try:
+        # O_NOFOLLOW: a planted link must not make us write into a file of its choice.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(handle)
+    except OSError:
+        # Half of it would be taken for all of it.
+        with suppress(OSError):
+            os.unlink(path)
+        return
+    say(f"it is also in {path}")
 
 
 def exit_with(code: int) -> NoReturn:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..document.findings import Finding
 from ..errors import DocumentError, MachineError, Place, SourceError
 from . import options as flags
 
 if TYPE_CHECKING:
+    from ..document.findings import Finding
     from ..sources.description import Description
 
 __all__ = ["check", "findings_of"]
@@ -23,7 +23,7 @@ __all__ = ["check", "findings_of"]
 @click.option("--schema-only", is_flag=True, help="Check the structure alone; read no sources.")
 @flags.as_json
 def check(target: str, workflow: str, schema_only: bool, as_json: bool, **given: Any) -> int:
-    """Say everything that is wrong with a document, and what may not be what was meant.
+    """Say what is wrong with a document, and what may not be meant.
 
     Its structure, what it refers to, what had to be tolerated, and what an answer nobody thought of would do. Sends
     nothing and needs no inputs. Exit 65 when there are errors; warnings alone exit 0. With --strict whatever has to be
@@ -60,7 +60,9 @@ def findings_of(
     from ..chart.coverage import uncovered
     from ..plan.build import build_plan
     from ..plan.inspect import inspect
+    from ..runtime.evaluator import Evaluator
 
+    evaluator = Evaluator()
     found = list(_structure(description))
     names = [workflow] if workflow else [one.workflow_id for one in description.document.workflows]
     for name in names:
@@ -70,7 +72,7 @@ def findings_of(
             found += _of_error(error, Place(document=description.document.uri))
             continue
         found += inspect(description, plan)
-        found += uncovered(description, plan)
+        found += uncovered(description, plan, ask=evaluator)
     errors = {(one.code, one.place) for one in found if one.severity == "error"}
     told = [one for one in dict.fromkeys(found) if one.severity == "error" or (one.code, one.place) not in errors]
     return sorted(told, key=lambda one: (one.place.document, one.place.line, one.place.column, one.code))
@@ -94,6 +96,8 @@ def _structure(description: Description) -> Iterator[Finding]:
 
 def _of_error(error: MachineError, place: Place) -> Iterator[Finding]:
     """An error as findings: its own, or itself as one."""
+    from ..document.findings import Finding
+
     if isinstance(error, DocumentError) and error.findings:
         yield from error.findings
         return

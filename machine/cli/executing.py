@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
@@ -14,18 +15,19 @@ from ..errors import IdentityError, StoreError, UsageError
 from . import calling
 from . import options as flags
 from .app import concealer, deaf, exit_with, hush
-from .printing import ask_for
+from .editing import edited_of, reading
+from .given import fitted, read_inputs, read_token, references_of
+from .simulating import simulated
 
 if TYPE_CHECKING:
     from ..plan.model import Plan
     from ..runtime.run import Run
     from ..runtime.runner import Runner
     from ..runtime.secrets import Reference
-    from ..runtime.token import Token
     from ..stores.sqlite import SqliteStore
     from .progress import Progress
 
-__all__ = ["opened_runner", "resume", "run", "simulated", "simulator_file"]
+__all__ = ["opened_runner", "resume", "run"]
 
 _LISTED = 10
 _SIMULATED_PACE = 0.45
@@ -70,9 +72,11 @@ def run(target: str, **given: Any) -> None:
         -i namespace=acme -i name=demo -i repository=gpt2
     """
     from ..chart.settings import Settings
+    from ..library import Files
     from ..plan.build import build_plan
     from ..runtime.prepare import prepare
     from ..stores.base import check_run_id
+    from .printing import ask_for
 
     simulate = given["simulate"]
     if given["profile"] and not simulate:
@@ -81,9 +85,10 @@ def run(target: str, **given: Any) -> None:
             code="AZM-U074",
             next="add --simulate, or leave --profile out",
         )
-    description = flags.describe_target(target, given)
+    files = Files()
+    description = flags.describe_target(target, given, files)
     plan = build_plan(description, workflow=given["workflow"], unmatched=given["unmatched"], strict=given["strict"])
-    prepared = prepare(plan, _inputs(plan, given, simulated=bool(simulate)), prompt=ask_for)
+    prepared = prepare(plan, read_inputs(plan, given, simulated=bool(simulate)), prompt=ask_for)
     if given["run_id"] is not None:
         # An empty one is refused too: a variable that was not set must not become an id of its own every time.
         check_run_id(given["run_id"])
@@ -94,6 +99,7 @@ def run(target: str, **given: Any) -> None:
         "allow_hosts": flags.read_hosts(given["allow_hosts"]),
         "key": given["key"],
         "simulate": None,
+        "read_from": reading(target, given, files),
     }
     if simulate:
         options["simulate"] = {"scenario": simulate, "profile": given["profile"] or "published"}
@@ -126,6 +132,8 @@ def run(target: str, **given: Any) -> None:
 @click.argument("run_id", metavar="[RUN]", required=False, default=None)
 @click.option("-i", "--input", "inputs", multiple=True, metavar="NAME=@REF", help="Another reference to a secret.")
 @click.option("--token", "token_file", help="Go on with the run of a token: a file, or - for standard input.")
+@click.option("--use-edited", is_flag=True, help="Go on with what the run's document says now.")
+@click.option("--document", type=click.Path(path_type=Path), help="With --use-edited: the document is this file now.")
 @flags.reach
 @calling.calls
 @flags.bounds
@@ -139,16 +147,25 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
     """Go on with a run that was interrupted or stopped.
 
     RUN is an id or the beginning of one; without it, the only resumable run of the store is taken. Inputs cannot
-    change, but where a secret comes from can. A deadline counts from now.
+    change, but where a secret comes from can. A deadline counts from now. A run goes on with the document it was begun
+    with, whatever became of the file; --use-edited takes up the edited one, shows what it does otherwise, and refuses
+    where the run has already done what it says otherwise.
 
     \b
     arazzo-machine resume
     arazzo-machine resume 1ng9 --deadline 30m
+    arazzo-machine resume 1ng9 --use-edited
     arazzo-machine show 1ng9 --token | ssh other arazzo-machine resume --token -
     """
     from ..runtime.secrets import Reference
     from .progress import Progress
 
+    if given["document"] is not None and not given["use_edited"]:
+        raise UsageError(
+            "--document says where the edited document is",
+            code="AZM-U098",
+            next="add --use-edited, or leave --document out: the run has its own stored",
+        )
     with flags.open_store(given["store"]) as store:
         flag = flags.store_flag(given["store"])
         progress = Progress(quiet=given["quiet"], store=flag)
@@ -160,7 +177,7 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
                         code="AZM-U093",
                         next="a token says itself which run it goes on with",
                     )
-                token = _fitted(_token(token_file), given)
+                token = fitted(read_token(token_file), given)
                 _check_policy(token.plan, given["on_doubt"])
                 if not given["quiet"]:
                     kept = token.options.get("secrets", {})
@@ -172,8 +189,10 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
             chosen = store.find(run_id) if run_id is not None else _only_resumable(store, runner)
             stored = store.load(chosen)
             plan = runner.plan_of(stored)
+            edited, said = edited_of(stored, plan, given, progress)
+            plan = edited.plan if edited else plan
             _check_policy(plan, given["on_doubt"])
-            references = _references(plan, flags.pairs(given["inputs"], "-i"))
+            references = references_of(plan, flags.pairs(given["inputs"], "-i"))
             options = {
                 "servers": flags.read_servers(given["servers"], plan.servers),
                 "allow_hosts": flags.read_hosts(given["allow_hosts"]),
@@ -182,9 +201,11 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
             }
             simulate = stored.head.options.get("simulate")
             with simulated(store, runner, chosen, simulate, plan, renewed=True):
-                resumed = runner.resume(chosen, changes=flags.changes_of(given), options=options, references=references)
+                resumed = runner.resume(
+                    chosen, changes=flags.changes_of(given), options=options, references=references, edited=edited
+                )
                 progress.taken_up(resumed)
-                _finish(resumed, progress, given["as_json"])
+                _finish(resumed, progress, given["as_json"], said)
 
 
 # -- shared ------------------------------------------------------------------------------------------------------------
@@ -195,6 +216,7 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
     """A runner whose observers are the progress lines and, where asked for, a log."""
     from ..runtime.clock import Interrupts
     from ..runtime.runner import Runner
+    from .printing import ask_for
 
     with ExitStack() as stack:
         observers: list[Any] = []
@@ -212,7 +234,7 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
             observers.append(LogObserver(stream, conceal=concealer().conceal))
         interrupts = stack.enter_context(Interrupts().caught())
 
-        def ask(name: str) -> str:
+        def prompt(name: str) -> str:
             # Nothing is under way while a person types, so a signal ends that at once.
             interrupts.waiting = True
             try:
@@ -226,7 +248,7 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
             clock=clock,
             interrupts=interrupts,
             observers=observers,
-            prompt=ask,
+            prompt=prompt,
             transport=calling.transport_of(given),
             patience="call" if given.get("once") else "wait" if given.get("no_wait") else "end",
             store_flag=flags.store_flag(given.get("store")),
@@ -287,159 +309,6 @@ def _same_side(runner: Runner, run_id: str, simulate: Mapping[str, str] | None) 
         )
 
 
-@contextmanager
-def simulated(
-    store: SqliteStore,
-    runner: Runner,
-    run_id: str,
-    simulate: Mapping[str, str] | None,
-    plan: Plan,
-    *,
-    renewed: bool = False,
-) -> Iterator[None]:
-    """Run the simulator for as long as the block lasts; its state is kept beside the store, one file a run."""
-    if not simulate:
-        yield
-        return
-    from ..stores.locks import busy
-    from ..testing.server import Simulator
-
-    other = store.held(run_id)
-    if other is not None:
-        # Its simulator is running too, and a second one would write to the same file.
-        raise busy(run_id, other)
-    state_file = simulator_file(store, run_id)
-    folder = state_file.parent
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            "the simulator's state cannot be kept",
-            code="AZM-T082",
-            seen=f"{folder}: {error.strerror}",
-            next="name another store with --store",
-        ) from error
-    with Simulator(simulate["scenario"], simulate["profile"], state_file=state_file, renewed=renewed) as simulator:
-        runner.reach.servers = dict.fromkeys(plan.servers, simulator.url)
-        runner.reach.pretend = True
-        runner.reach.secret_texts = {name: f"simulated-{name}" for name in plan.secrets}
-        yield
-
-
-def simulator_file(store: SqliteStore, run_id: str) -> Path:
-    """Where the simulator of a run keeps what it knows."""
-    return store.path.with_name(store.path.name + ".simulator") / f"{run_id}.json"
-
-
-def _inputs(plan: Plan, given: Mapping[str, Any], *, simulated: bool) -> dict[str, Any]:
-    """The inputs of the file, then those of the line over them; a text is fitted to the type the document names."""
-    from ..plan.inputs import coerce
-    from ..runtime.secrets import Reference
-
-    values: dict[str, Any] = dict(_inputs_of_file(given["inputs_file"])) if given["inputs_file"] else {}
-    for name, text in flags.pairs(given["inputs"], "-i").items():
-        value = flags.read_value(name, text)
-        values[name] = value if isinstance(value, Reference) else coerce(plan, name, value)
-    for name in plan.secrets:
-        if name in values and not isinstance(values[name], Reference):
-            raise _literal(plan, name)
-        if simulated and name not in values:
-            values[name] = Reference(f"@env:SIMULATED_{name.upper()}")
-    return values
-
-
-def _token(source: str) -> Token:
-    from ..runtime.token import Token
-
-    try:
-        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            "the token cannot be read",
-            code="AZM-U094",
-            seen=f"{source}: {type(error).__name__}",
-            next="name a file that `show RUN --token` wrote, or - for standard input",
-        ) from error
-    return Token.read(text)
-
-
-def _fitted(token: Token, given: Mapping[str, Any]) -> Token:
-    """The token with what was given for this place over what came along.
-
-    Raises UsageError AZM-U095 where a secret would come from a command line of the token's: a text from elsewhere
-    chooses no program that runs here.
-    """
-    from dataclasses import replace
-
-    came, plan = token.options, token.plan
-    references = _references(plan, flags.pairs(given["inputs"], "-i"))
-    secrets = {**came.get("secrets", {}), **{name: one.text for name, one in references.items()}}
-    for name, text in secrets.items():
-        if name not in references and not (isinstance(text, str) and text.startswith(("@env:", "@prompt"))):
-            raise UsageError(
-                f"the token takes {name!r} from a command or a file, which may be another one here",
-                code="AZM-U095",
-                seen=str(text)[:200],
-                next=f"say where it comes from here: -i {name}=@env:VARIABLE",
-            )
-    options = {
-        **came,
-        "servers": {**came.get("servers", {}), **flags.read_servers(given["servers"], plan.servers)},
-        "allow_hosts": flags.read_hosts(given["allow_hosts"]) or came.get("allow_hosts", []),
-        "secrets": secrets,
-        "auth": calling.auth_given(plan, given),
-    }
-    return replace(token, options=options)
-
-
-def _references(plan: Plan, texts: Mapping[str, str]) -> dict[str, Reference]:
-    """What ``resume -i`` may change: where secrets come from, those an answer gave included."""
-    from ..runtime.sealing import is_answered
-    from ..runtime.secrets import Reference
-
-    found: dict[str, Reference] = {}
-    for name, text in texts.items():
-        if name not in plan.secrets and not is_answered(name):
-            raise UsageError(
-                f"{name!r} is not a secret input of this run",
-                code="AZM-U062",
-                next="the other inputs of a run cannot change; a new run can have others",
-            )
-        value = flags.read_value(name, text)
-        if not isinstance(value, Reference):
-            raise _literal(plan, name)
-        found[name] = value
-    return found
-
-
-def _literal(plan: Plan, name: str) -> UsageError:
-    origin = next((one.origin for one in plan.inputs if one.name == name and one.origin), "@env:VARIABLE")
-    return UsageError(
-        f"{name!r} is a secret: its text does not belong on a command line or in a file of inputs",
-        code="AZM-U065",
-        next=f"give a reference: -i {name}={origin}",
-    )
-
-
-def _inputs_of_file(path: Path) -> dict[str, Any]:
-    from ..document.load import parse
-
-    try:
-        value = parse(path.read_bytes(), uri=str(path)).value
-    except OSError as error:
-        raise UsageError(
-            "the inputs cannot be read", code="AZM-U066", seen=f"{path}: {error.strerror}", next="check --inputs"
-        ) from error
-    if not isinstance(value, dict):
-        raise UsageError(
-            "the inputs must be a mapping of names to values",
-            code="AZM-U067",
-            seen=str(path),
-            next="write one line per input, such as namespace: acme",
-        )
-    return {name: flags.read_value(name, one) if isinstance(one, str) else one for name, one in value.items()}
-
-
 def _announce_secrets(
     progress: Progress, runner: Runner, plan: Plan, references: Mapping[str, Reference], options: Mapping[str, Any]
 ) -> None:
@@ -475,8 +344,9 @@ def _only_resumable(store: SqliteStore, runner: Runner) -> str:
     return found[0].run if found else stored[0].head.id
 
 
-def _finish(run: Run, progress: Progress, as_json: bool) -> NoReturn:
-    """Drive the run to its stop, say what it came to, and exit with its code whoever still listens."""
+def _finish(run: Run, progress: Progress, as_json: bool, more: Mapping[str, Any] = MappingProxyType({})) -> NoReturn:
+    """Drive the run to its stop, say what it came to, and exit with its code whoever still listens. ``more`` is said in
+    JSON beside the result."""
     from .printing import echo_json, print_result
 
     result = run.result()
@@ -486,7 +356,7 @@ def _finish(run: Run, progress: Progress, as_json: bool) -> NoReturn:
         progress.line(f"warning: a log or progress line could not be written ({trouble}); the run is not affected")
     try:
         if as_json:
-            echo_json(result.to_json())
+            echo_json({**result.to_json(), **more})
         else:
             print_result(result)
     except BrokenPipeError:

@@ -11,6 +11,7 @@ import click
 from ..errors import StoreError, UsageError
 
 if TYPE_CHECKING:
+    from ..library import Files
     from ..runtime.secrets import Reference
     from ..sources.description import Description
     from ..stores.sqlite import SqliteStore
@@ -27,6 +28,7 @@ __all__ = [
     "pairs",
     "patience",
     "reach",
+    "read_given",
     "read_hosts",
     "read_servers",
     "read_value",
@@ -246,7 +248,7 @@ def read_hosts(texts: Iterable[str]) -> list[str]:
     return found
 
 
-def describe_target(target: str, given: Mapping[str, Any]) -> Description:
+def describe_target(target: str, given: Mapping[str, Any], files: Files | None = None) -> Description:
     """The document a verb was given, with its sources and its overlay."""
     from ..library import load
     from .calling import reading_of
@@ -256,8 +258,24 @@ def describe_target(target: str, given: Mapping[str, Any]) -> Description:
         sources=pairs(given["sources"], "--source"),
         overlay=given["overlay"],
         strict=given["strict"],
+        files=files,
         **reading_of(given),
     )
+
+
+def read_given(path: Path, flag: str) -> bytes:
+    """The bytes of the file a flag names. Raises UsageError for what is no regular file, too large, or not there."""
+    from ..library import read_file
+
+    try:
+        return read_file(path)
+    except OSError as error:
+        raise UsageError(
+            f"the file of {flag} cannot be read",
+            code="AZM-U066",
+            seen=f"{path}: {error.strerror}",
+            next=f"name a file that can be read: {flag} FILE",
+        ) from error
 
 
 def open_store(path: Path | None, *, read_only: bool = False) -> SqliteStore:

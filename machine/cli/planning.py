@@ -38,6 +38,7 @@ def plan(target: str, workflow: str, as_json: bool, **given: Any) -> None:
     """
     from ..chart.fates import fates_of
     from ..plan.build import build_plan
+    from ..runtime.evaluator import Evaluator
     from .printing import echo_json, say
 
     description = flags.describe_target(target, given)
@@ -45,7 +46,8 @@ def plan(target: str, workflow: str, as_json: bool, **given: Any) -> None:
     plans = [
         build_plan(description, workflow=name, unmatched=given["unmatched"], strict=given["strict"]) for name in names
     ]
-    fates = [fates_of(one) for one in plans]
+    evaluator = Evaluator()
+    fates = [fates_of(one, ask=evaluator) for one in plans]
     if as_json:
         shown = [
             {**one.to_json(), "fates": {state: [fate.to_json() for fate in each] for state, each in table.items()}}
@@ -201,12 +203,13 @@ def diagram(
     form = form or _form_of(output)
     records: list[Any] = []
     if run_id:
+        from ..chart.edit import in_terms_of_now
         from ..runtime.runner import Runner
 
         with flags.open_store(store, read_only=True) as opened:
             found = opened.find(run_id)
             drawn = Runner(opened).plan_of(opened.load(found))
-            records = opened.history(found)
+            records = in_terms_of_now(opened.history(found))
         if target:
             # The run is drawn on the machine it has; a document named beside it only has to be the one it came from.
             named = flags.describe_target(target, given).document

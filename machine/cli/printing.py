@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..diagram.model import printable
-from ..errors import CredentialError, DocumentError, MachineError
+from ..errors import CredentialError, DocumentError, EditError, MachineError
 from ..values import redact
 from .app import concealer
 
@@ -23,15 +23,18 @@ if TYPE_CHECKING:
     from ..chart.snapshot import Record
     from ..plan.model import Plan
     from ..runtime.result import Result
+    from ..stores.base import RunHead
 
 __all__ = [
     "COLOURS",
     "ask_for",
     "echo_json",
     "error_lines",
+    "json_text",
     "other_side",
     "plain",
     "print_result",
+    "run_lines",
     "safe_line",
     "say",
     "table",
@@ -55,7 +58,12 @@ def safe_line(text: str) -> str:
 
 def echo_json(value: Any) -> None:
     """The one object on standard output, in ASCII: no character of a reply reaches a terminal or trips an encoding."""
-    click.echo(json.dumps(redact(concealer().conceal(value))))
+    click.echo(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """The value as JSON in which the command's secrets stand by name."""
+    return json.dumps(redact(concealer().conceal(value)))
 
 
 def ask_for(name: str) -> str:
@@ -76,6 +84,8 @@ def error_lines(error: MachineError) -> Iterator[str]:
         yield from (safe_line(str(finding)) for finding in findings)
     else:
         yield safe_line(f"error: {error}")
+        contradictions = error.contradictions if isinstance(error, EditError) else ()
+        yield from (safe_line(f"  {one}") for one in contradictions)
     if error.next and not findings:
         yield safe_line(f"  {error.next}")
 
@@ -122,13 +132,34 @@ def other_side(result: Result) -> Iterator[str]:
 
 
 def why_lines(plan: Plan, records: Iterable[Record]) -> Iterator[str]:
-    """The history, guard by guard."""
+    """The history, guard by guard, in the terms of the plan that applies at its end."""
+    from ..chart.edit import in_terms_of_now
     from ..runtime.result import timestamp
 
-    for record in records:
+    for record in in_terms_of_now(list(records)):
         for number, move in enumerate(record.moves):
             source, target = plan.state(move.source).name, plan.state(move.target).name
             head = f"{record.seq:>4}  {timestamp(record.at)}  {record.kind}" if number == 0 else f"      {move.on}"
             yield f"{head}  {source} -> {target}"
             for verdict in move.guards:
                 yield f"        {'yes' if verdict.truth else 'no ':<3} {verdict.label}: {verdict.why}"
+
+
+def run_lines(result: Result, head: RunHead, edits: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A run as a person reads it."""
+    yield f"run       {result.run}"
+    yield f"workflow  {result.workflow} ({result.document})"
+    if head.origin:
+        yield f"origin    run {head.origin['run']}, by its token {head.origin['token'][:12]}"
+    for edit in edits:
+        yield f"edited    {edit['at']} by {edit['by']}: plan {edit['before'][:12]} became {edit['after'][:12]}"
+    yield f"state     {result.state}, phase {result.phase}"
+    yield f"reason    {result.reason}: {result.message}"
+    yield f"started   {result.started}" + (f", ended {result.ended}" if result.ended else "")
+    yield f"calls     {result.calls}"
+    for name, value in result.outputs.items():
+        yield f"output    {name}: {plain(value) if name not in result.unresolved else 'not known'}"
+    for line in other_side(result):
+        yield f"effect    {line}"
+    if result.next.command:
+        yield f"next      {result.next.action}: {result.next.command}"

@@ -12,7 +12,8 @@ import click
 from ..errors import UsageError
 from . import options as flags
 from .app import exit_with
-from .executing import opened_runner, simulated
+from .executing import opened_runner
+from .simulating import simulated
 
 if TYPE_CHECKING:
     from ..chart.events import Reply
@@ -56,10 +57,10 @@ def resolve(
 ) -> None:
     """Say what became of a call nobody knows about.
 
-    Without a choice it makes only the safe look the document declares, and shows what it saw. Then choose one: the call
-    was never applied and is sent again (--not-sent), it was applied and these are its outputs (--adopt), the stored
-    answer was a success after all (--accept), this was its answer (--reply), or send it again in any case (--reissue
-    --yes). Settling sends nothing itself; it prints the command that goes on.
+    Without a choice it makes only the safe look the document declares, and shows what is known. Then choose one: the
+    call was never applied and is sent again (--not-sent), it was applied and these are its outputs (--adopt), the
+    stored answer was a success after all (--accept), this was its answer (--reply), or send it again in any case
+    (--reissue --yes). Settling sends nothing itself; it prints the command that goes on.
 
     \b
     arazzo-machine resolve 1ng9
@@ -149,7 +150,9 @@ def _show(evidence: Evidence, run_id: str, flag: str, as_json: bool) -> None:
         commands = {choice: command for choice, _, command in _commands(evidence, run_id, flag)}
         echo_json({"run": run_id, "evidence": evidence.to_json(), "commands": commands})
         exit_with(13)
-    say(f"{evidence.step} was sent {evidence.age:g} s ago; {evidence.request} says: {evidence.verdict}", err=False)
+    say(f"{evidence.step} was sent {evidence.age:g} s ago: {evidence.sent}", err=False)
+    if evidence.request:
+        say(f"  {evidence.request} says: {evidence.verdict}", err=False)
     say(f"  {evidence.why}", err=False)
     for one in evidence.fields:
         mark = "same" if one["equal"] else "DIFFERS"
@@ -164,9 +167,15 @@ def _show(evidence: Evidence, run_id: str, flag: str, as_json: bool) -> None:
 def _commands(evidence: Evidence, run_id: str, flag: str) -> Iterator[tuple[str, str, str]]:
     """Each choice that is left: its name, what a person means by it, its command."""
     base = f"arazzo-machine resolve {run_id}{flag}"
+    named = " ".join(f"--adopt {name}=VALUE" for name in evidence.outputs)
+    if "accept" in evidence.choices:
+        yield "accept", "its stored answer was a success", f"{base} --accept"
     if evidence.verdict == "found":
         yield "adopt", "it is mine", f"{base} --adopt"
-    yield "not_sent", "it was never applied", f"{base} --not-sent"
+    elif named:
+        yield "adopt", "it is there all the same", f"{base} {named}"
+    if "not_sent" in evidence.choices:
+        yield "not_sent", "it was never applied", f"{base} --not-sent"
     yield "reply", "I have its answer", f"{base} --reply FILE"
     yield "reissue", "send it again in any case", f"{base} --reissue --yes"
 
@@ -186,22 +195,14 @@ def _reply_of(path: Path) -> Reply:
     from ..chart.events import Reply
     from ..document.load import parse
 
-    try:
-        value = parse(path.read_bytes(), uri=str(path)).value
-    except OSError as error:
-        raise UsageError(
-            "the reply cannot be read",
-            code="AZM-U086",
-            seen=f"{path}: {error.strerror}",
-            next="name a file that can be read: --reply FILE",
-        ) from error
+    value = parse(flags.read_given(path, "--reply"), uri=str(path)).value
     status = value.get("status") if isinstance(value, dict) else None
     if not isinstance(value, dict) or not isinstance(status, int) or not 200 <= status < 300:
         raise UsageError(
             "the reply is an object with a status from 200 to 299, headers and body",
             code="AZM-U087",
             seen=str(path),
-            next='write {"status": 201, "headers": {}, "body": {...}}',
+            next='write {"status": 201, "headers": {}, "body": {...}}; a call that was refused is --not-sent',
         )
     headers = value.get("headers")
     body = value.get("body")

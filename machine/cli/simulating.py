@@ -1,11 +1,14 @@
-"""``simulate``: the built-in simulator as a process of its own, on loopback."""
+"""``simulate``: the built-in simulator, as a process of its own on loopback or inside the command that uses it."""
 
 from __future__ import annotations
 
 import errno
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +16,12 @@ from ..errors import StoreError, UsageError
 from . import options as flags
 from .app import exit_with
 
-__all__ = ["simulate"]
+if TYPE_CHECKING:
+    from ..plan.model import Plan
+    from ..runtime.runner import Runner
+    from ..stores.sqlite import SqliteStore
+
+__all__ = ["simulate", "simulated", "simulator_file"]
 
 
 @click.command()
@@ -87,3 +95,47 @@ def _check_writable(state: Path | None, log: Path | None) -> None:
         log.open("a").close()
     if state is not None and not os.access(state.parent, os.W_OK | os.X_OK):
         raise FileNotFoundError(errno.ENOENT, "its folder does not exist or cannot be written", str(state))
+
+
+@contextmanager
+def simulated(
+    store: SqliteStore,
+    runner: Runner,
+    run_id: str,
+    simulate: Mapping[str, str] | None,
+    plan: Plan,
+    *,
+    renewed: bool = False,
+) -> Iterator[None]:
+    """Run the simulator for as long as the block lasts; its state is kept beside the store, one file a run."""
+    if not simulate:
+        yield
+        return
+    from ..stores.locks import busy
+    from ..testing.server import Simulator
+
+    other = store.held(run_id)
+    if other is not None:
+        # Its simulator is running too, and a second one would write to the same file.
+        raise busy(run_id, other)
+    state_file = simulator_file(store, run_id)
+    folder = state_file.parent
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            "the simulator's state cannot be kept",
+            code="AZM-T082",
+            seen=f"{folder}: {error.strerror}",
+            next="name another store with --store",
+        ) from error
+    with Simulator(simulate["scenario"], simulate["profile"], state_file=state_file, renewed=renewed) as simulator:
+        runner.reach.servers = dict.fromkeys(plan.servers, simulator.url)
+        runner.reach.pretend = True
+        runner.reach.secret_texts = {name: f"simulated-{name}" for name in plan.secrets}
+        yield
+
+
+def simulator_file(store: SqliteStore, run_id: str) -> Path:
+    """Where the simulator of a run keeps what it knows."""
+    return store.path.with_name(store.path.name + ".simulator") / f"{run_id}.json"

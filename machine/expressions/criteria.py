@@ -7,7 +7,7 @@ a stored plan is read back under the same reading, whatever a later release woul
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, cast, get_args
 
@@ -17,15 +17,20 @@ from ..values import Json, Missing, SecretRef, SecretText
 from .evaluate import Context, evaluate
 from .grammar import Expression, is_expression, parse_expression
 from .jsonpath import JsonPathCondition, JsonPathReading, compile_jsonpath, restore_jsonpath
+from .pattern import RegexCondition, compile_regex, restore_regex
 from .simple import Condition, compared, operands, parse_condition, test
 from .verdict import Verdict, clip, show
+from .xpath import XPathCondition, compile_xpath_condition, restore_xpath
 
 __all__ = ["CompiledCriterion", "compile_criterion"]
 
-CriterionReading: TypeAlias = Literal["simple"] | JsonPathReading
+CriterionType: TypeAlias = Literal["simple", "regex", "jsonpath", "xpath"]
+CriterionReading: TypeAlias = Literal["simple", "regex", "xpath"] | JsonPathReading
+_Condition: TypeAlias = Condition | RegexCondition | JsonPathCondition | XPathCondition
 
-_LATER: Final = frozenset({"regex", "xpath"})
 _JSONPATH_VERSIONS: Final = frozenset({"", "draft-goessner-dispatch-jsonpath-00", "rfc9535"})
+_CONTEXT_HINTS: Final = {"regex": "$response.header.Location", "jsonpath": "$response.body", "xpath": "$response.body"}
+_ONLY_OPERATOR: Final = re.compile(r"\s*(?:==|!=|<=|>=|<|>|&&|\|\||!)\s*\Z")
 _LABEL_NOISE: Final = re.compile(r"""('(?:''|[^'])*'|"[^"]*")|\$\.(?=\w)|\s+""")
 
 
@@ -33,15 +38,18 @@ _LABEL_NOISE: Final = re.compile(r"""('(?:''|[^'])*'|"[^"]*")|\$\.(?=\w)|\s+""")
 class CompiledCriterion:
     """One condition, ready to be judged.
 
-    ``reading`` is ``simple`` or the reading of the JSONPath text (see ``jsonpath.py``); ``context`` the expression
-    whose value a JSONPath condition is about; ``tolerances`` the codes of what was accepted beyond the specification.
+    ``reading`` says what the text was taken for: ``simple``, ``regex``, ``xpath``, a reading of a JSONPath text (see
+    ``jsonpath.py``), or ``invalid`` for what never passes; ``context`` is the expression whose value the condition is
+    about; ``tolerances`` the codes of what was accepted beyond the specification.
     """
 
     text: str
-    type: Literal["simple", "jsonpath"]
+    type: CriterionType
     reading: CriterionReading
     context: Expression | None
-    condition: Condition | JsonPathCondition
+    condition: _Condition
+    version: str = ""
+    """Of XPath, as written; empty where the document is silent."""
     tolerances: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
     """Sentences for the author of the document; nothing depends on them."""
@@ -75,7 +83,12 @@ class CompiledCriterion:
 
     def _expressions(self, *, only_compared: bool) -> tuple[Expression, ...]:
         found = [] if self.context is None else [self.context]
-        tree = self.condition if isinstance(self.condition, Condition) else self.condition.condition
+        tree: Condition | None
+        if isinstance(self.condition, Condition):
+            tree = self.condition
+        else:
+            found += self.condition.expressions()
+            tree = self.condition.condition if isinstance(self.condition, JsonPathCondition) else None
         if tree is not None:
             for operand in (compared if only_compared else operands)(tree.root):
                 found += operand.expressions()
@@ -87,7 +100,9 @@ class CompiledCriterion:
             "condition": self.text,
             "type": self.type,
             "reading": self.reading,
+            "version": self.version,
             "context": None if self.context is None else str(self.context),
+            "declared": isinstance(self.condition, JsonPathCondition) and self.condition.declared,
             "tolerances": list(self.tolerances),
         }
 
@@ -98,67 +113,107 @@ class CompiledCriterion:
         :raises BugError: for JSON that :meth:`to_json` cannot have written.
         """
         text, kind, reading, context = (value.get(key) for key in ("condition", "type", "reading", "context"))
-        codes = value.get("tolerances")
-        known = ("simple", *get_args(JsonPathReading))
-        if not isinstance(text, str) or reading not in known or not isinstance(codes, list):
-            raise BugError("a stored criterion has a form this release does not write", code="AZM-E033")
+        codes, version = value.get("tolerances"), value.get("version")
+        known = (*get_args(CriterionType), *get_args(JsonPathReading))
+        if not isinstance(text, str) or reading not in known or kind not in get_args(CriterionType):
+            raise _unread()
+        if not isinstance(codes, list) or not isinstance(version, str):
+            raise _unread()
         tolerances = tuple(str(code) for code in codes)
-        condition: Condition | JsonPathCondition
-        if reading == "simple":
+        condition: _Condition
+        if kind == "simple":
             condition = parse_condition(text, Place())
+        elif kind == "regex":
+            condition = restore_regex(text, reading=str(reading), tolerances=tolerances)
+        elif kind == "xpath":
+            condition = restore_xpath(text, version, reading=str(reading))
         else:
-            condition = restore_jsonpath(text, reading=cast("JsonPathReading", reading))
+            declared = value.get("declared") is True
+            condition = restore_jsonpath(text, reading=cast("JsonPathReading", reading), declared=declared)
         return cls(
             text=text,
-            type="simple" if kind == "simple" else "jsonpath",
+            type=cast("CriterionType", kind),
             reading=cast("CriterionReading", reading),
             context=parse_expression(context, place=Place()) if isinstance(context, str) else None,
             condition=condition,
+            version=version,
             tolerances=tolerances,
         )
 
 
-def compile_criterion(criterion: Criterion, *, minor: str) -> CompiledCriterion:
+def _unread() -> BugError:
+    return BugError("a stored criterion has a form this release does not write", code="AZM-E033")
+
+
+def compile_criterion(
+    criterion: Criterion,
+    *,
+    minor: str,
+    strict: bool = False,
+    declares: Callable[[Expression, str], bool] = lambda _, __: False,
+) -> CompiledCriterion:
     """Compile one criterion of a document of version ``minor`` (``1.0`` or ``1.1``).
+
+    ``strict`` reads what has a strict reading by that; what needs a tolerance says so. ``declares`` tells of an
+    expression and a name whether the descriptions say that the value is an object with that member (ambiguity A4).
 
     :raises DocumentError: for an unknown type or version, a missing context, and a condition that cannot be read.
     """
-    if criterion.type in _LATER:
-        raise _refuse(
-            criterion, "AZM-E010", f"a {criterion.type} condition is not compiled yet", "Use a simple or jsonpath one."
-        )
     if criterion.type == "simple":
-        return _compile_simple(criterion)
-    if criterion.type != "jsonpath":
+        return _compile_simple(criterion, minor)
+    if criterion.type not in _CONTEXT_HINTS:
         raise _refuse(
             criterion, "AZM-E011", f"a condition of type '{clip(criterion.type, 40)}' is not known", "Use simple."
         )
-    if criterion.version not in _JSONPATH_VERSIONS:
+    if criterion.type == "jsonpath" and criterion.version not in _JSONPATH_VERSIONS:
         raise _refuse(
             criterion, "AZM-E013", f"JSONPath version '{clip(criterion.version, 40)}' is not known", "Leave it out."
         )
     if criterion.context is None or not is_expression(criterion.context):
         raise _refuse(
-            criterion, "AZM-E012", "a jsonpath condition needs a context that is an expression", "Say $response.body."
+            criterion,
+            "AZM-E012",
+            f"a {criterion.type} condition needs a context that is an expression",
+            f"Say which value it is about, for example {_CONTEXT_HINTS[criterion.type]}.",
         )
-    context = parse_expression(criterion.context, place=criterion.place)
-    condition = compile_jsonpath(criterion.condition, minor=minor, place=criterion.place)
+    context = parse_expression(criterion.context, place=criterion.place, minor=minor)
+    condition = _compile(criterion, minor, strict, lambda name: declares(context, name))
     notes = condition.notes
     if criterion.version == "rfc9535" and minor == "1.0":
         notes += ("JSONPath version 'rfc9535' came with Arazzo 1.1 and changes nothing in a 1.0 document",)
     return CompiledCriterion(
         text=condition.text,
-        type="jsonpath",
-        reading=condition.reading,
+        type=cast("CriterionType", criterion.type),
+        reading=cast("CriterionReading", condition.reading),
         context=context,
         condition=condition,
+        version=criterion.version,
         tolerances=tuple(dict.fromkeys((*condition.tolerances, *context.tolerances))),
         notes=notes,
     )
 
 
-def _compile_simple(criterion: Criterion) -> CompiledCriterion:
-    condition = parse_condition(criterion.condition, criterion.place)
+def _compile(
+    criterion: Criterion, minor: str, strict: bool, declares: Callable[[str], bool]
+) -> RegexCondition | JsonPathCondition | XPathCondition:
+    text, place = criterion.condition, criterion.place
+    if criterion.type == "regex":
+        return compile_regex(text, minor=minor, place=place)
+    if criterion.type == "xpath":
+        return compile_xpath_condition(text, criterion.version, minor=minor, place=place)
+    return compile_jsonpath(text, minor=minor, place=place, version=criterion.version, strict=strict, declares=declares)
+
+
+def _compile_simple(criterion: Criterion, minor: str) -> CompiledCriterion:
+    if _ONLY_OPERATOR.match(criterion.condition):
+        left = criterion.context or "$statusCode"
+        raise _refuse(
+            criterion,
+            "AZM-E014",
+            "the condition is an operator without the two values it compares",
+            f"Write the whole comparison, for example {clip(left, 60)} {criterion.condition.strip()} 'value'.",
+        )
+    condition = parse_condition(criterion.condition, criterion.place, minor=minor)
     notes = () if criterion.context is None else ("a simple condition reads no context: the field has no effect",)
     return CompiledCriterion(
         text=criterion.condition,

@@ -12,6 +12,7 @@ from typing import Final
 
 from ..values import MISSING, Missing, SecretText, Value
 from .grammar import Expression, split_path
+from .question import Ask, nobody
 
 __all__ = ["Context", "RequestView", "ResponseView", "evaluate", "point", "resolve_name", "walk"]
 
@@ -58,6 +59,8 @@ class Context:
     method: str | None = None
     document: str | None = None
     """The document's own ``$self``."""
+    ask: Ask = field(default=nobody, compare=False, repr=False)
+    """Who evaluates patterns and XPaths (``question.py``)."""
 
 
 def evaluate(expression: Expression, context: Context) -> Value:

@@ -26,11 +26,15 @@ __all__ = [
 TOLERANCES: Final[Mapping[str, str]] = {
     "C1": "operators between JSONPath queries are no RFC 9535 query; read as a condition over the queries' values",
     "C2": "a filter at the root of an object is read as being about the object, when it has the member named first",
+    "C3": "count() of one member is 0 or 1; read about an object it is the length of the list (length() says so)",
     "C4": "a reference inside text has no braces; read as if it had them, because the name is declared",
     "C5": "the reference is not written as the grammar has it; read as the one form it can mean",
+    "C10": "a value alone between quotes in JSON text takes the quotes' place where it is an object or a list",
+    "C12": "a parameter in: body is read as a member of the request body",
     "C14": "a string stands in double quotes or in none; read as a string in single quotes",
+    "C15": "a pattern between slashes is read as the pattern, and what follows as its flags",
 }
-"""What each tolerance of this folder accepts, by its stable code."""
+"""What each tolerance of values and conditions accepts, by its stable code."""
 
 _MAX_TEXT: Final = 4096
 """Characters. Longest-name lookup is quadratic in the number of dots, so hostile text must end somewhere."""
@@ -42,6 +46,9 @@ _NAMED_ROOTS: Final = frozenset(
 _ROOT: Final = re.compile(r"\$([A-Za-z]+)(?=[.#]|\Z)")
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _COMPONENTS: Final = frozenset({"inputs", "parameters", "successActions", "failureActions"})
+_STRICT_NAME: Final = re.compile(r"[A-Za-z0-9_\-]+\Z")
+_DOTTED_NAME: Final = re.compile(r"[A-Za-z0-9._\-]+")
+"""The two identifiers of the 1.1 grammar; in 1.0 a name is any text."""
 _PATH: Final = re.compile(r"""\.?([^.\[\]]+)|\[([0-9]{1,9})\]|\['([^']*)'\]|\["([^"]*)"\]""")
 
 
@@ -111,20 +118,49 @@ def split_path(path: str) -> tuple[str, ...] | None:
     return tuple(tokens)
 
 
-def parse_expression(text: str, *, place: Place) -> Expression:
-    """Parse one whole runtime expression.
+def parse_expression(text: str, *, place: Place, minor: str = "1.0", navigable: bool = False) -> Expression:
+    """Parse one whole runtime expression by the grammar of Arazzo ``minor``; that of 1.0 is the wider one.
+
+    ``navigable`` in a simple condition, whose operators ``.`` and ``[]`` lead into a value (1.1, "Operators"): there
+    ``$response.body.a[0]`` needs no tolerance.
 
     :raises DocumentError: with the character and what was expected there.
     """
-    return _Reader(text, place).read()
+    expression = _Reader(text, place, navigable=navigable).read()
+    if minor != "1.0":
+        _check_names(expression, text, place)
+    return expression
+
+
+def _check_names(expression: Expression, text: str, place: Place) -> None:
+    """1.1, "Runtime Expressions": what a name may hold, so that braces around an expression are never part of it."""
+    brace = re.search(r"[{}]", text)
+    if brace:
+        problem = "a brace cannot be part of an expression in Arazzo 1.1"
+        raise refusal(problem, code="AZM-E003", place=place, text=text, at=brace.start(), expected="no brace")
+    if expression.owner and not _STRICT_NAME.match(expression.owner):
+        at, expected = text.find(expression.owner), "letters, digits, '-' and '_'"
+    elif expression.root in ("inputs", "outputs", "steps", "workflows", "components") and expression.name:
+        found = _DOTTED_NAME.match(expression.name)
+        end = found.end() if found else 0
+        rest = expression.name[end:]
+        if not rest or (rest.startswith("[") and split_path(rest) is not None):
+            return  # [0] and ['x'] lead into the value
+        at, expected = text.find(expression.name) + end, "letters, digits, '.', '-' and '_'"
+    else:
+        return
+    raise refusal(
+        "the name is not valid in Arazzo 1.1", code="AZM-E003", place=place, text=text, at=at, expected=expected
+    )
 
 
 class _Reader:
     """One parse: the text, where it stands, and one method for each family of roots."""
 
-    def __init__(self, text: str, place: Place) -> None:
+    def __init__(self, text: str, place: Place, *, navigable: bool) -> None:
         self.text = text
         self.place = place
+        self.navigable = navigable
 
     def refuse(self, problem: str, at: int, expected: str, code: str = "AZM-E002") -> DocumentError:
         return refusal(problem, code=code, place=self.place, text=self.text, at=at, expected=expected)
@@ -139,7 +175,7 @@ class _Reader:
         root, at = found[1], found.end()
         if root == "message":
             raise DocumentError(
-                "$message is not compiled yet: steps over message channels are not supported",
+                "$message speaks of a message on a channel, and steps over channels are not compiled",
                 code="AZM-E005",
                 place=self.place,
                 seen=_excerpt(text, 0),
@@ -179,7 +215,8 @@ class _Reader:
 
     def _exchange(self, root: str, start: int) -> Expression:
         """``$request`` and ``$response``: ``header.T``, ``query.N``, ``path.N`` or ``body``."""
-        found = re.match(r"\.(header|query|path)\.|\.body(?=[.#\[]|\Z)", self.text[start:])
+        # "headers" is a word of no grammar, and can only be the part "header".
+        found = re.match(r"\.(header|query|path)(?P<plural>(?<=header)s)?\.|\.body(?=[.#\[]|\Z)", self.text[start:])
         if found is None:
             raise self.refuse(f"${root} names no part", start, ".header.NAME, .query.NAME, .path.NAME or .body")
         at = start + found.end()
@@ -187,15 +224,14 @@ class _Reader:
             name = self.text[at:]
             if not name or (found[1] == "header" and not _TOKEN.match(name)):
                 raise self.refuse("the name is missing or not valid", at, f"the name of one {found[1]}", "AZM-E003")
-            return Expression(root=root, part=found[1], name=name)
+            return Expression(root=root, part=found[1], name=name, tolerances=("C5",) if found["plural"] else ())
         path, pointer, repaired = self._cut_pointer(at)
         # Dots after "body" are not in the grammar, but they can only mean members of the body.
         name = path.removeprefix(".")
         if path and not (name and split_path(name)):
             raise self.refuse("the path into the body cannot be read", at, "#/member/0 or .member[0]", "AZM-E003")
-        return Expression(
-            root=root, part="body", name=name, pointer=pointer, tolerances=("C5",) if path or repaired else ()
-        )
+        tolerated = repaired or bool(path and not self.navigable)
+        return Expression(root=root, part="body", name=name, pointer=pointer, tolerances=("C5",) if tolerated else ())
 
     def _component(self, start: int) -> Expression:
         kind, dot, name = self.text[start + 1 :].partition(".")

@@ -13,20 +13,23 @@ Plain member paths are walked here; the JSONPath library is imported only for qu
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
+from functools import partial
+from typing import Final, Literal, TypeAlias, cast
 
 from ..errors import DocumentError, Place
-from ..values import MISSING, Missing, Value, redact
+from ..values import MISSING, Json, Missing, Value
+from .embedded import Part, as_text, expressions, fill, split, values
 from .evaluate import Context, point
 from .grammar import Expression, is_expression, refusal
+from .query import MEMBER, QUOTED, Path, is_rfc9535, is_singular, locate, plain, select
+from .question import Undecided
 from .simple import (
     TOO_LONG,
     Condition,
-    Constant,
     Reading,
     Truth,
     judge,
@@ -34,71 +37,79 @@ from .simple import (
     read_operand,
     read_string,
     run_end,
+    string_operand,
 )
-from .verdict import Verdict, clip, show
+from .verdict import Verdict, clip, number, show
 
-if TYPE_CHECKING:
-    from jsonpath_rfc9535 import JSONPathQuery
-
-__all__ = ["JsonPathCondition", "JsonPathReading", "Pointed", "Query", "compile_jsonpath", "restore_jsonpath"]
+__all__ = [
+    "JsonPathCondition",
+    "JsonPathReading",
+    "Pointed",
+    "Query",
+    "compile_jsonpath",
+    "compile_query",
+    "located",
+    "restore_jsonpath",
+    "restore_query",
+]
 
 JsonPathReading: TypeAlias = Literal["rfc9535", "object-filter", "comparison", "invalid"]
-_Path: TypeAlias = tuple[str | int, ...]
 
-_MEMBER: Final = r"[^\x00-@\[-^`{-\x7f][^\x00-,./:-@\[-^`{-\x7f]*"
-"""A letter, ``_`` or anything beyond ASCII (RFC 9535 section 2.5.1.1), then also digits and the hyphen. Said by what of
-ASCII is left out: ranges up to U+10FFFF take milliseconds to compile, four times over."""
-_STEP: Final = re.compile(rf"""\.({_MEMBER})|\[(0|-?[1-9][0-9]{{0,8}})\]|\['([^'\\]*)'\]|\["([^"\\]*)"\]""")
-_NAMES: Final = re.compile(rf"\.\.?(?:{_MEMBER}|\*)?")
+_NAMES: Final = re.compile(rf"\.\.?(?:{MEMBER}|\*)?")
 _LENGTH: Final = re.compile(r"\.(?:length|size)\Z")
-_QUOTED: Final = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
-_FIRST_MEMBER: Final = re.compile(rf"""@\s*(?:\.\s*({_MEMBER})|\[\s*'([^'\\]*)'\s*\]|\[\s*"([^"\\]*)"\s*\])""")
-_MANY: Final = re.compile(r"\.\.|[*?:,]")
-"""What only a query that can select several nodes has outside quotes (RFC 9535 section 2.3.5.1)."""
-_COUNT: Final = re.compile(rf"\bcount\(\s*@\.({_MEMBER})\s*\)")
+_FIRST_MEMBER: Final = re.compile(rf"""@\s*(?:\.\s*({MEMBER})|\[\s*'([^'\\]*)'\s*\]|\[\s*"([^"\\]*)"\s*\])""")
+_COUNT: Final = re.compile(rf"\bcount\(\s*@\.({MEMBER})\s*\)")
+_LAST: Final = re.compile(r"\[\(\s*@\.length\s*-\s*([1-9][0-9]{0,8})\s*\)\]")
+"""The one script every dialect before RFC 9535 had: an index from the end."""
+_LONGEST: Final = 1 << 16
+"""Characters of a query once its values are filled in."""
 
 
-def _plain(text: str) -> _Path | None:
-    """The steps of a query that only names members and indexes, else None. Wider than RFC 9535 by the hyphen."""
-    steps: list[str | int] = []
-    at = 1
-    while at < len(text):
-        found = _STEP.match(text, at)
-        if found is None:
-            return None
-        member, index, single, double = found.groups()
-        steps.append(int(index) if index else next(name for name in (member, single, double) if name is not None))
-        at = found.end()
-    return tuple(steps)
+def _write(before: str, value: Json) -> tuple[str, str]:
+    """A value as a literal, or as the characters of the string it stands in: never as syntax of the query.
+
+    A text that spells a number is one, as it would be in the condition's own text; after a dot it names a member.
+    """
+    text = as_text(value)
+    mark = _open_quote(before)
+    if mark:
+        return before, _quoted(text, mark)[1:-1]
+    literal = _quoted(text, '"')
+    if before.endswith("."):
+        return before if before.endswith("..") else before[:-1], f"[{literal}]"
+    return before, literal if isinstance(value, (str, list, dict)) and number(text) is None else text
 
 
-def _select(value: Value, path: _Path) -> Value:
-    """The one node a singular query can select (RFC 9535 section 2.3): a name is no index, an index may count back."""
-    for step in path:
-        if isinstance(step, str) and isinstance(value, Mapping):
-            value = value.get(step, MISSING)
-        elif isinstance(step, int) and isinstance(value, (list, tuple)) and -len(value) <= step < len(value):
-            value = value[step]
-        else:
-            return MISSING
-    return value
+def _quoted(text: str, mark: str) -> str:
+    """A string literal (RFC 9535 section 2.3.1.1)."""
+    written = json.dumps(text, ensure_ascii=False)
+    return written if mark == '"' else "'" + written[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
 
 
-@lru_cache(maxsize=256)
-def _compiled(text: str) -> JSONPathQuery | None:
-    """The library's query, or None when the text is not RFC 9535."""
-    from jsonpath_rfc9535 import JSONPathError, compile  # imported here: slow, and most conditions never need it
-
-    try:
-        return compile(text)
-    except (JSONPathError, RecursionError, ValueError):
-        return None
+def _open_quote(text: str) -> str:
+    """The quotation mark of the string that is open where the text ends, or nothing."""
+    rest = QUOTED.sub("", text)
+    found = re.search(r"['\"]", rest)
+    return found[0] if found else ""
 
 
-def _nodes(text: str, value: object) -> list[_Path]:
-    """Where the query's nodes are. Queries see secrets as their names only."""
-    query = _compiled(text)
-    return [] if query is None else [tuple(node.location) for node in query.find(redact(value))]
+def _samples(parts: Sequence[Part]) -> list[str]:
+    """The query with values in it, to see whether it can be one: with texts, and with numbers."""
+    count = len(expressions(parts))
+    return [fill(parts, [one] * count, _write) for one in ("x", 1)] if count else ["".join(map(str, parts))]
+
+
+def _readable(parts: Sequence[Part]) -> str:
+    """The first sample that is a query; empty when none is."""
+    return next((sample for sample in _samples(parts) if is_rfc9535(sample)), "")
+
+
+def _filled(parts: Sequence[Part], context: Context) -> str:
+    """The query with its values. Raises Undecided for a value that cannot stand in one."""
+    text = fill(parts, values(parts, context), _write)
+    if len(text) > _LONGEST:
+        raise Undecided(f"with its values the query has more than {_LONGEST} characters")
+    return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,9 +118,9 @@ class Query:
 
     text: str
     """As written, with a trailing ``.length`` or ``.size``."""
-    query: str
-    """Without it."""
-    path: _Path | None
+    parts: tuple[Part, ...]
+    """Without it, cut at embedded expressions."""
+    path: Path | None
     """The steps when the query is plain."""
     singular: bool
     length: bool = False
@@ -118,7 +129,7 @@ class Query:
         return self.text
 
     def read(self, context: Context, root: Value) -> Value:
-        value = self._value(root)
+        value = self._value(root, context)
         if not self.length:
             return value
         if isinstance(value, Mapping):
@@ -127,10 +138,10 @@ class Query:
             return 0
         return len(value) if isinstance(value, (list, tuple, str)) else MISSING
 
-    def _value(self, root: Value) -> Value:
+    def _value(self, root: Value, context: Context) -> Value:
         if self.path is not None:
-            return _select(root, self.path)
-        found = [_select(root, where) for where in _found(self.query, root)]
+            return select(root, self.path)
+        found = [select(root, where) for where in locate(_filled(self.parts, context), root, context.ask)]
         if self.singular:
             return found[0] if found else MISSING
         return cast("Value", found)
@@ -142,17 +153,7 @@ class Query:
         return not (value is None or value is False or isinstance(value, Missing))
 
     def expressions(self) -> tuple[Expression, ...]:
-        return ()
-
-
-def _found(query: str, root: Value) -> list[_Path]:
-    from jsonpath_rfc9535 import JSONPathError
-
-    try:
-        return _nodes(query, root)
-    except JSONPathError:
-        # The library's own depth bound, said in the one way every judgement here understands.
-        raise RecursionError from None
+        return expressions(self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,57 +184,81 @@ class JsonPathCondition:
     reading: JsonPathReading
     condition: Condition | None = None
     """The tree, for ``comparison``."""
+    parts: tuple[Part, ...] = ()
+    """The query cut at its embedded expressions, for the readings that are one."""
+    declared: bool = False
+    """For ``object-filter``: whether the description says that the object has the member named first."""
     tolerances: tuple[str, ...] = field(default=(), compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
     """What a reader of the document should be told; nothing depends on it."""
 
+    def expressions(self) -> tuple[Expression, ...]:
+        """The expressions embedded in the query; those of a comparison stand in its tree."""
+        return expressions(self.parts)
+
     def test(self, root: Value, context: Context) -> Verdict:
-        """Judge the value the criterion's context has. Never raises."""
+        """Judge the value the criterion's context has. Never raises over a value."""
         short = clip(" ".join(self.text.split()), 160)
         if self.reading == "invalid":
             return Verdict(truth=False, why=f"{short}: is no RFC 9535 query, so it never passes")
         if self.condition is not None:
             return judge(self.condition, context, root)
-        from_path = _plain(self.text)
+        from_path = plain(self.text)
         if from_path is not None:
-            value = _select(root, from_path)
+            value = select(root, from_path)
             selected = "nothing" if isinstance(value, Missing) else f"one node: {show(value)}"
             return Verdict(truth=not isinstance(value, Missing), why=f"{short}: selected {selected}")
-        return self._query(root, short)
-
-    def _query(self, root: Value, short: str) -> Verdict:
-        from jsonpath_rfc9535 import JSONPathError
-
         try:
-            if self.reading == "object-filter" and isinstance(root, Mapping) and _first_member(self.text) in root:
-                # The library can only filter children, so the object becomes the one child of a list.
-                found = bool(_nodes(_with_counts(self.text, root), [root]))
-                return Verdict(truth=found, why=f"{short}: {'passed' if found else 'failed'} for {show(root)} itself")
-            count = len(_nodes(self.text, root))
-        except (JSONPathError, RecursionError):
-            return Verdict(truth=False, why=f"{short}: the value is nested too deeply to be searched")
+            return self._query(root, short, context)
+        except Undecided as undecided:
+            return Verdict(truth=False, why=f"{short}: cannot be decided: {undecided.why}")
+        except RecursionError:
+            return Verdict(truth=False, why=f"{short}: cannot be decided: the value is nested too deeply")
+
+    def _query(self, root: Value, short: str, context: Context) -> Verdict:
+        text = _filled(self.parts, context)
+        if self.reading == "object-filter" and isinstance(root, Mapping) and self._is_about(root, text):
+            # The library can only filter children, so the object becomes the one child of a list.
+            found = bool(locate(_with_counts(text, root), [root], context.ask))
+            return Verdict(truth=found, why=f"{short}: {'passed' if found else 'failed'} for {show(root)} itself")
+        count = len(locate(text, root, context.ask))
         nodes = "1 node" if count == 1 else f"{count} nodes"
         return Verdict(truth=count > 0, why=f"{short}: selected {nodes} in {show(root)}")
 
+    def _is_about(self, root: Mapping[str, object], text: str) -> bool:
+        return self.declared or _first_member(text) in root
 
-def compile_jsonpath(text: str, *, minor: str, place: Place) -> JsonPathCondition:
+
+def compile_jsonpath(
+    text: str,
+    *,
+    minor: str,
+    place: Place,
+    version: str = "",
+    strict: bool = False,
+    declares: Callable[[str], bool] = lambda _: False,
+) -> JsonPathCondition:
     """Choose the reading of a condition in a document of version ``minor`` (``1.0``, or anything later).
+
+    ``strict`` reads every query as RFC 9535 has it. ``declares`` tells of a name whether the description says that the
+    context is an object with that member.
 
     :raises DocumentError: in a 1.0 document, when no reading fits.
     """
-    text = text.strip()
+    text = _modern(text, version)
+    parts = split(text, place, minor)
     problem: DocumentError | None = None
     condition: Condition | None = None
     try:
-        condition = parse_with(text, place, _read)
+        condition = parse_with(text, place, partial(_read, minor=minor))
     except DocumentError as refused:
         if refused.code == TOO_LONG:
             raise
         problem = refused
     # A query has no operator outside its brackets: where our grammar found one, RFC 9535 need not be asked.
-    is_query = (condition is None or _alone(condition) is not None) and _is_rfc9535(text)
-    if is_query:
-        return _query_reading(text, minor, place)
+    sample = _readable(parts) if condition is None or _alone(condition) is not None else ""
+    if sample:
+        return _query_reading(text, parts, sample, declares if minor == "1.0" and not strict else None)
     if minor != "1.0":
         return JsonPathCondition(
             text=text,
@@ -244,38 +269,66 @@ def compile_jsonpath(text: str, *, minor: str, place: Place) -> JsonPathConditio
         raise problem or refusal(
             "the condition cannot be read", code="AZM-E200", place=place, text=text, at=0, expected="a JSONPath query"
         )
-    return _comparison_reading(text, condition)
-
-
-def restore_jsonpath(text: str, *, reading: JsonPathReading) -> JsonPathCondition:
-    """A condition out of a stored plan: parsed again under the stored reading, which is not chosen again."""
-    condition = parse_with(text, Place(), _read) if reading == "comparison" else None
-    return JsonPathCondition(text=text, reading=reading, condition=condition)
-
-
-def _comparison_reading(text: str, condition: Condition) -> JsonPathCondition:
     codes = tuple(dict.fromkeys(("C1", *condition.tolerances)))
     return JsonPathCondition(text=text, reading="comparison", condition=condition, tolerances=codes)
 
 
-def _query_reading(text: str, minor: str, place: Place) -> JsonPathCondition:
-    for found in re.finditer(r"\{(\$[^}]*)\}", text):
-        if is_expression(found[1]):
-            raise DocumentError(
-                f"{found[0]} inside a JSONPath query is not compiled yet",
-                code="AZM-E201",
-                place=place,
-                seen=clip(text, 80),
-                next="Compare the query's value with the expression instead: $.member == $inputs.name.",
-            )
+def restore_jsonpath(text: str, *, reading: JsonPathReading, declared: bool = False) -> JsonPathCondition:
+    """A condition out of a stored plan: parsed again under the stored reading, which is not chosen again."""
+    if reading == "comparison":
+        condition = parse_with(text, Place(), partial(_read, minor="1.0"))
+        return JsonPathCondition(text=text, reading=reading, condition=condition)
+    parts = () if reading == "invalid" else split(text, Place(), "1.0")
+    return JsonPathCondition(text=text, reading=reading, parts=parts, declared=declared)
+
+
+def compile_query(text: str, *, minor: str, place: Place, version: str = "") -> Query:
+    """A query that selects a value, in a Selector Object or as the target of a replacement.
+
+    :raises DocumentError: AZM-E204 when it is no RFC 9535 query.
+    """
+    query = _modern(text, version)
+    if not query.startswith("$"):
+        problem = "a JSONPath query begins with $"
+        raise refusal(problem, code="AZM-E204", place=place, text=text, at=0, expected="$, the root of the value")
+    return _query(query, 0, text, place, minor, length=False)
+
+
+def located(query: Query, root: Value, context: Context) -> list[Path]:
+    """Where the nodes of a query are. Raises Undecided where that cannot be said."""
+    try:
+        return locate(_filled(query.parts, context), root, context.ask)
+    except RecursionError:
+        raise Undecided("the value is nested too deeply to be searched") from None
+
+
+def restore_query(text: str, *, version: str = "") -> Query:
+    """A query out of a stored plan."""
+    text = _modern(text, version)
+    return _made(text, split(text, Place(), "1.0"), length=False)
+
+
+def _modern(text: str, version: str) -> str:
+    """A query of the draft as RFC 9535 has it: they differ in the script that counts from the end."""
+    return _LAST.sub(r"[-\1]", text.strip()) if version.startswith("draft") else text.strip()
+
+
+def _query_reading(
+    text: str, parts: tuple[Part, ...], sample: str, declares: Callable[[str], bool] | None
+) -> JsonPathCondition:
+    """The reading of a query; without ``declares`` a filter is about what is in the value, never about itself."""
     notes = tuple(
         f"{quoted} is compared as literal text: an expression inside a query needs braces"
-        for quoted in _QUOTED.findall(text)
+        for quoted in QUOTED.findall(text)
         if is_expression(quoted[1:-1])
     )
-    if minor == "1.0" and _first_member(text) is not None:
-        return JsonPathCondition(text=text, reading="object-filter", tolerances=("C2",), notes=notes)
-    return JsonPathCondition(text=text, reading="rfc9535", notes=notes)
+    first = _first_member(sample) if declares is not None else None
+    if first is None or declares is None:
+        return JsonPathCondition(text=text, reading="rfc9535", parts=parts, notes=notes)
+    codes = ("C2", "C3") if _COUNT.search(QUOTED.sub("''", sample)) else ("C2",)
+    return JsonPathCondition(
+        text=text, reading="object-filter", parts=parts, declared=declares(first), tolerances=codes, notes=notes
+    )
 
 
 def _alone(condition: Condition) -> Query | None:
@@ -284,18 +337,11 @@ def _alone(condition: Condition) -> Query | None:
     return root.operand if isinstance(root, Truth) and isinstance(root.operand, Query) else None
 
 
-def _is_rfc9535(text: str) -> bool:
-    path = _plain(text) if text.startswith("$") else None
-    if path is not None and "-" not in text and text.isprintable() and text.isascii():
-        return True
-    return _compiled(text) is not None
-
-
 def _first_member(text: str) -> str | None:
     """The first member a filter at the root names, when the whole query is that one filter; else None."""
     if not text.startswith("$[?") or _query_end(text, 0) != len(text) or _bracket_end(text, 1) != len(text):
         return None
-    if "$" in _QUOTED.sub("", text[1:]):
+    if "$" in QUOTED.sub("", text[1:]):
         return None  # it also speaks of the root, which would become another value
     found = _FIRST_MEMBER.search(text)
     return next((name for name in found.groups() if name is not None), None) if found else None
@@ -309,7 +355,7 @@ def _with_counts(text: str, value: Mapping[str, object]) -> str:
         return str(len(member)) if isinstance(member, (list, tuple)) else found[0]
 
     pieces, at = [], 0
-    for quoted in _QUOTED.finditer(text):
+    for quoted in QUOTED.finditer(text):
         pieces += [_COUNT.sub(size, text[at : quoted.start()]), quoted[0]]
         at = quoted.end()
     return "".join([*pieces, _COUNT.sub(size, text[at:])])
@@ -319,7 +365,7 @@ def _bracket_end(text: str, at: int) -> int:
     """The position after the bracket that closes the one at ``at``; the length of the text and one when none does."""
     depth = 0
     while at < len(text):
-        quoted = _QUOTED.match(text, at)
+        quoted = QUOTED.match(text, at)
         if quoted:
             at = quoted.end()
             continue
@@ -343,11 +389,11 @@ def _query_end(text: str, at: int) -> int:
     return at
 
 
-def _read(text: str, at: int, place: Place) -> Reading:
+def _read(text: str, at: int, place: Place, *, minor: str) -> Reading:
     """Read one operand of a comparison: a query, a pointer, or what a simple condition may hold."""
     if text[at] in "'\"":
         value, end = read_string(text, at, place, backslash=True)
-        return Constant(value), end, ()
+        return string_operand(value, place, minor), end, ()
     if text.startswith("#", at):
         end = run_end(text, at)
         pointer = text[at + 1 : end]
@@ -358,21 +404,26 @@ def _read(text: str, at: int, place: Place) -> Reading:
         tokens = tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
         return Pointed(text[at:end], tokens), end, ()
     if text[at] != "$" or re.match(r"\$[A-Za-z]", text[at:]):
-        return read_operand(text, at, place)
+        return read_operand(text, at, place, minor=minor)
     end = _query_end(text, at)
     if end > len(text):
         raise refusal("a bracket is not closed", code="AZM-E203", place=place, text=text, at=at, expected="']'")
-    return _query(text[at:end], at, text, place), end, ()
+    written = text[at:end]
+    return _query(written, at, text, place, minor, length=_LENGTH.search(written) is not None), end, ()
 
 
-def _query(written: str, at: int, text: str, place: Place) -> Query:
-    path = _plain(written)
-    length = _LENGTH.search(written) is not None
-    query = _LENGTH.sub("", written)
-    if path is not None:
-        return Query(text=written, query=query, path=path[:-1] if length else path, singular=True, length=length)
-    if _compiled(query) is None:
+def _query(written: str, at: int, text: str, place: Place, minor: str, *, length: bool) -> Query:
+    """The query written at a spot of the text; with ``length`` its last name asks for the length."""
+    parts = split(_LENGTH.sub("", written) if length else written, place, minor)
+    if plain(written) is None and not _readable(parts):
         raise refusal(
             "the JSONPath query cannot be read", code="AZM-E204", place=place, text=text, at=at, expected="RFC 9535"
         )
-    return Query(text=written, query=query, path=None, singular=not _MANY.search(_QUOTED.sub("", query)), length=length)
+    return _made(written, parts, length=length)
+
+
+def _made(written: str, parts: tuple[Part, ...], *, length: bool) -> Query:
+    path = plain(written) if not expressions(parts) else None
+    if path is not None:
+        return Query(text=written, parts=parts, path=path[:-1] if length else path, singular=True, length=length)
+    return Query(text=written, parts=parts, path=None, singular=is_singular(_samples(parts)[0]), length=length)

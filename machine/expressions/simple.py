@@ -10,12 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol, TypeAlias
 
 from ..errors import DocumentError, Place
-from ..values import MISSING, SecretRef, SecretText, Value
+from ..values import MISSING, Missing, SecretRef, SecretText, Value, contains_secret, join_text, redact
+from .embedded import Part, as_text, expressions, split
 from .evaluate import Context, evaluate, walk
 from .grammar import Expression, parse_expression, refusal, split_path
+from .question import Undecided
 from .verdict import Verdict, clip, compare, is_refused, number, show, truthy
 
 __all__ = [
@@ -25,6 +28,7 @@ __all__ = [
     "Conjunction",
     "Constant",
     "Disjunction",
+    "Embedded",
     "Negation",
     "Operand",
     "Reading",
@@ -38,6 +42,7 @@ __all__ = [
     "read_operand",
     "read_string",
     "run_end",
+    "string_operand",
     "test",
 ]
 
@@ -61,7 +66,8 @@ class Operand(Protocol):
     def read(self, context: Context, root: Value) -> Value:
         """The value now; ``root`` is the value of the criterion's ``context``.
 
-        :raises RecursionError: for a value nested too deeply, and nothing else.
+        :raises RecursionError: for a value nested too deeply.
+        :raises Undecided: for one that cannot be had. Nothing else.
         """
 
     def holds(self, value: Value) -> bool:
@@ -109,6 +115,36 @@ class Reference:
 
     def expressions(self) -> tuple[Expression, ...]:
         return (self.expression,)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A string with ``{$...}`` in it: always text (1.1, "Runtime Expressions")."""
+
+    parts: tuple[Part, ...]
+
+    def __str__(self) -> str:
+        return "'" + "".join(f"{{{part}}}" if isinstance(part, Expression) else part for part in self.parts) + "'"
+
+    def read(self, context: Context, root: Value) -> Value:
+        pieces: list[str | SecretRef | SecretText] = []
+        for part in self.parts:
+            value = part if isinstance(part, str) else evaluate(part, context)
+            if isinstance(value, Missing):
+                return MISSING
+            if isinstance(value, (str, SecretRef, SecretText)):
+                pieces.append(value)
+            elif contains_secret(value):
+                raise Undecided(f"{part} holds a secret, and a secret may be compared with nothing but null")
+            else:
+                pieces.append(as_text(redact(value)))
+        return join_text(pieces)
+
+    def holds(self, value: Value) -> bool:
+        return truthy(value)
+
+    def expressions(self) -> tuple[Expression, ...]:
+        return expressions(self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +200,12 @@ class _Token:
     operand: Operand | None = None
 
 
-def parse_condition(text: str, place: Place) -> Condition:
+def parse_condition(text: str, place: Place, *, minor: str = "1.0") -> Condition:
     """Parse a simple condition.
 
     :raises DocumentError: AZM-E100 to AZM-E108, with the character and what was expected there.
     """
-    return parse_with(text, place, read_operand)
+    return parse_with(text, place, partial(read_operand, minor=minor))
 
 
 def parse_with(text: str, place: Place, read: Callable[[str, int, Place], Reading]) -> Condition:
@@ -217,16 +253,16 @@ def _refuse(problem: str, code: str, place: Place, text: str, at: int, expected:
     return refusal(problem, code=code, place=place, text=text, at=at, expected=expected)
 
 
-def read_operand(text: str, at: int, place: Place) -> Reading:
+def read_operand(text: str, at: int, place: Place, *, minor: str) -> Reading:
     """Read one operand of a simple condition: a runtime expression, a literal, or a word."""
     if text[at] in "'\"":
         value, end = read_string(text, at, place, backslash=False)
-        return Constant(value), end, ("C14",) if text[at] == '"' else ()
+        return string_operand(value, place, minor), end, ("C14",) if text[at] == '"' else ()
     if text[at] == "{":
         close = text.find("}", at)
         if close < 0:
             raise _refuse("a brace is not closed", "AZM-E102", place, text, at, "'}' after it")
-        expression = _expression(text, at + 1, close, place)
+        expression = _expression(text, at + 1, close, place, minor)
         end = run_end(text, close + 1)
         tail = text[close + 1 : end]
         path = split_path(tail.removeprefix("."))
@@ -236,7 +272,7 @@ def read_operand(text: str, at: int, place: Place) -> Reading:
     end = run_end(text, at)
     word = text[at:end]
     if word.startswith("$"):
-        expression = _expression(text, at, end, place)
+        expression = _expression(text, at, end, place, minor)
         return Reference(expression), end, expression.tolerances
     if word in _WORDS:
         return Constant(_WORDS[word]), end, ()
@@ -246,10 +282,16 @@ def read_operand(text: str, at: int, place: Place) -> Reading:
     return Constant(word, bare=True), end, ("C14",)
 
 
-def _expression(text: str, start: int, end: int, place: Place) -> Expression:
+def string_operand(text: str, place: Place, minor: str) -> Operand:
+    """A quoted string as an operand: with values in it where it has ``{$...}``, else as it is."""
+    parts = split(text, place, minor)
+    return Embedded(parts) if expressions(parts) else Constant(text)
+
+
+def _expression(text: str, start: int, end: int, place: Place, minor: str) -> Expression:
     """Parse the expression in ``text[start:end]``; an error speaks of the whole condition."""
     try:
-        return parse_expression(text[start:end], place=place)
+        return parse_expression(text[start:end], place=place, minor=minor, navigable=True)
     except DocumentError as problem:
         raise DocumentError(
             f"in the operand at character {start} of the condition: {problem.message}",
@@ -411,6 +453,8 @@ def judge(condition: Condition, context: Context, root: Value) -> Verdict:
         truth = judgement.holds(condition.root)
     except RecursionError:
         return Verdict(truth=False, why=f"{text}: a value is nested too deeply to be judged")
+    except Undecided as undecided:
+        return Verdict(truth=False, why=f"{text}: cannot be decided: {undecided.why}")
     observed = " and ".join(f"{clip(name, 80)} was {value}" for name, value in judgement.seen.items())
     if judgement.refused:
         # Fails closed as a whole: a negation around it must not turn the refusal into a pass.

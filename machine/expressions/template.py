@@ -3,8 +3,9 @@
 Which strings are expressions is decided once, when the document is compiled, and stored in a form that no document
 text can forge: a literal always stands under ``lit``. Rendering looks nothing up but values.
 
-``{"lit": v}`` | ``{"expr": "$inputs.x"}`` | ``{"text": ["Bearer ", {"expr": "$inputs.token"}]}`` |
-``{"object": {name: T}}`` | ``{"array": [T]}``
+``{"lit": v}`` | ``{"expr": "$inputs.x"}`` | ``{"text": ["Bearer ", {"expr": "$inputs.token"}], "null": "null"}`` |
+``{"quoted": "$inputs.x", "null": "null"}`` | ``{"select": {context, type, version, selector}}`` |
+``{"object": {name: T}}`` | ``{"array": [T]}`` | ``{"replaced": {"body": T, "at": [[target, T]]}}``
 """
 
 from __future__ import annotations
@@ -19,15 +20,22 @@ from ..errors import BugError, DocumentError, Place, RequestError
 from ..values import MISSING, Json, Missing, SecretRef, SecretText, Value, contains_file, contains_secret, join_text
 from .evaluate import Context, evaluate, resolve_name
 from .grammar import TOLERANCES, Expression, is_expression, parse_expression
+from .replacement import Target, restore_target
+from .selector import Selector, compile_selector, is_selector, restore_selector
 
 __all__ = [
     "Declared",
     "ListTemplate",
     "Literal",
     "ObjectTemplate",
+    "Quoted",
+    "Replaced",
+    "Select",
     "Template",
     "TextTemplate",
+    "Unusable",
     "Whole",
+    "bare_references",
     "compile_template",
     "from_json",
     "references",
@@ -46,11 +54,19 @@ _ONE_NAME: Final = re.compile(r"[\w.\-\[\]]*\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """The names a reference can resolve to before anything runs."""
+    """What a document says before anything runs: the names a reference can mean, and the version it is written in."""
 
     inputs: frozenset[str] = frozenset()
     steps: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Step id -> the names of its outputs."""
+    minor: str = "1.0"
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    """Key -> value of the parameters in Components, which ``$components.parameters.KEY`` stands for."""
+
+    @property
+    def null(self) -> str:
+        """What null reads as in text."""
+        return "" if self.minor == "1.0" else "null"
 
     def has(self, expression: Expression) -> bool:
         """Whether the expression is about an input or a step output that is declared."""
@@ -66,6 +82,8 @@ class Literal:
     """A value without expressions: null, boolean, number or text."""
 
     value: bool | int | float | str | None
+    bare: tuple[str, ...] = field(default=(), compare=False)
+    """References that stand in it without braces and are text therefore: in 1.1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +98,35 @@ class TextTemplate:
     """Text with expressions in it: always text."""
 
     parts: tuple[str | Expression, ...]
+    null: str = ""
+    """What null reads as: nothing in 1.0, which is silent, and ``null`` from 1.1 on ("Runtime Expressions")."""
     braceless: tuple[str, ...] = field(default=(), compare=False)
-    """The references that stood in the text without braces (tolerance C4)."""
+    """The references that stood in the text without braces and were filled in (tolerance C4): in 1.0."""
+    bare: tuple[str, ...] = field(default=(), compare=False)
+    """Those that are text: in 1.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """An expression alone between the quotes of a JSON text: text, but an object or a list as it is (rule C10)."""
+
+    expression: Expression
+    null: str = ""
+    """As of any text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A value nobody can make: the step that needs it fails before it sends anything, and no other (rule C10)."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """A Selector Object: the value keeps its type."""
+
+    selector: Selector
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +139,18 @@ class ListTemplate:
     items: tuple[Template, ...]
 
 
-Template: TypeAlias = "Literal | Whole | TextTemplate | ObjectTemplate | ListTemplate"
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A request body and what is set in it afterwards, in this order (Payload Replacement Object)."""
+
+    body: Template
+    changes: tuple[tuple[Target, Template], ...]
+
+
+Template: TypeAlias = (
+    "Literal | Whole | TextTemplate | Quoted | Unusable | Select | ObjectTemplate | ListTemplate | Replaced"
+)
+_Leaf: TypeAlias = "Whole | TextTemplate | Quoted | Unusable | Select"
 
 
 def compile_template(value: object, *, place: Place, declared: Declared) -> Template:
@@ -113,6 +169,8 @@ def _compile(value: object, place: Place, declared: Declared, depth: int) -> Tem
             place=place,
             next="Flatten the value, or pass the deep part as one input.",
         )
+    if declared.minor != "1.0" and isinstance(value, Mapping) and is_selector(value):
+        return Select(compile_selector(value, minor=declared.minor, place=place))
     if isinstance(value, Mapping):
         return ObjectTemplate(
             tuple((str(name), _compile(item, place, declared, depth + 1)) for name, item in value.items())
@@ -120,8 +178,29 @@ def _compile(value: object, place: Place, declared: Declared, depth: int) -> Tem
     if isinstance(value, (list, tuple)):
         return ListTemplate(tuple(_compile(item, place, declared, depth + 1) for item in value))
     if isinstance(value, str):
+        component = _component(value, place, declared)
+        if component is not None:
+            return _compile(component, place, declared, depth + 1)
         return _compile_text(value, place, declared)
     return Literal(cast("bool | int | float | None", value))
+
+
+def _component(text: str, place: Place, declared: Declared) -> object:
+    """The value of the component a text names, which takes its place; None where it names none.
+
+    :raises DocumentError: AZM-E023 for a component that is not there or is no value.
+    """
+    if not text.startswith("$components."):
+        return None
+    expression = parse_expression(text, place=place, minor=declared.minor)
+    if expression.part != "parameters" or expression.name not in declared.parameters:
+        raise DocumentError(
+            f"{expression} is no value",
+            code="AZM-E023",
+            place=place,
+            next=f"parameters in components: {', '.join(declared.parameters) or 'none'}",
+        )
+    return declared.parameters[expression.name]
 
 
 def _compile_text(text: str, place: Place, declared: Declared) -> Template:
@@ -132,7 +211,7 @@ def _compile_text(text: str, place: Place, declared: Declared) -> Template:
         # In 1.0 a name may hold anything, so "$inputs.a/$inputs.b" is one long name to the grammar. It is read as text
         # only when that name is not declared and could not be one by today's rules.
         if _ONE_NAME.match(expression.name) or expression.root not in ("inputs", "steps") or declared.has(expression):
-            return whole
+            return Whole(parse_expression(text, place=place, minor=declared.minor))
     parts: list[str | Expression] = []
     braceless: list[str] = []
     at = 0
@@ -140,29 +219,32 @@ def _compile_text(text: str, place: Place, declared: Declared) -> Template:
         # "{$.items}" and its like are text: only "$" and a known root make an expression.
         if is_expression(found[1]):
             _add_braceless(text[at : found.start()], parts, braceless, place, declared)
-            parts.append(parse_expression(found[1], place=place))
+            parts.append(parse_expression(found[1], place=place, minor=declared.minor))
             at = found.end()
     _add_braceless(text[at:], parts, braceless, place, declared)
+    filled, bare = (tuple(braceless), ()) if declared.minor == "1.0" else ((), tuple(braceless))
     if any(isinstance(part, Expression) for part in parts):
-        return TextTemplate(_merged(parts), tuple(braceless))
-    return whole or Literal(text)
+        return TextTemplate(_merged(parts), declared.null, filled, bare)
+    return Whole(parse_expression(text, place=place, minor=declared.minor)) if whole else Literal(text, bare)
 
 
 def _add_braceless(
     text: str, parts: list[str | Expression], braceless: list[str], place: Place, declared: Declared
 ) -> None:
-    """Split literal text at references to declared names. A reference that resolves to nothing is just text."""
+    """Split literal text at references to declared names, or only note them: by the grammar of 1.1 they are text. A
+    reference that resolves to nothing is just text in any version."""
     at = 0
     for found in _BRACELESS.finditer(text):
         reference = found[0].rstrip(".")
         try:
-            expression = parse_expression(reference, place=place)
+            expression = parse_expression(reference, place=place, minor=declared.minor)
         except DocumentError:
             continue  # text that looks like a reference and is none
         if declared.has(expression):
-            parts += [text[at : found.start()], expression]
             braceless.append(reference)
-            at = found.start() + len(reference)
+            if declared.minor == "1.0":
+                parts += [text[at : found.start()], expression]
+                at = found.start() + len(reference)
     parts.append(text[at:])
 
 
@@ -182,7 +264,8 @@ def render(template: Template, context: Context) -> Value:
     An absent value leaves its object member out and is null in a list; at the top it is ``MISSING``. In text, null and
     absent are empty, objects and lists are JSON (RFC 8259), and a text all of whose expressions are absent is absent.
 
-    :raises RequestError: when an object inside text holds a secret or is nested too deeply to be written.
+    :raises RequestError: when an object inside text holds a secret or is nested too deeply to be written, when a
+        replacement cannot be made, and for a value that is unusable.
     """
     if isinstance(template, Literal):
         return template.value
@@ -190,11 +273,34 @@ def render(template: Template, context: Context) -> Value:
         return evaluate(template.expression, context)
     if isinstance(template, TextTemplate):
         return _render_text(template, context)
+    if isinstance(template, Quoted):
+        return _render_quoted(template, context)
+    if isinstance(template, Unusable):
+        raise RequestError(template.why, code="AZM-E037", next="Correct the document.")
+    if isinstance(template, Select):
+        return template.selector.read(context)
+    if isinstance(template, Replaced):
+        return _render_replaced(template, context)
     if isinstance(template, ListTemplate):
         items = [render(item, context) for item in template.items]
         return cast("Value", [None if isinstance(item, Missing) else item for item in items])
     members = ((name, render(item, context)) for name, item in template.members)
     return cast("Value", {name: item for name, item in members if not isinstance(item, Missing)})
+
+
+def _render_quoted(template: Quoted, context: Context) -> Value:
+    value = evaluate(template.expression, context)
+    return value if isinstance(value, (Missing, dict, list)) else _as_text(value, template.expression, template.null)
+
+
+def _render_replaced(template: Replaced, context: Context) -> Value:
+    """An absent value leaves its spot as it is, as it leaves out a member."""
+    body = render(template.body, context)
+    for target, change in template.changes:
+        value = render(change, context)
+        if not isinstance(value, Missing):
+            body = target.put(body, value, context)
+    return body
 
 
 def _render_text(template: TextTemplate, context: Context) -> Value:
@@ -206,15 +312,15 @@ def _render_text(template: TextTemplate, context: Context) -> Value:
             continue
         value = evaluate(part, context)
         present = present or not isinstance(value, Missing)
-        pieces.append(_as_text(value, part))
+        pieces.append(_as_text(value, part, template.null))
     return join_text(pieces) if present else MISSING
 
 
-def _as_text(value: Value, expression: Expression) -> str | SecretRef | SecretText:
+def _as_text(value: Value, expression: Expression, null: str) -> str | SecretRef | SecretText:
     if isinstance(value, (str, SecretRef, SecretText)):
         return value
     if value is None or isinstance(value, Missing):
-        return ""
+        return null if value is None else ""
     try:
         if contains_file(value):
             raise RequestError(
@@ -237,37 +343,64 @@ def _as_text(value: Value, expression: Expression) -> str | SecretRef | SecretTe
         ) from None
 
 
-def _nodes(template: Template) -> Iterator[Whole | TextTemplate]:
-    if isinstance(template, (Whole, TextTemplate)):
-        yield template
-    elif isinstance(template, ObjectTemplate):
+def _leaves(template: Template) -> Iterator[_Leaf | Target]:
+    if isinstance(template, ObjectTemplate):
         for _, item in template.members:
-            yield from _nodes(item)
+            yield from _leaves(item)
     elif isinstance(template, ListTemplate):
         for item in template.items:
-            yield from _nodes(item)
+            yield from _leaves(item)
+    elif isinstance(template, Replaced):
+        yield from _leaves(template.body)
+        for target, change in template.changes:
+            yield target
+            yield from _leaves(change)
+    elif not isinstance(template, Literal):
+        yield template
 
 
-def _expressions(node: Whole | TextTemplate) -> tuple[Expression, ...]:
-    if isinstance(node, Whole):
-        return (node.expression,)
-    return tuple(part for part in node.parts if isinstance(part, Expression))
+def _expressions(leaf: _Leaf | Target) -> tuple[Expression, ...]:
+    if isinstance(leaf, (Whole, Quoted)):
+        return (leaf.expression,)
+    if isinstance(leaf, TextTemplate):
+        return tuple(part for part in leaf.parts if isinstance(part, Expression))
+    if isinstance(leaf, Unusable):
+        return ()
+    return (leaf.selector if isinstance(leaf, Select) else leaf).expressions()
 
 
 def references(template: Template) -> tuple[Expression, ...]:
     """Every expression in the template, in its order: what the value depends on."""
-    return tuple(expression for node in _nodes(template) for expression in _expressions(node))
+    return tuple(expression for leaf in _leaves(template) for expression in _expressions(leaf))
 
 
 def tolerances(template: Template) -> list[tuple[str, str]]:
     """What the template accepted beyond the specification: (code, explanation) for each spot."""
     found: list[tuple[str, str]] = []
-    for node in _nodes(template):
-        for expression in _expressions(node):
+    for leaf in _leaves(template):
+        for expression in _expressions(leaf):
             found += [(code, f"{expression}: {TOLERANCES[code]}") for code in expression.tolerances]
-        if isinstance(node, TextTemplate):
-            found += [("C4", f"{reference}: {TOLERANCES['C4']}") for reference in node.braceless]
+        if isinstance(leaf, TextTemplate):
+            found += [("C4", f"{reference}: {TOLERANCES['C4']}") for reference in leaf.braceless]
+        elif isinstance(leaf, Quoted):
+            found.append(("C10", TOLERANCES["C10"]))
+        elif isinstance(leaf, Unusable):
+            found.append(("C10", f"{leaf.why}; the step that sends it will fail"))
+        elif isinstance(leaf, Target):
+            found += [(code, f"{leaf.text}: {TOLERANCES[code]}") for code in leaf.tolerances]
     return found
+
+
+def bare_references(template: Template) -> tuple[str, ...]:
+    """The references to declared names that are text because they have no braces: what an author may not have meant."""
+    if isinstance(template, ObjectTemplate):
+        return tuple(one for _, item in template.members for one in bare_references(item))
+    if isinstance(template, ListTemplate):
+        return tuple(one for item in template.items for one in bare_references(item))
+    if isinstance(template, Replaced):
+        items = (template.body, *(item for _, item in template.changes))
+        return tuple(one for item in items for one in bare_references(item))
+    return template.bare if isinstance(template, (Literal, TextTemplate)) else ()
 
 
 def to_json(template: Template) -> Json:
@@ -277,10 +410,24 @@ def to_json(template: Template) -> Json:
     if isinstance(template, Whole):
         return {"expr": str(template.expression)}
     if isinstance(template, TextTemplate):
-        return {"text": [part if isinstance(part, str) else {"expr": str(part)} for part in template.parts]}
+        parts: list[Json] = [part if isinstance(part, str) else {"expr": str(part)} for part in template.parts]
+        return {"text": parts, **_null(template)}
+    if isinstance(template, Quoted):
+        return {"quoted": str(template.expression), **_null(template)}
+    if isinstance(template, Unusable):
+        return {"unusable": template.why}
+    if isinstance(template, Select):
+        return {"select": template.selector.to_json()}
+    if isinstance(template, Replaced):
+        changes: list[Json] = [[target.to_json(), to_json(change)] for target, change in template.changes]
+        return {"replaced": {"body": to_json(template.body), "at": changes}}
     if isinstance(template, ListTemplate):
         return {"array": [to_json(item) for item in template.items]}
     return {"object": {name: to_json(item) for name, item in template.members}}
+
+
+def _null(template: TextTemplate | Quoted) -> dict[str, Json]:
+    return {"null": template.null} if template.null else {}
 
 
 def from_json(value: object) -> Template:
@@ -288,14 +435,24 @@ def from_json(value: object) -> Template:
 
     :raises BugError: for JSON that :func:`to_json` cannot have written.
     """
-    if isinstance(value, Mapping) and len(value) == 1:
-        kind, body = next(iter(value.items()))
+    kinds = [name for name in value if name != "null"] if isinstance(value, Mapping) else []
+    if isinstance(value, Mapping) and len(kinds) == 1 and isinstance(null := value.get("null", ""), str):
+        kind, body = kinds[0], value[kinds[0]]
         if kind == "lit" and (body is None or isinstance(body, (bool, int, float, str))):
             return Literal(body)
         if kind == "expr":
             return Whole(_stored(value))
         if kind == "text" and isinstance(body, list):
-            return TextTemplate(tuple(part if isinstance(part, str) else _stored(part) for part in body))
+            return TextTemplate(tuple(part if isinstance(part, str) else _stored(part) for part in body), null)
+        if kind == "quoted" and isinstance(body, str):
+            return Quoted(parse_expression(body, place=Place()), null)
+        if kind == "unusable" and isinstance(body, str):
+            return Unusable(body)
+        if kind == "select" and isinstance(body, Mapping):
+            return Select(restore_selector(body))
+        if kind == "replaced" and isinstance(body, Mapping) and isinstance(body.get("at"), list):
+            changes = tuple((restore_target(target), from_json(change)) for target, change in body["at"])
+            return Replaced(from_json(body.get("body")), changes)
         if kind == "array" and isinstance(body, list):
             return ListTemplate(tuple(from_json(item) for item in body))
         if kind == "object" and isinstance(body, Mapping):

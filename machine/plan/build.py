@@ -19,7 +19,7 @@ from functools import partial
 from ..document.model import Document, Workflow
 from ..errors import DocumentError, UsageError
 from ..sources.description import Description
-from .calls import refuse_two_servers
+from .calls import refuse_two_servers, source_fields
 from .draft import Draft, draft_workflow
 from .inputs import read_inputs
 from .model import CallPlan, InputPlan, Notice, Plan, Policy
@@ -198,12 +198,13 @@ def _write(
             input_schema=dict(site.workflow.inputs),
             outputs=draft.outputs,
             servers={one.source: one.server for call in described for one in call.operations},
+            sources=source_fields(document),
+            self_uri=document.self_uri,
             auth={
                 site.scope + name: text
                 for name, text in extension.auth.items()
                 if site.description.may_name_origin(site.workflow.workflow_id, f"auth {name}")
             },
-            source_urls={source.name: source.url for source in document.sources},
             deadline=extension.deadline if extension.deadline is not None else 3600.0,
             call_limit=extension.calls or 10_000,
             transition_limit=extension.transitions or 10_000,

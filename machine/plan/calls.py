@@ -9,15 +9,17 @@ from functools import partial
 from typing import Any
 
 from ..document.findings import Finding
-from ..document.model import Criterion, Parameter, Step, Workflow
+from ..document.model import Criterion, Document, Parameter, Step, Workflow
 from ..errors import DocumentError, Place
 from ..expressions.criteria import CompiledCriterion, compile_criterion
-from ..expressions.grammar import TOLERANCES, is_expression
-from ..expressions.template import Declared, Template, compile_template, references, tolerances
-from ..sources.model import Operation, Source, is_json_type
+from ..expressions.grammar import TOLERANCES, Expression, split_path
+from ..expressions.template import Declared, Template, bare_references, compile_template, references, tolerances
+from ..sources.model import Operation, Source
 from ..sources.operations import find_operation, find_operation_path
+from .body import compile_body
 from .effect import EffectPolicy, ProbePlan
 from .extension import EffectExtension, PollExtension, StepExtension
+from .members import response_members
 from .model import CallPlan, EffectKind, Notice, PollPolicy
 from .problems import Problems
 
@@ -29,6 +31,7 @@ __all__ = [
     "declared_names",
     "note_tolerances",
     "refuse_two_servers",
+    "source_fields",
 ]
 
 _KIND_OF_METHOD: Mapping[str, EffectKind] = {
@@ -41,18 +44,33 @@ _KIND_OF_METHOD: Mapping[str, EffectKind] = {
     "POST": "create",
 }
 """RFC 9110 section 9.2: which methods may be repeated. Anything else, PATCH included, is ``unknown``."""
+_NONE: Mapping[str, Set[str]] = {}
 _REDIRECT = re.compile(r"\b3[0-9]{2}\b")
 
 
-def declared_names(workflow: Workflow, returned: Mapping[str, Set[str]]) -> Declared:
-    """The names an expression may mean: inputs of the schema, outputs of the steps; ``returned`` has those of the
-    steps that run a workflow and declare none of their own."""
+def declared_names(workflow: Workflow, document: Document, returned: Mapping[str, Set[str]] = _NONE) -> Declared:
+    """What an expression may mean: inputs of the schema, outputs of the steps, parameters of Components; ``returned``
+    has the outputs of the steps that run a workflow and declare none of their own."""
     properties = workflow.inputs.get("properties")
-    names = frozenset(properties) if isinstance(properties, Mapping) else frozenset()
-    steps = {
-        step.step_id: frozenset(step.outputs or returned.get(step.step_id, frozenset())) for step in workflow.steps
-    }
-    return Declared(inputs=names, steps=steps)
+    shelf = _mapping(_mapping(document.tree.get("components")).get("parameters"))
+    return Declared(
+        inputs=frozenset(_mapping(properties)),
+        steps={
+            step.step_id: frozenset(step.outputs or returned.get(step.step_id, frozenset())) for step in workflow.steps
+        },
+        minor=document.minor,
+        parameters={key: _mapping(one).get("value") for key, one in shelf.items()},
+    )
+
+
+def source_fields(document: Document) -> dict[str, dict[str, Any]]:
+    """Source name to the fields an expression can read of it ("Source Description Expression Resolution")."""
+    written = document.tree.get("sourceDescriptions")
+    return {str(one["name"]): dict(one) for one in written} if isinstance(written, list) else {}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def compile_step(
@@ -71,20 +89,18 @@ def compile_step(
     problems = Problems()
     body = step.request_body
     operation = problems.attempt(lambda: _operation(step, sources, notices, strict=strict))
-    problems.attempt(lambda: _refuse_what_is_not_compiled(step))
+    given = _parameters(step.parameters, workflow.parameters)
     parameters = problems.each(
-        partial(_parameter, one, declared, notices, strict=strict)
-        for one in _parameters(step.parameters, workflow.parameters)
+        partial(_parameter, one, declared, notices, strict=strict) for one in given if one.location != "body"
     )
-    payload = (
-        problems.attempt(lambda: _template(body.payload, body.place, declared, notices, strict=strict))
-        if body is not None and body.has_payload
-        else None
+    members = [one for one in given if one.location == "body"]
+    payload = problems.attempt(lambda: _body(step, members, operation, declared, notices, strict=strict))
+    success = problems.attempt(
+        lambda: compile_criteria(step.success_criteria, minor, notices, strict=strict, operation=operation)
     )
-    success = problems.attempt(lambda: compile_criteria(step.success_criteria, minor, notices, strict=strict))
     outputs = problems.attempt(lambda: compile_outputs(step.outputs, step.place, declared, notices, strict=strict))
     effect = problems.attempt(lambda: _effect(extension.effect, step, sources, declared, minor, notices, strict=strict))
-    poll = problems.attempt(lambda: compile_poll(extension.poll, minor, notices, strict=strict))
+    poll = problems.attempt(lambda: compile_poll(extension.poll, minor, notices, strict=strict, operation=operation))
     problems.report()
     assert operation is not None
     return CallPlan(
@@ -107,32 +123,21 @@ def _parameter(one: Parameter, declared: Declared, notices: list[Notice], *, str
     return one.name, one.location, _template(one.value, one.place, declared, notices, strict=strict)
 
 
-def _refuse_what_is_not_compiled(step: Step) -> None:
-    """A field that would be silently dropped would send a request its author did not mean."""
+def _body(
+    step: Step,
+    members: Sequence[Parameter],
+    operation: Operation | None,
+    declared: Declared,
+    notices: list[Notice],
+    *,
+    strict: bool,
+) -> Template | None:
     body = step.request_body
-    problems = Problems()
-    for field, present, advice in (
-        ("requestBody.replacements", body is not None and bool(body.replacements), "write the values in the payload"),
-        ("a JSON payload written as text", _is_json_text(step), "write the payload as an object"),
-    ):
-        if present:
-            problems.keep(
-                DocumentError(
-                    f"step {step.step_id!r} has {field}, which this release does not compile",
-                    code="AZM-P012",
-                    place=step.place,
-                    next=advice,
-                )
-            )
-    problems.report()
-
-
-def _is_json_text(step: Step) -> bool:
-    """A JSON body given as one text with values to fill in would be sent as a JSON string."""
-    body = step.request_body
-    if body is None or not isinstance(body.payload, str) or is_expression(body.payload.strip()):
-        return False
-    return is_json_type(body.content_type) and body.payload.lstrip()[:1] in ("{", "[")
+    place = step.place if body is None else body.place
+    for one in members:
+        note_tolerances([("C12", f"{one.name}: {TOLERANCES['C12']}")], one.place, notices, strict=strict)
+    check = partial(_checked, declared=declared, notices=notices, strict=strict)
+    return compile_body(body, members, operation, declared, place=place, strict=strict, check=check)
 
 
 def _operation(step: Step, sources: Mapping[str, Source], notices: list[Notice], *, strict: bool) -> Operation:
@@ -187,17 +192,30 @@ def _parameters(own: Sequence[Parameter], shared: Sequence[Parameter]) -> list[P
 
 
 def compile_criteria(
-    criteria: Sequence[Criterion], minor: str, notices: list[Notice], *, strict: bool
+    criteria: Sequence[Criterion],
+    minor: str,
+    notices: list[Notice],
+    *,
+    strict: bool,
+    operation: Operation | None = None,
 ) -> tuple[CompiledCriterion, ...]:
-    """Compile each; what had to be tolerated is noted once per site, or refused when ``strict``."""
+    """Compile each; what had to be tolerated is noted once per site, or refused when ``strict``. ``operation`` is the
+    one whose answer they judge."""
     problems = Problems()
-    compiled = problems.each(partial(_criterion, one, minor, notices, strict=strict) for one in criteria)
+    compiled = problems.each(partial(_criterion, one, minor, notices, operation, strict=strict) for one in criteria)
     problems.report()
     return compiled
 
 
-def _criterion(one: Criterion, minor: str, notices: list[Notice], *, strict: bool) -> CompiledCriterion:
-    result = compile_criterion(one, minor=minor)
+def _criterion(
+    one: Criterion, minor: str, notices: list[Notice], operation: Operation | None, *, strict: bool
+) -> CompiledCriterion:
+    def declares(context: Expression, name: str) -> bool:
+        body = context.root == "response" and context.part == "body"
+        path = (*(split_path(context.name) or ()), *context.pointer)
+        return body and operation is not None and name in response_members(operation, path)
+
+    result = compile_criterion(one, minor=minor, strict=strict, declares=declares)
     used = [(code, f"{result.text}: {TOLERANCES[code]}") for code in result.tolerances]
     note_tolerances(used, one.place, notices, strict=strict)
     for note in result.notes:
@@ -221,7 +239,14 @@ def compile_outputs(
 
 def _template(value: Any, place: Place, declared: Declared, notices: list[Notice], *, strict: bool) -> Template:
     template = compile_template(value, place=place, declared=declared)
+    return _checked(template, place, declared=declared, notices=notices, strict=strict)
+
+
+def _checked(template: Template, place: Place, *, declared: Declared, notices: list[Notice], strict: bool) -> Template:
     note_tolerances(tolerances(template), place, notices, strict=strict)
+    for bare in bare_references(template):
+        message = f"{bare} has no braces: in Arazzo 1.1 it is text, and is sent as it stands"
+        _add(notices, Notice(code="AZM-P023", message=message, place=place))
     for expression in references(template):
         if expression.root == "steps" and expression.owner not in declared.steps:
             raise DocumentError(
@@ -283,8 +308,8 @@ def _effect(
     compiled = ProbePlan(
         operation=operation,
         parameters=tuple(_parameter(one, declared, notices, strict=strict) for one in probe.parameters),
-        found=compile_criteria(probe.found, minor, notices, strict=strict),
-        absent=compile_criteria(probe.absent, minor, notices, strict=strict),
+        found=compile_criteria(probe.found, minor, notices, strict=strict, operation=operation),
+        absent=compile_criteria(probe.absent, minor, notices, strict=strict, operation=operation),
         match={
             pointer: _template(value, step.place, declared, notices, strict=strict)
             for pointer, value in probe.match.items()
@@ -299,7 +324,14 @@ def _effect(
     )
 
 
-def compile_poll(extension: PollExtension | None, minor: str, notices: list[Notice], *, strict: bool) -> PollPolicy:
+def compile_poll(
+    extension: PollExtension | None,
+    minor: str,
+    notices: list[Notice],
+    *,
+    strict: bool,
+    operation: Operation | None = None,
+) -> PollPolicy:
     """The pace a step has where it turns out to lie on a loop."""
     if extension is None:
         return PollPolicy()
@@ -308,7 +340,8 @@ def compile_poll(extension: PollExtension | None, minor: str, notices: list[Noti
         for name in ("interval", "backoff", "max", "jitter", "visits", "tolerate")
         if getattr(extension, name) is not None
     }
-    return PollPolicy(**given, wait=compile_criteria(extension.wait, minor, notices, strict=strict))
+    wait = compile_criteria(extension.wait, minor, notices, strict=strict, operation=operation)
+    return PollPolicy(**given, wait=wait)
 
 
 def refuse_two_servers(calls: Mapping[str, CallPlan]) -> None:

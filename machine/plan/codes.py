@@ -80,6 +80,10 @@ _REFERENCES: Final = {
         title="Undeclared input",
         why="Nobody is asked for it; it is absent unless somebody gives it unasked.",
     ),
+    "AZM-P023": Code(
+        title="A reference that is text",
+        why="From 1.1 on an expression inside text needs braces; without them the words themselves are sent.",
+    ),
     "AZM-P022": Code(title="About a condition", why="It holds as written, and reads as if more was meant."),
     "AZM-S001": Code(title="Missing source", why="Its file is not where it was looked for."),
     "AZM-S002": Code(title="Remote source", why="Nothing is fetched unasked."),
@@ -130,7 +134,7 @@ _TOLERANCES: Final = {
         title="Retry through itself",
         why="A step that repairs itself would be called twice each time. It is read as a plain retry.",
     ),
-    "C10": Code(title="Template of JSON text", why="Values are written into it so that it stays JSON."),
+    "C10": Code(title="Object in quotes", why="In JSON text it would be a text of JSON; its author means the object."),
     "C11": Code(
         title="Version beside the type",
         why="1.0 has it in one place and its schema in another; both are read.",
@@ -138,6 +142,7 @@ _TOLERANCES: Final = {
     "C12": Code(title="Parameter in the body", why="1.0.0 had it; it is a member of the request body."),
     "C13": Code(title="Unusable answers waited out", why="A poll waits out a few answers that are none."),
     "C14": Code(title="Quotes", why="Strings of simple conditions stand in single quotes."),
+    "C15": Code(title="Pattern between slashes", why="A pattern has no delimiters; its flags would be lost."),
 }
 
 _LINT: Final = {

@@ -124,7 +124,7 @@ class _Drafter:
             if step.workflow_id
         }
         returned = {step: frozenset(one.workflow.outputs) for step, one in callees.items() if one is not None}
-        declared = declared_names(workflow, returned)
+        declared = declared_names(workflow, self.site.description.document, returned)
         for step in workflow.steps:
             own = self.attempt(partial(StepExtension.read, step.extension, step.place)) or StepExtension()
             made.extensions[step.step_id] = own
@@ -223,7 +223,14 @@ class _Drafter:
         if action.workflow_id and action.type != "end":
             callee = self.callee(action.workflow_id, action.place)
             child = action_child(action, self.site, callee, declared, strict=self.strict, notices=self.notices)
-        criteria = compile_criteria(action.criteria, self.minor, self.notices, strict=self.strict)
+        call = self.made.calls.get(step.step_id)
+        criteria = compile_criteria(
+            action.criteria,
+            self.minor,
+            self.notices,
+            strict=self.strict,
+            operation=call.operation if call is not None else None,
+        )
         # An action whose criteria all stand among the step's success criteria applies on every success, so "nothing
         # matched" cannot happen behind it.
         sure = {_wording(one) for one in step.success_criteria} if action.kind == "success" else set()

@@ -18,11 +18,14 @@ from ..document.model import Workflow
 from ..errors import DocumentError, InputError, Place
 from ..expressions.criteria import CompiledCriterion
 from ..expressions.evaluate import resolve_name
-from ..values import FileRef, SecretRef, contains_secret, redact
+from ..expressions.pattern import wrong_with
+from ..expressions.question import Ask, nobody
+from ..values import SecretRef, contains_file, contains_secret
 from .credentials import find_credentials
 from .extension import InputExtension
 from .model import CallPlan, InputPlan, Plan
 from .problems import Problems
+from .schema import misfits_by_jsonschema, mismatch
 
 __all__ = ["check_inputs", "coerce", "declared_inputs", "origin_name", "own_secrets", "read_inputs", "told_open"]
 
@@ -172,12 +175,13 @@ def coerce(plan: Plan, name: str, text: str) -> Any:
 
 
 def check_inputs(
-    plan: Plan, given: Mapping[str, Any], *, inside: bool = False
+    plan: Plan, given: Mapping[str, Any], *, inside: bool = False, ask: Ask = nobody
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Defaults applied and everything checked: the inputs a workflow starts with, and warnings about undeclared ones.
 
     Secrets are given as SecretRef. ``inside`` a run, another workflow gives them: then an input that is secret may be
-    a text, because the run has it out of a reply. Raises InputError naming every input that is missing or does not fit.
+    a text, because the run has it out of a reply. ``ask`` matches the patterns of the schema, which are the document's.
+    Raises InputError naming every input that is missing or does not fit.
     """
     values = dict(given)
     secret = set(plan.secrets)
@@ -202,7 +206,7 @@ def check_inputs(
                 code="AZM-I004",
                 next=f"give a reference: -i {name}=@env:VARIABLE",
             )
-    problems = list(_misfits(plan, values))
+    problems = list(_misfits(plan, values, ask))
     if problems:
         raise InputError("; ".join(problems), code="AZM-I003", next="see `arazzo-machine plan` for the inputs")
     known = {one.name for one in plan.inputs}
@@ -235,13 +239,13 @@ _SIMPLE_KEYS = frozenset(
 )
 
 
-def _misfits(plan: Plan, values: Mapping[str, Any]) -> Iterable[str]:
+def _misfits(plan: Plan, values: Mapping[str, Any], ask: Ask) -> Iterable[str]:
     if not _is_simple(plan):
-        yield from _misfits_by_jsonschema(plan, values)
+        yield from misfits_by_jsonschema(plan, values, ask)
         return
     for one in plan.inputs:
         value = values.get(one.name)
-        if one.name not in values or isinstance(value, FileRef) or contains_secret(value):
+        if one.name not in values or contains_secret(value) or contains_file(value):
             continue
         kinds = _kinds(one.schema.get("type", []))
         if kinds and not any(_is_of(value, kind) for kind in kinds):
@@ -251,7 +255,7 @@ def _misfits(plan: Plan, values: Mapping[str, Any]) -> Iterable[str]:
         elif "const" in one.schema and not _same(value, one.schema["const"]):
             yield f"input {one.name!r} must be {_shown(one.schema['const'])}"
         elif isinstance(value, str):
-            yield from _misfits_of_text(one, value)
+            yield from _misfits_of_text(one, value, ask)
 
 
 def _is_simple(plan: Plan) -> bool:
@@ -282,46 +286,16 @@ def _is_simple_schema(schema: Mapping[str, Any]) -> bool:
 
 
 def _is_pattern(text: Any) -> bool:
-    try:
-        return isinstance(text, str) and bool(re.compile(text))
-    except (re.error, OverflowError, RecursionError):
-        return False
+    return text == "" or (isinstance(text, str) and not wrong_with(text))
 
 
-def _misfits_of_text(one: InputPlan, value: str) -> Iterable[str]:
+def _misfits_of_text(one: InputPlan, value: str, ask: Ask) -> Iterable[str]:
     if len(value) < one.schema.get("minLength", 0):
         yield f"input {one.name!r} must have at least {one.schema['minLength']} characters"
     elif len(value) > one.schema.get("maxLength", len(value)):
         yield f"input {one.name!r} must have at most {one.schema['maxLength']} characters"
-    elif "pattern" in one.schema and not re.search(one.schema["pattern"], value):
-        yield f"input {one.name!r} does not match {one.schema['pattern']}"
-
-
-def _misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any]) -> Iterable[str]:
-    import jsonschema
-    import referencing
-    import referencing.exceptions
-
-    # Neither secret nor file has a text here; a reference stands in, so the type is checked and nothing else.
-    kept_elsewhere = {name for name, value in values.items() if isinstance(value, FileRef) or contains_secret(value)}
-    plain = {name: str(value) if isinstance(value, FileRef) else redact(value) for name, value in values.items()}
-    # Without a registry of ours the library would fetch what a $ref names from the network.
-    validator = jsonschema.Draft202012Validator(dict(plan.input_schema), registry=referencing.Registry())
-    try:
-        errors = sorted(validator.iter_errors(plain), key=lambda error: list(map(str, error.absolute_path)))
-    except (jsonschema.exceptions.SchemaError, jsonschema.exceptions.UnknownType, RecursionError) as error:
-        yield f"the input schema cannot be used: {type(error).__name__}"
-        return
-    except (referencing.exceptions.Unresolvable, re.error, TypeError, AttributeError) as error:
-        # A $ref to nowhere, a bad pattern, or a keyword of the wrong type surfaces as what the validator trips over.
-        yield f"the input schema cannot be used: {type(error).__name__}"
-        return
-    for misfit in errors:
-        name = str(misfit.absolute_path[0]) if misfit.absolute_path else ""
-        if name in kept_elsewhere and misfit.validator != "type":
-            continue
-        path = "/".join(map(str, misfit.absolute_path))
-        yield f"input {path!r}: {misfit.message[:200]}" if path else misfit.message[:200]
+    elif "pattern" in one.schema and (problem := mismatch(one.schema["pattern"], value, ask)):
+        yield f"input {one.name!r} {problem}"
 
 
 _KINDS = frozenset({"string", "boolean", "null", "number", "integer", "array", "object"})

@@ -74,7 +74,7 @@ def inspect(description: Description, plan: Plan) -> tuple[Finding, ...]:
     workflow = document.workflow(plan.workflow)
     if workflow is None:
         return ()
-    declared = declared_names(workflow, _returned(plan))
+    declared = declared_names(workflow, document, _returned(plan))
     subject = _Subject(
         document=document,
         workflow=workflow,

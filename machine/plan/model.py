@@ -98,6 +98,7 @@ FACTS: Mapping[str, str] = {
     "theirs": "it is somebody else's",
     "absent": "the probe did not find it",
     "settled": "late application can be ruled out",
+    "clashed": "it was answered that something is there, and late application can be ruled out",
 }
 """Every fact a guard may name, in words. ``chart/judge.py`` decides each; a test ties the two."""
 
@@ -215,9 +216,12 @@ class Plan:
     outputs: Mapping[str, Template] = field(default_factory=dict)
     servers: Mapping[str, str] = field(default_factory=dict)
     """Source name to base URL, as the description says."""
+    sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Source name to the fields of its Source Description Object."""
+    self_uri: str = ""
+    """The document's ``$self``; empty where it has none."""
     auth: Mapping[str, str] = field(default_factory=dict)
     """Where credentials come from, as ``--auth`` takes it; only what a document we trust, or an overlay, says."""
-    source_urls: Mapping[str, str] = field(default_factory=dict)
     deadline: float = 3600.0
     call_limit: int = 10_000
     transition_limit: int = 10_000
@@ -296,8 +300,9 @@ class Plan:
             "input_schema": dict(self.input_schema),
             "outputs": {name: templates.to_json(value) for name, value in self.outputs.items()},
             "servers": dict(self.servers),
+            "sources": {name: dict(fields) for name, fields in self.sources.items()},
+            "self_uri": self.self_uri,
             "auth": dict(self.auth),
-            "source_urls": dict(self.source_urls),
             "deadline": self.deadline,
             "call_limit": self.call_limit,
             "transition_limit": self.transition_limit,
@@ -358,8 +363,9 @@ _PLAIN_FIELDS = (
     "scope",
     "input_schema",
     "servers",
+    "sources",
+    "self_uri",
     "auth",
-    "source_urls",
     "deadline",
     "call_limit",
     "transition_limit",

@@ -202,7 +202,8 @@ class _Writer:
 
     def goto(self, source: str, target: str) -> tuple[str, Pace]:
         """Where a step leads: a loop that closes leads to the waiting state, and every way back is paced."""
-        if self.flow.closes(source, target):
+        if self.flow.closes(source, target) and target in self.waiting:
+            # Only the head of a loop waits; a failure can lead back to any step of it.
             return self.waiting[target], "poll"
         order = self.flow.order
         return self.entry[target], "poll" if order.index(target) <= order.index(source) else "now"

@@ -59,6 +59,7 @@ def _probe_rules(table: Table, doubt: str, here: str, mirrored: list[Transition]
     table.edge(doubt, failed, ANSWER, "broke", "probe", "found", "theirs", stop="broke")
     table.edge(doubt, failed, ANSWER, "broke", "probe", "absent", "theirs", stop="broke")
     table.edge(doubt, here, ANSWER, "not there", "absent", "absent", "settled", pace="now")
+    table.edge(doubt, doubt, ANSWER, "still in doubt", "probe", "absent", "clashed", stop="in_doubt")
     table.edge(doubt, doubt, ANSWER, "not there yet", "probe", "absent", pace="probe")
     if not strict:
         table.edge(doubt, doubt, ANSWER, "tolerated", "tolerance", "troubled", pace="probe")

@@ -6,7 +6,7 @@ A look is performed once, outside the journal: nothing is decided or stored by i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ..chart.calling import probe_request
@@ -19,9 +19,10 @@ from ..chart.snapshot import READY, LedgerEntry, Record, Snapshot
 from ..errors import UsageError
 from ..plan.model import CallPlan
 from ..values import redact
+from .result import needed_outputs
 from .run import Run
 
-__all__ = ["Choice", "Evidence", "doubtful_call", "probe_call", "read_evidence", "resolution"]
+__all__ = ["Choice", "Evidence", "doubtful_call", "evidence", "probe_call", "resolution"]
 
 Choice = Literal["not_sent", "adopt", "accept", "reissue"]
 """How somebody settles a doubt; see ``chart.events.Resolved``."""
@@ -29,10 +30,14 @@ Choice = Literal["not_sent", "adopt", "accept", "reissue"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What a look saw. ``verdict``: ``found``, ``absent`` or ``unclear``; ``age`` in seconds since the intent."""
+    """What is known of a call in doubt. ``verdict`` of the look: ``found``, ``absent``, ``unclear``, or ``none`` where
+    the document declares no look; ``age`` in seconds since the intent."""
 
     step: str
+    sent: str
+    """The request in doubt, without secrets."""
     request: str
+    """That of the look; empty where there was none."""
     verdict: str
     why: str
     age: float
@@ -40,16 +45,22 @@ class Evidence:
     """Whether an absence counts: late application can be ruled out."""
     fields: tuple[Mapping[str, Any], ...] = ()
     reply: Reply | None = None
+    outputs: tuple[str, ...] = ()
+    """The outputs of the step that somebody who adopts it without a look has to know."""
+    choices: tuple[Choice, ...] = ()
+    """How it can be settled."""
 
     def to_json(self) -> dict[str, Any]:
         return {
             "step": self.step,
+            "sent": self.sent,
             "request": self.request,
             "verdict": self.verdict,
             "why": self.why,
             "age": self.age,
             "settled": self.settled,
             "fields": [dict(one) for one in self.fields],
+            "outputs": list(self.outputs),
         }
 
 
@@ -71,43 +82,56 @@ def doubtful_call(run: Run, store_flag: str = "") -> tuple[CallPlan, LedgerEntry
     return call, entries[-1]
 
 
-def probe_call(chart: Chart, snapshot: Snapshot, call: CallPlan, at: float) -> Call:
-    """The look as a call a transport can perform. Raises UsageError where the document declares none."""
+def probe_call(chart: Chart, snapshot: Snapshot, call: CallPlan, at: float) -> Call | None:
+    """The look as a call a transport can perform; None where the document declares none."""
     if call.effect.probe is None:
-        raise UsageError(
-            f"step {call.step!r} declares no probe, so there is nothing safe to look with",
-            code="AZM-U053",
-            next="look at the other side yourself, then choose --not-sent or --adopt OUTPUT=VALUE",
-        )
+        return None
     where = chart.standing(snapshot)
-    request = probe_request(where.table, where.snapshot, call)
+    request = probe_request(where.table, where.snapshot, call, ask=chart.evaluate)
     return Call(step=call.step, request=request, kind="safe", not_before=at, number=snapshot.seq, purpose="probe")
 
 
-def read_evidence(
-    chart: Chart, snapshot: Snapshot, call: CallPlan, entry: LedgerEntry, probe: Call, event: Replied | CallFailed
+def evidence(
+    run: Run, history: Sequence[Record], at: float, look: Call | None, event: Replied | CallFailed | None
 ) -> Evidence:
-    """What the look's outcome says about the call in doubt."""
-    age = round(max(event.at - entry.at, 0.0), 3)
-    settle = snapshot.settings.settle if snapshot.settings.settle is not None else call.effect.settle
-    request = f"{probe.request.method} {redact(probe.request.target)}"
-    if isinstance(event, CallFailed) or call.effect.probe is None:
-        why = f"the look got no answer: {event.message}" if isinstance(event, CallFailed) else "there is no probe"
-        return Evidence(step=call.step, request=request, verdict="unclear", why=why, age=age, settled=age >= settle)
-    where = chart.standing(snapshot)
-    look = Look.at(call.effect.probe, context_of(where.table, where.snapshot), event.reply)
-    verdict = "found" if look.found[0] else "absent" if look.absent[0] else "unclear"
-    why = look.matches[1] if verdict == "found" else look.absent[1]
-    return Evidence(
+    """What is known of the call in doubt, and what the look's outcome says about it. ``history`` is told in the terms
+    of the run's present plan."""
+    call, entry = doubtful_call(run)
+    where = run.chart.standing(run.snapshot)
+    age = round(max(at - entry.at, 0.0), 3)
+    settle = run.snapshot.settings.settle if run.snapshot.settings.settle is not None else call.effect.settle
+    known = Evidence(
         step=call.step,
-        request=request,
-        verdict=verdict,
-        why=why,
+        sent=entry.request,
+        request=f"{look.request.method} {redact(look.request.target)}" if look else "",
+        verdict="none",
+        why="the document declares no probe, so there is nothing safe to look with",
         age=age,
         settled=age >= settle,
-        fields=tuple(one.to_json() for one in look.fields) if verdict == "found" else (),
-        reply=event.reply if verdict == "found" else None,
+        outputs=tuple(needed_outputs(where.table, call.step)),
+        choices=_choices(run, history, entry),
     )
+    if isinstance(event, CallFailed):
+        return replace(known, verdict="unclear", why=f"the look got no answer: {event.message or event.cause}")
+    if event is None or call.effect.probe is None:
+        return known
+    seen = Look.at(call.effect.probe, context_of(where.table, where.snapshot, ask=run.chart.evaluate), event.reply)
+    if not seen.found[0]:
+        return replace(known, verdict="absent" if seen.absent[0] else "unclear", why=seen.absent[1])
+    return replace(
+        known,
+        verdict="found",
+        why=seen.matches[1],
+        fields=tuple(one.to_json() for one in seen.fields),
+        reply=event.reply,
+    )
+
+
+def _choices(run: Run, history: Sequence[Record], entry: LedgerEntry) -> tuple[Choice, ...]:
+    """What somebody may say of the call. What is known to have been applied is not taken for not sent."""
+    stored: tuple[Choice, ...] = ("accept",) if _last_success(run, history) is not None else ()
+    unsent: tuple[Choice, ...] = ("not_sent",) if entry.outcome != "applied" else ()
+    return ("adopt", *stored, *unsent, "reissue")
 
 
 def resolution(

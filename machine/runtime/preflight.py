@@ -22,6 +22,7 @@ from ..sources.nodes import Node
 from ..sources.serialise import build_request
 from ..values import MISSING, redact
 from .credentials import Credentials
+from .evaluator import Evaluator
 from .http import planned_headers
 from .secrets import SecretBook
 
@@ -42,7 +43,7 @@ def first_request(plan: Plan, inputs: Mapping[str, Any]) -> tuple[CallPlan, Requ
 
     Where a look comes before it, both have to be possible. Raises InputError AZM-I010 where one cannot be built.
     """
-    chart = Chart(plan)
+    chart = Chart(plan, evaluate=Evaluator())
     advanced = chart.advance(chart.begin(), Started(at=0.0, inputs=dict(inputs), nonce="0" * 32))
     effect, stop = advanced.effects[0], advanced.snapshot.stopped
     try:
@@ -64,8 +65,7 @@ def first_request(plan: Plan, inputs: Mapping[str, Any]) -> tuple[CallPlan, Requ
 
 def _context(plan: Plan, inputs: Mapping[str, Any]) -> Context:
     """What expressions can see before anything was answered."""
-    sources = {name: {"name": name, "url": url} for name, url in plan.source_urls.items()}
-    return Context(inputs=dict(inputs), sources=sources)
+    return Context(inputs=dict(inputs), sources=plan.sources, document=plan.self_uri or None, ask=Evaluator())
 
 
 def _built(call: CallPlan, context: Context) -> Request:

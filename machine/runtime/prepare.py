@@ -16,6 +16,7 @@ from ..plan.inputs import check_inputs, coerce, origin_name
 from ..plan.model import Plan
 from ..plan.needs import file_inputs
 from ..values import FileRef, SecretRef, encode
+from .evaluator import Evaluator
 from .files import refer
 from .secrets import Reference
 
@@ -86,7 +87,7 @@ def prepare(plan: Plan, given: Mapping[str, Any], *, prompt: Callable[[str], str
             values[name] = coerce(plan, name, value.resolve(name, prompt=prompt))
     for name, value in values.items():
         _check_json(name, value)
-    checked, warnings = check_inputs(plan, values)
+    checked, warnings = check_inputs(plan, values, ask=Evaluator())
     return Prepared(values=checked, references=references, warnings=warnings)
 
 

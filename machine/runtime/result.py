@@ -17,7 +17,7 @@ from ..plan.model import Plan, PollPolicy
 from ..stores.base import RunHead
 from ..values import redact
 
-__all__ = ["Effect", "Next", "Result", "is_resumable", "timestamp"]
+__all__ = ["Effect", "Next", "Result", "is_resumable", "needed_outputs", "timestamp"]
 
 _YEAR_10000 = 253_402_300_800.0
 """The first moment RFC 3339 cannot write."""
@@ -174,7 +174,7 @@ def is_resumable(snapshot: Snapshot) -> bool:
     return stop.reason not in ENDS or snapshot.applied
 
 
-def _needed(plan: Plan, step: str) -> list[str]:
+def needed_outputs(plan: Plan, step: str) -> list[str]:
     """The outputs of a step that anything else reads: what somebody who adopts it has to know."""
     templates = [
         *plan.outputs.values(),
@@ -199,7 +199,7 @@ def _next(run: str, chart: Chart, snapshot: Snapshot, ready: bool, resumable: bo
         if call is not None and call.unsafe and entry is not None:
             if call.effect.probe is not None and entry.outcome != "applied":
                 return Next(action="resolve", command=f"arazzo-machine resolve {run}{store_flag}")
-            needed = _needed(where.table, call.step)
+            needed = needed_outputs(where.table, call.step)
             adopt = " ".join(f"--adopt {name}=VALUE" for name in needed) or "--adopt"
             if entry.outcome != "applied":
                 adopt = f"{adopt}  # or, where you know it was never applied: --not-sent"

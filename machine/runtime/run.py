@@ -13,13 +13,19 @@ from ..chart.snapshot import Record, Snapshot
 from ..plan.model import Plan
 from ..stores.base import Lease, RunHead, Store, StoredRun
 from .clock import Interrupted
+from .evaluator import Evaluator
 from .files import Files
 from .result import Result
 
-__all__ = ["Observer", "Run"]
+__all__ = ["Observer", "Run", "chart_of"]
 
 Observer = Callable[["Run", Record], None]
 """Called after each record is stored. What it raises never changes the run."""
+
+
+def chart_of(plan: Plan) -> Chart:
+    """The chart of a plan, with somebody to ask: what the core may not compute itself is bounded in time and memory."""
+    return Chart(plan, evaluate=Evaluator())
 
 
 class Run:
@@ -61,7 +67,7 @@ class Run:
     def take(self, stored: StoredRun, plan: Plan, chart: Chart | None = None) -> None:
         self.head, self.snapshot = stored.head, stored.snapshot
         self.plan = plan
-        self.chart = chart or Chart(plan)
+        self.chart = chart or chart_of(plan)
 
     def files(self) -> Files:
         """Where bytes of answers are kept for this run, and read again."""

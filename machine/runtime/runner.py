@@ -1,19 +1,7 @@
-"""The blocking driver: lock, load, one transaction per transition, wait, perform, feed back, again.
-
-Theory of operation
-===================
-The journal is ahead of the world and never behind it. A transition and the call it asks for are stored in one
-transaction; only then does the call leave. So for a call that must not be repeated, finding it stored means it may
-have been sent, and finding anything after it means its fate is known:
-
-    stored last                          means                       resume does
-    a safe or idempotent call            it may have been sent       sends it
-    an unsafe call, intended             it may have been sent       records doubt; the plan's policy decides
-    an unsafe call, not yet intended     it was not sent             marks the intent, then sends
-    a stop                               nothing is under way        takes it up again where the state allows
+"""The verbs that begin, take up, settle and cancel the runs of a store; ``driving.py`` is the loop that moves them.
 
 At most one process moves a run: a kernel lock is taken before the journal is read, and every write is fenced by the
-lease it was taken under. This file decides nothing about where a run goes; ``Chart.advance`` does.
+lease it was taken under.
 """
 
 from __future__ import annotations
@@ -22,32 +10,31 @@ import json
 import random
 import secrets as tokens
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from ..chart.chart import Chart
+from ..chart.edit import in_terms_of_now
 from ..chart.effects import Call
-from ..chart.events import CallFailed, Cancelled, Event, Reopened, Replied, Reply, Started, event_from_json
+from ..chart.events import CallFailed, Cancelled, Edit, Event, Reopened, Replied, Reply, Started, event_from_json
 from ..chart.settings import Settings
 from ..chart.snapshot import Record, Snapshot
-from ..errors import BusyError, HostError, IdentityError, RequestError, UsageError
+from ..errors import BusyError, IdentityError, UsageError
 from ..plan.model import UNSAFE, Plan
 from ..stores.base import RunHead, Store, StoredRun
-from .clock import GLANCE, Clock, Interrupts, SystemClock
-from .doubt import Choice, Evidence, doubtful_call, probe_call, read_evidence, resolution
+from .clock import Clock, Interrupts, SystemClock
+from .doubt import Choice, Evidence, doubtful_call, evidence, probe_call, resolution
+from .driving import Driver, Patience
+from .edited import Edited, edit_of_run, edited_head
 from .http import Transport
 from .prepare import Prepared, prepare
-from .reach import MakesTransport, PerformsCalls, Reach
-from .result import Result
-from .run import Observer, Run
+from .reach import MakesTransport, Reach
+from .result import Result, is_resumable
+from .run import Observer, Run, chart_of
 from .secrets import Reference, SecretBook
-from .standing import given_anew, leaves_at_once, merged_options, sha256, starts_over, who
+from .standing import given_anew, merged_options, sha256, starts_over, who
 from .token import Token
 
 __all__ = ["Runner"]
-
-
-Patience = Literal["end", "wait", "call"]
 
 
 class Runner:
@@ -77,11 +64,18 @@ class Runner:
         self.clock = clock or SystemClock()
         self._draw = chance
         self.interrupts = interrupts or Interrupts()
-        self.observers = tuple(observers)
         self.reach = Reach(servers, secret_texts, prompt, transport, store, store_flag)
-        self.patience = patience
-        self._glanced = 0.0
         self.store_flag = store_flag
+        self._driver = Driver(
+            store,
+            clock=self.clock,
+            chance=self.chance,
+            interrupts=self.interrupts,
+            observers=tuple(observers),
+            reach=self.reach,
+            patience=patience,
+            store_flag=store_flag,
+        )
 
     def chance(self) -> float:
         """A number in [0, 1) that is the same after a journal has been read back."""
@@ -120,7 +114,7 @@ class Runner:
                 self.interrupts.check()
                 book = self.reach.secrets(kept)
                 self.reach.check(plan, kept)
-                chart = Chart(plan)
+                chart = chart_of(plan)
                 event = Started(
                     at=self.clock.now(),
                     chance=self.chance(),
@@ -138,7 +132,7 @@ class Runner:
                     texts=texts or {},
                     again=stored is not None,
                 )
-                run.drive(self._drive(run, book, fresh=True))
+                run.drive(self._driver.drive(run, book, fresh=True))
             else:
                 self._take_up(run, stored, kept, given_anew(settings, stored.snapshot.settings))
         return run
@@ -150,16 +144,20 @@ class Runner:
         changes: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
         references: Mapping[str, Reference] | None = None,
+        edited: Edited | None = None,
     ) -> Run:
         """Go on with a run, from its stored plan. ``changes`` are settings given anew and are journalled; ``options``
-        and ``references`` replace the stored ones of the same name.
+        and ``references`` replace the stored ones of the same name. ``edited`` is what its document says now: it
+        applies from here on, journalled too, where everything the run did would have gone the same way.
 
-        Raises CredentialError with exit code 14 when a secret cannot be had any more: the run stays resumable.
+        Raises CredentialError with exit code 14 when a secret cannot be had any more: the run stays resumable. Driving
+        it raises EditError, before anything is sent, where the run did what the edited document says otherwise.
         """
         run = Run(self.store, run_id, self.store_flag)
         with run.opening():
             given = {name: one.text for name, one in (references or {}).items()}
-            self._take_up(run, self.store.load(run_id), {**(options or {}), "secrets": given}, dict(changes or {}))
+            kept = {**(options or {}), "secrets": given}
+            self._take_up(run, self.store.load(run_id), kept, dict(changes or {}), edited)
         return run
 
     def adopt_token(self, token: Token, *, changes: Mapping[str, Any] | None = None) -> Run:
@@ -176,14 +174,15 @@ class Runner:
             )
             self._begin(
                 run,
-                Chart(token.plan),
-                replace(token.snapshot, seq=0),
+                chart_of(token.plan),
+                token.start,
                 event,
                 inputs_sha256=token.inputs_sha256,
-                options={**token.options, "origin": {"run": token.run, "token": token.sha256}},
+                options=token.options,
                 texts=token.texts,
+                token=token,
             )
-            run.drive(self._drive(run, book, fresh=True))
+            run.drive(self._driver.drive(run, book, fresh=True))
         return run
 
     def resolve(
@@ -207,9 +206,9 @@ class Runner:
             stored = self.store.load(run_id)
             run.take(stored, self.plan_of(stored))
             self._settle_first(run)
-            history = self.store.history(run.id)
+            history = in_terms_of_now(self.store.history(run.id))
             step, given = doubtful_call(run, self.store_flag)[0].step, dict(outputs or {})
-            self._apply(
+            self._driver.apply(
                 run,
                 resolution(
                     run,
@@ -226,25 +225,31 @@ class Runner:
             return run.result()
 
     def look(self, run_id: str) -> Evidence:
-        """Make the safe look a doubtful call declares, and say what it saw. Changes nothing.
+        """Say what is known of a doubtful call, after the safe look its document declares, where it does. Decides
+        nothing, and sends nothing else.
 
-        Raises UsageError when nothing is in doubt or no probe is declared, CredentialError as ``resume`` does.
+        Raises UsageError when nothing is in doubt, CredentialError as ``resume`` does.
         """
         run = Run(self.store, run_id, self.store_flag)
         with run.opening():
             stored = self.store.load(run_id)
             run.take(stored, self.plan_of(stored))
             self._settle_first(run)
-            call, entry = doubtful_call(run, self.store_flag)
-            probe = probe_call(run.chart, run.snapshot, call, self.clock.now())
-            book = self.reach.again(run, self.clock, self.chance)
-            transport = self.reach.open(run, book, self.clock, self.chance)
-            try:
-                event = self._perform(transport, probe, run.snapshot.settings.call_timeout)
-            finally:
-                transport.close()
+            call, _ = doubtful_call(run, self.store_flag)
+            look = probe_call(run.chart, run.snapshot, call, self.clock.now())
+            event = self._look(run, look) if look is not None else None
+            history = in_terms_of_now(self.store.history(run.id))
+            known = evidence(run, history, event.at if event else self.clock.now(), look, event)
             run.close()
-        return read_evidence(run.chart, run.snapshot, call, entry, probe, event)
+        return known
+
+    def _look(self, run: Run, look: Call) -> Replied | CallFailed:
+        book = self.reach.again(run, self.clock, self.chance)
+        transport = self.reach.open(run, book, self.clock, self.chance)
+        try:
+            return self._driver.perform(transport, look, run.snapshot.settings.call_timeout)
+        finally:
+            transport.close()
 
     def cancel(self, run_id: str) -> Result:
         """Stop a run where it is: its state stays, and it can be resumed. A run somebody holds is asked to stop, and
@@ -258,7 +263,7 @@ class Runner:
                 stored = self.store.load(run_id)
                 run.take(stored, self.plan_of(stored))
                 self._settle_first(run)
-                self._apply(run, Cancelled(at=self.clock.now(), chance=self.chance(), by=who()))
+                self._driver.apply(run, Cancelled(at=self.clock.now(), chance=self.chance(), by=who()))
                 return run.result()
         except BusyError:
             self.store.request_cancel(run_id, who(), self.clock.now())
@@ -268,7 +273,7 @@ class Runner:
         """What a run has come to, without touching it."""
         held = self.store.held(run_id) is not None
         stored = self.store.load(run_id)
-        chart = Chart(self.plan_of(stored))
+        chart = chart_of(self.plan_of(stored))
         return Result.of(stored.head, chart, stored.snapshot, held=held, store_flag=self.store_flag)
 
     # -- beginning and going on ------------------------------------------------------------------------------------
@@ -291,6 +296,7 @@ class Runner:
 
     def _same_run(self, stored: StoredRun, plan: Plan, prepared: Prepared) -> None:
         before = self.plan_of(stored)
+        edited = (before.document, before.workflow) == (plan.document, plan.workflow)
         other = ""
         if (before.document_sha256, before.workflow) != (plan.document_sha256, plan.workflow):
             other = f"another document or workflow ({before.workflow} of {before.document})"
@@ -300,7 +306,8 @@ class Runner:
             raise IdentityError(
                 f"run {stored.head.id} was begun with {other}",
                 code="AZM-C010",
-                next=f"choose another --id, or go on with it: arazzo-machine resume {stored.head.id}{self.store_flag}",
+                next=f"choose another --id, or go on with it: arazzo-machine resume {stored.head.id}{self.store_flag}"
+                + (" --use-edited" if edited else ""),
             )
 
     def _begin(
@@ -314,11 +321,14 @@ class Runner:
         options: Mapping[str, Any],
         texts: Mapping[str, bytes],
         again: bool = False,
+        token: Token | None = None,
     ) -> None:
         """Write the first transaction of a run: what it is, what it was read from, and its first transition."""
         plan = chart.plan
         plan_text = plan.text().encode()
-        blobs = {sha256(data): data for data in [plan_text, *texts.values()]}
+        # A history begins with what its first event happened to, so that is kept where it is not nothing.
+        began = [before.text().encode()] if token is not None else []
+        blobs = {sha256(data): data for data in [plan_text, *texts.values(), *began]}
         head = RunHead(
             id=run.id,
             workflow=plan.workflow,
@@ -328,37 +338,67 @@ class Runner:
             inputs_sha256=inputs_sha256,
             documents={name: sha256(data) for name, data in texts.items()},
             options=options,
+            origin={"run": token.run, "token": token.sha256, "snapshot": sha256(began[0])} if token else {},
         )
         snapshot, _, record = chart.advance(before, event)
         (self.store.restart if again else self.store.create)(run.lease, head, blobs, snapshot, record)
         run.take(StoredRun(head=head, snapshot=snapshot), plan, chart)
         run.first = record
 
-    def _take_up(self, run: Run, stored: StoredRun, given: Mapping[str, Any], changes: dict[str, Any]) -> None:
+    def _take_up(
+        self,
+        run: Run,
+        stored: StoredRun,
+        given: Mapping[str, Any],
+        changes: dict[str, Any],
+        edited: Edited | None = None,
+    ) -> None:
         """Prepare to go on with a stored run; one that cannot go on is left as it is and needs nothing."""
         run.take(stored, self.plan_of(stored))
-        if not Result.of(run.head, run.chart, run.snapshot, held=True).resumable:
+        if not is_resumable(run.snapshot):
             return
         self._keep_options(run, given)
-        run.drive(self._go_on(run, self.reach.again(run, self.clock, self.chance), changes))
+        if edited is not None:
+            self.reach.check_again(edited.plan, run.head.options)
+        run.drive(self._go_on(run, self.reach.again(run, self.clock, self.chance), changes, edited))
 
-    def _go_on(self, run: Run, book: SecretBook, changes: dict[str, Any]) -> Iterator[Record]:
+    def _go_on(self, run: Run, book: SecretBook, changes: dict[str, Any], edited: Edited | None) -> Iterator[Record]:
         """Take a stored run up again, then drive it."""
         if run.snapshot.pending is not None and (kept := self.store.kept(run.id)) is not None:
             # What it leads to was not there before, so it cannot have been sent by anybody.
-            yield self._apply(run, event_from_json(kept))
+            yield self._driver.apply(run, event_from_json(kept))
         else:
             yield from self._admit_doubt(run)
-        snapshot = run.snapshot
-        stop = snapshot.stopped
-        if stop is None and snapshot.pending is not None:
-            if changes or (self._late(run) and snapshot.pending.kind in UNSAFE):
-                yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), changes=changes, by=who()))
-        elif stop is not None and Result.of(run.head, run.chart, snapshot, held=True).resumable:
-            if stop.reason == "in_doubt" and not changes and not run.chart.probes(snapshot):
-                return
-            yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), changes=changes, by=who()))
-        yield from self._drive(run, book, fresh=False)
+        if edited is not None and edited.plan.sha256 != run.plan.sha256:
+            yield self._replan(run, edited, changes)
+            # What answers gave may be sent by calls that were not ahead before.
+            book = self.reach.again(run, self.clock, self.chance)
+        elif self._reopens(run, changes):
+            yield self._driver.apply(run, self._reopened(changes))
+        yield from self._driver.drive(run, book, fresh=False)
+
+    def _reopens(self, run: Run, changes: Mapping[str, Any]) -> bool:
+        """Whether going on is an event of its own: a stop is taken up, or something was given anew."""
+        stop, pending = run.snapshot.stopped, run.snapshot.pending
+        if stop is None:
+            return bool(changes) or (pending is not None and pending.kind in UNSAFE and self._driver.late(run))
+        if not is_resumable(run.snapshot):
+            return False
+        return stop.reason != "in_doubt" or bool(changes) or run.chart.probes(run.snapshot)
+
+    def _reopened(self, changes: Mapping[str, Any], edit: Edit | None = None) -> Reopened:
+        return Reopened(at=self.clock.now(), chance=self.chance(), changes=dict(changes), edit=edit, by=who())
+
+    def _replan(self, run: Run, edited: Edited, changes: Mapping[str, Any]) -> Record:
+        """From here on the edited plan applies: one transaction for the event and what it needs to be read again."""
+        chart = chart_of(edited.plan)
+        event = self._reopened(changes, edit_of_run(self.store, run, edited, chart))
+        snapshot, _, record = chart.advance(run.snapshot, event)
+        head, blobs = edited_head(self.store.load(run.id).head, edited)
+        self.store.replan(run.lease, head, blobs, snapshot, record)
+        run.take(StoredRun(head=head, snapshot=snapshot), edited.plan, chart)
+        self._driver.tell(run, record)
+        return record
 
     def _settle_first(self, run: Run) -> None:
         """Before a person decides: a crash is recorded as doubt; an answer that waits to be used comes first."""
@@ -377,7 +417,7 @@ class Runner:
         if call is None or call.kind not in UNSAFE:
             return
         if call.intended or self.store.intent(run.id) == call.number:
-            yield self._apply(
+            yield self._driver.apply(
                 run,
                 CallFailed(
                     at=self.clock.now(),
@@ -387,108 +427,6 @@ class Runner:
                     message="the runner stopped between sending it and reading the answer",
                 ),
             )
-
-    def _drive(self, run: Run, book: SecretBook, *, fresh: bool) -> Iterator[Record]:
-        if fresh and run.first is not None:
-            self._tell(run, run.first)
-            yield run.first
-        if run.snapshot.pending is None:
-            return
-        transport = self.reach.open(run, book, self.clock, self.chance)
-        performed = 0
-        self.interrupts.watch = lambda: bool(self.store.cancel_requested(run.id))
-        try:
-            while (call := run.snapshot.pending) is not None:
-                if self._enough(call, performed):
-                    run.waiting = True
-                    return
-                performed += 1
-                self._wait(call)
-                if by := self._asked_to_stop(run, call):
-                    yield self._apply(run, Cancelled(at=self.clock.now(), chance=self.chance(), by=by))
-                    return
-                if call.kind in UNSAFE and not call.intended:
-                    if self._late(run):
-                        # The wait was longer than planned, as on a machine that slept: no longer the time to create.
-                        yield self._apply(run, Reopened(at=self.clock.now(), chance=self.chance(), by=who()))
-                        continue
-                    self.store.mark_intent(run.lease, call.number, self.clock.now())
-                event = self._perform(transport, call, self._time_for(run, call))
-                if call.kind in UNSAFE:
-                    # The longest time nobody looked: whoever asked meanwhile is heard before the next call.
-                    self._glanced = 0.0
-                yield self._apply(run, event)
-        finally:
-            self.interrupts.watch = None
-            transport.close()
-
-    def _perform(self, transport: PerformsCalls, call: Call, timeout: float) -> Replied | CallFailed:
-        """The call's outcome. One that is refused before anything is sent is an outcome too: without it the journal
-        would have to be in doubt."""
-        try:
-            return transport.perform(call, timeout)
-        except (HostError, RequestError) as error:
-            return CallFailed(
-                at=self.clock.now(), chance=self.chance(), fate="not_sent", cause="unsendable", message=error.message
-            )
-
-    def _enough(self, call: Call, performed: int) -> bool:
-        """Whether to leave the next call to another process. One whose intent is stored is never left."""
-        if leaves_at_once(call):
-            return False
-        if self.patience == "call":
-            return performed > 0
-        return self.patience == "wait" and call.delay > 0 and call.not_before > self.clock.now()
-
-    def _asked_to_stop(self, run: Run, call: Call) -> str:
-        """Who asked the run to stop, looked up twice a second at most. A call whose intent is stored leaves first."""
-        now = self.clock.now()
-        if leaves_at_once(call) or (now - self._glanced < GLANCE and not self.interrupts.woken):
-            return ""
-        self._glanced = now
-        return self.store.cancel_requested(run.id)
-
-    def _time_for(self, run: Run, call: Call) -> float:
-        """How long a call may take: as its step says at most, and a safe one while the deadline is still ahead."""
-        longest = min(run.snapshot.settings.call_timeout, call.timeout or float("inf"))
-        left = (run.snapshot.deadline or 0.0) - self.clock.now()
-        return min(longest, left) if call.kind not in UNSAFE and left > 0 else longest
-
-    def _late(self, run: Run) -> bool:
-        return run.snapshot.deadline is not None and self.clock.now() >= run.snapshot.deadline
-
-    def _wait(self, call: Call) -> None:
-        """Until the call is due, but never longer than was planned: a clock set wrong cannot keep a run waiting."""
-        if not leaves_at_once(call):
-            # Once its intent is stored a call leaves: stopping in between would be doubt about a call never made.
-            self.interrupts.check()
-        seconds = min(max(call.not_before - self.clock.now(), 0.0), call.delay)
-        if seconds > 0:
-            self.clock.wait(seconds, self.interrupts)
-
-    def _apply(self, run: Run, event: Event) -> Record:
-        try:
-            snapshot, _, record = run.chart.advance(run.snapshot, event)
-        except Exception:
-            if isinstance(event, (Replied, CallFailed)):
-                # What came of a call is worth keeping even when a fault of ours cannot make use of it.
-                self.store.keep(run.lease, event.to_json())
-            raise
-        if self.interrupts.signum and isinstance(event, (Replied, CallFailed)) and leaves_at_once(snapshot.pending):
-            # Stored, the next call would have to be sent. Kept, the answer is used on resume, and nothing is sent now.
-            self.store.keep(run.lease, event.to_json())
-            self.interrupts.check()
-        self.store.append(run.lease, snapshot, record)
-        run.snapshot = snapshot
-        self._tell(run, record)
-        return record
-
-    def _tell(self, run: Run, record: Record) -> None:
-        for observer in self.observers:
-            try:
-                observer(run, record)
-            except Exception as error:
-                run.trouble(observer, error)
 
     def _keep_options(self, run: Run, given: Mapping[str, Any]) -> None:
         """Store what was given anew."""

@@ -62,7 +62,10 @@ class Reference:
             return os.environ.get(rest, "")
         if kind == "@file":
             with Path(rest).open("rb") as file:
-                return file.read(_LARGEST_FILE).decode().rstrip("\r\n")
+                data = file.read(_LARGEST_FILE + 1)
+            if len(data) > _LARGEST_FILE:
+                raise self._failure(name, f"it is larger than {_LARGEST_FILE >> 10} KiB")
+            return data.decode().rstrip("\r\n")
         if kind == "@cmd":
             return _output(rest).decode().rstrip("\r\n")
         if prompt is None:

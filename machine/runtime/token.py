@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..chart.snapshot import READY, Snapshot
@@ -21,10 +21,11 @@ from ..stores.base import Store, StoredRun
 from ..values import files_in
 from .sealing import needed
 
-__all__ = ["Token", "export_token"]
+__all__ = ["LARGEST_TOKEN", "Token", "export_token"]
 
 TOKEN_VERSION = 1
-_LARGEST = 64 << 20
+LARGEST_TOKEN = 64 << 20
+"""Bytes."""
 _CARRIED = ("servers", "allow_hosts", "secrets")
 """Options that hold on another machine as well."""
 
@@ -41,12 +42,17 @@ class Token:
     inputs_sha256: str
     sha256: str
 
+    @property
+    def start(self) -> Snapshot:
+        """What a run of its own begins with: all of it, and a history that is still to come."""
+        return replace(self.snapshot, seq=0)
+
     @classmethod
     def read(cls, text: str) -> Token:
         """Raises DamageError when the text is no token or was changed, VersionError for one of a newer release,
         UsageError when an unsafe call lies ahead of it all the same."""
         try:
-            if len(text) > _LARGEST:
+            if len(text) > LARGEST_TOKEN:
                 raise ValueError("too large")
             data = json.loads(text)
             body, sha256 = data["token"], data["sha256"]

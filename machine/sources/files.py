@@ -20,13 +20,13 @@ from ..errors import DocumentError, Place
 __all__ = ["MAX_FILES", "Files", "arazzo_tree", "plain_value"]
 
 MAX_ARAZZO_BYTES: Final = 2 << 20
-MAX_ARAZZO_VALUES: Final = 100_000
-"""Of an Arazzo document, which is read with the position of every value: ten times what one of a hundred steps has, and
-read in well under a second whatever is in it. An OpenAPI description may be larger."""
+MAX_ARAZZO_VALUES: Final = 50_000
+"""Of an Arazzo document, which is read with the position of every value: five times what one of a hundred steps has,
+and read in well under a second whatever is in it. An OpenAPI description may be larger."""
 
 MAX_FILES: Final = 200
 """Files one document may lead to, its own included."""
-_MAX_ATTEMPTS: Final = 2000
+_MAX_ATTEMPTS: Final = 10_000
 """Names that may be asked for: a file can refer to a million others that are not there."""
 
 _REFERENCE: Final = re.compile(rb"""\$ref["']?\s*:\s*["']?([^"'\s#,}\]]+)""")

@@ -55,12 +55,15 @@ _HEAD_TYPES: Mapping[str, type] = {
     "inputs_sha256": str,
     "documents": dict,
     "options": dict,
+    "earlier": list,
+    "origin": dict,
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunHead:
-    """What a run is: fixed when its attempt begins, but for ``options``, ``epoch`` and ``seq``."""
+    """What a run is: fixed when its attempt begins, but for ``options``, ``epoch`` and ``seq``; where its document was
+    edited, ``plan_sha256`` and ``documents`` are those of now."""
 
     id: str
     workflow: str
@@ -75,6 +78,10 @@ class RunHead:
     """Name or URI of each document to the SHA-256 of its bytes, which are a blob of the store."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """JSON: servers, sources, secret references and every option that applies again on resume."""
+    earlier: tuple[Mapping[str, Any], ...] = ()
+    """``{plan_sha256, documents}`` of each plan that applied before this one, oldest first."""
+    origin: Mapping[str, str] = field(default_factory=dict)
+    """For a run begun from a token: ``run``, ``token`` (its digest), and ``snapshot``, the blob it began with."""
     epoch: int = 0
     """The lease that wrote last. Set by the store."""
     seq: int = 0
@@ -94,7 +101,23 @@ class RunHead:
                 "inputs_sha256": self.inputs_sha256,
                 "documents": dict(self.documents),
                 "options": dict(self.options),
+                "earlier": [dict(one) for one in self.earlier],
+                "origin": dict(self.origin),
             }
+        )
+
+    @property
+    def edition(self) -> dict[str, Any]:
+        """Its plan and documents, as ``earlier`` keeps them once others apply."""
+        return {"plan_sha256": self.plan_sha256, "documents": dict(self.documents)}
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """Every blob the run needs."""
+        plans = (self.edition, *self.earlier)
+        began = [self.origin["snapshot"]] if "snapshot" in self.origin else []
+        return frozenset(
+            [*(digest for one in plans for digest in (one["plan_sha256"], *one["documents"].values())), *began]
         )
 
     @classmethod
@@ -103,7 +126,9 @@ class RunHead:
         given = read_object(text)
         if {key: type(value) for key, value in given.items()} != _HEAD_TYPES:
             raise DamageError("a stored run head is damaged", code="AZM-T025", next="restore the store")
-        return cls(**given, attempt=attempt, epoch=epoch, seq=seq)
+        if not all(_is_earlier(one) for one in given["earlier"]):
+            raise DamageError("a stored run head is damaged", code="AZM-T025", next="restore the store")
+        return cls(**{**given, "earlier": tuple(given["earlier"])}, attempt=attempt, epoch=epoch, seq=seq)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +195,13 @@ class Store(Protocol):
         """
         ...
 
+    def replan(
+        self, lease: Lease, head: RunHead, blobs: Mapping[str, bytes], snapshot: Snapshot, record: Record
+    ) -> None:
+        """Append a record with which another plan begins to apply: its head names that plan, and the one before under
+        ``earlier``; the blobs hold it and what it was read from."""
+        ...
+
     def mark_intent(self, lease: Lease, call_number: int, at: float) -> None:
         """Write down that this call is about to leave, after the last record. Once per record, else AZM-T020."""
         ...
@@ -206,8 +238,9 @@ class Store(Protocol):
         """Replace the options of the head."""
         ...
 
-    def load(self, run_id: str) -> StoredRun:
-        """The current attempt. Raises UsageError, with ids that look alike, for a run that is not there."""
+    def load(self, run_id: str, attempt: int | None = None) -> StoredRun:
+        """An attempt, the current one unless told. Raises UsageError, with ids that look alike, for a run that is not
+        there."""
         ...
 
     def find(self, prefix: str) -> str:
@@ -268,15 +301,20 @@ def check_sequence(lease: Lease, stored: int, record: Record) -> None:
         raise _fenced(lease.run_id, f"record {record.seq} after record {stored}")
 
 
-def check_pair(lease: Lease, snapshot: Snapshot, record: Record, head: RunHead | None = None) -> None:
-    """Refuse values that do not belong together, before any of them is on disk. A head begins an attempt."""
+def check_pair(
+    lease: Lease, snapshot: Snapshot, record: Record, head: RunHead | None = None, *, begins: bool = True
+) -> None:
+    """Refuse values that do not belong together, before any of them is on disk. A head ``begins`` an attempt, unless it
+    only names another plan."""
     if snapshot.seq != record.seq:
         raise BugError(f"a snapshot after {snapshot.seq} events was stored with record {record.seq}", code="AZM-B410")
     if head is None:
         return
     if head.id != lease.run_id:
         raise BugError(f"a lease of {lease.run_id!r} was used for run {head.id!r}", code="AZM-B411")
-    if record.seq != 1:
+    if head.plan_sha256 != snapshot.plan_sha256:
+        raise BugError(f"a head of run {head.id!r} names another plan than its snapshot", code="AZM-B414")
+    if begins and record.seq != 1:
         raise BugError(f"an attempt was begun with record {record.seq}", code="AZM-B413")
 
 
@@ -349,6 +387,13 @@ def missing_blob(sha256: str) -> DamageError:
     return DamageError(
         f"the store has no document with digest {sha256[:64]}", code="AZM-T024", next="restore the store"
     )
+
+
+def _is_earlier(value: object) -> bool:
+    """Whether this names a plan and its documents."""
+    if not isinstance(value, dict) or set(value) != {"plan_sha256", "documents"}:
+        return False
+    return isinstance(value["plan_sha256"], str) and isinstance(value["documents"], dict)
 
 
 def _fenced(run_id: str, seen: str) -> StoreError:

@@ -97,7 +97,19 @@ class MemoryStore:
 
     def append(self, lease: Lease, snapshot: Snapshot, record: Record) -> None:
         check_pair(lease, snapshot, record)
+        self._append(lease, self._writable(lease), snapshot, record)
+
+    def replan(
+        self, lease: Lease, head: RunHead, blobs: Mapping[str, bytes], snapshot: Snapshot, record: Record
+    ) -> None:
+        check_pair(lease, snapshot, record, head, begins=False)
+        check_blobs(blobs)
         current = self._writable(lease)
+        self._append(lease, current, snapshot, record)
+        self._blobs.update(blobs)
+        current.head = head.text()
+
+    def _append(self, lease: Lease, current: _Attempt, snapshot: Snapshot, record: Record) -> None:
         check_sequence(lease, current.seq, record)
         after, line = snapshot.text(), record_text(record)
         current.records.append(line)
@@ -143,30 +155,24 @@ class MemoryStore:
         self._writable(lease)
         del self._runs[lease.run_id]
         self._requests.pop(lease.run_id, None)
-        needed = {digest for run in self.runs() for digest in (*run.head.documents.values(), run.head.plan_sha256)}
+        heads = [_head(attempt, 0) for attempts in self._runs.values() for attempt in attempts]
+        needed = {digest for head in heads for digest in head.digests}
         self._blobs = {digest: content for digest, content in self._blobs.items() if digest in needed}
 
     def set_options(self, lease: Lease, options: Mapping[str, Any]) -> None:
         current = self._writable(lease)
         current.head = replace(_head(current, 0), options=options).text()
 
-    def load(self, run_id: str) -> StoredRun:
-        current = self._current(run_id)
-        return StoredRun(
-            head=_head(current, len(self._runs[run_id])), snapshot=Snapshot.from_json(read_object(current.snapshot))
-        )
+    def load(self, run_id: str, attempt: int | None = None) -> StoredRun:
+        number, found = self._attempt(run_id, attempt)
+        return StoredRun(head=_head(found, number), snapshot=Snapshot.from_json(read_object(found.snapshot)))
 
     def find(self, prefix: str) -> str:
         return choose_run(prefix, self._runs)
 
     def history(self, run_id: str, attempt: int | None = None) -> list[Record]:
-        current = self._current(run_id)
-        if attempt is not None:
-            attempts = self._runs[run_id]
-            if not 1 <= attempt <= len(attempts):
-                raise unknown_attempt(run_id, attempt, len(attempts))
-            current = attempts[attempt - 1]
-        return [Record.from_json(read_object(line)) for line in current.records]
+        _, found = self._attempt(run_id, attempt)
+        return [Record.from_json(read_object(line)) for line in found.records]
 
     def blob(self, sha256: str) -> bytes:
         try:
@@ -194,6 +200,14 @@ class MemoryStore:
         if not attempts:
             raise unknown_run(run_id, self._runs)
         return attempts[-1]
+
+    def _attempt(self, run_id: str, attempt: int | None) -> tuple[int, _Attempt]:
+        self._current(run_id)
+        attempts = self._runs[run_id]
+        if attempt is not None and not 1 <= attempt <= len(attempts):
+            raise unknown_attempt(run_id, attempt, len(attempts))
+        number = attempt or len(attempts)
+        return number, attempts[number - 1]
 
     def _writable(self, lease: Lease) -> _Attempt:
         current = self._current(lease.run_id)

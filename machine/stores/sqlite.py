@@ -1,7 +1,7 @@
 """Runs in one SQLite file: each write is one transaction, durable when the method returns, checked when read back.
 
-Every row carries a checksum over its table and all its columns, because SQLite itself notices only a part of what a
-disk can do to it. Texts are JSON; nothing read here is ever executed, and SQL never contains a value.
+Every row carries a checksum (``rows.py``). Texts are JSON; nothing read here is ever executed, and SQL never contains a
+value.
 """
 
 from __future__ import annotations
@@ -43,17 +43,19 @@ from .base import (
 )
 from .locks import hold, holder
 from .marks import Mark, Reached, marked
+from .remains import Remains, read_remains
+from .rows import checksum, damaged, storable, text_of, verify
 from .sqlite_file import open_reading, open_writing, refused, reported
 
 __all__ = ["SqliteStore", "default_path", "open_store"]
 
 _HEAD = "SELECT id, attempt, head, checksum FROM runs WHERE id = ? ORDER BY attempt DESC LIMIT 1"
+_HEAD_AT = "SELECT id, attempt, head, checksum FROM runs WHERE id = ? AND attempt = ?"
 _HEADS = "SELECT id, attempt, head, checksum FROM runs NOT INDEXED"
 _IDS = "SELECT DISTINCT id FROM runs"
-_STATE = (
-    "SELECT run, attempt, seq, epoch, owner, intent, intended_at, kept, snapshot, checksum FROM snapshots "
-    "WHERE run = ? ORDER BY attempt DESC LIMIT 1"
-)
+_STATES = "SELECT run, attempt, seq, epoch, owner, intent, intended_at, kept, snapshot, checksum FROM snapshots"
+_STATE = f"{_STATES} WHERE run = ? ORDER BY attempt DESC LIMIT 1"
+_STATE_AT = f"{_STATES} WHERE run = ? AND attempt = ?"
 _LAST = "SELECT seq FROM snapshots WHERE run = ? AND attempt = ?"
 _RECORDS = "SELECT run, attempt, seq, record, checksum FROM records WHERE run = ? AND attempt = ? ORDER BY seq"
 _BLOB = "SELECT content FROM blobs WHERE sha256 = ?"
@@ -86,9 +88,6 @@ _DELETE = (
 )
 _BLOB_KEYS = "SELECT sha256 FROM blobs"
 _DROP_BLOB = "DELETE FROM blobs WHERE sha256 = ?"
-
-_KEYS: Mapping[str, int] = {"runs": 2, "snapshots": 2, "records": 3, "requests": 1}
-"""How many of a table's first columns are its key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,11 +205,19 @@ class SqliteStore:
         after, line = snapshot.text(), record_text(record)
         with self._writing():
             current = self._current_for(lease)
-            check_sequence(lease, current.seq, record)
-            self._put_state(lease, current.attempt, record.seq, after)
-            self._add_record(lease.run_id, current.attempt, record.seq, line)
-            if record.kind in ANSWERS_CANCEL:
-                self._connection.execute(_DROP_REQUEST, (lease.run_id,))
+            self._append(lease, current, after, record, line)
+        self._note(lease, Reached(current.attempt, record.seq))
+
+    def replan(
+        self, lease: Lease, head: RunHead, blobs: Mapping[str, bytes], snapshot: Snapshot, record: Record
+    ) -> None:
+        check_pair(lease, snapshot, record, head, begins=False)
+        check_blobs(blobs)
+        with self._writing():
+            current = self._current_for(lease)
+            self._connection.executemany(_PUT_BLOB, blobs.items())
+            self._set_head(lease.run_id, current.attempt, head)
+            self._append(lease, current, snapshot.text(), record, record_text(record))
         self._note(lease, Reached(current.attempt, record.seq))
 
     def mark_intent(self, lease: Lease, call_number: int, at: float) -> None:
@@ -240,16 +247,16 @@ class SqliteStore:
     def request_cancel(self, run_id: str, by: str, at: float) -> None:
         with self._writing():
             self._current(run_id)
-            row = (run_id, _storable(by), float(at))
-            self._connection.execute(_PUT_REQUEST, (*row, _checksum("requests", *row)))
+            row = (run_id, storable(by), float(at))
+            self._connection.execute(_PUT_REQUEST, (*row, checksum("requests", *row)))
 
     def cancel_requested(self, run_id: str) -> str:
         with self._reading():
             row = self._connection.execute(_REQUEST, (run_id,)).fetchone()
         if row is None:
             return ""
-        _verify("requests", row, run_id)
-        return _text(row[1])
+        verify("requests", row, run_id)
+        return text_of(row[1])
 
     def delete(self, lease: Lease) -> None:
         if (mark := self._mark.get(lease.run_id)) is not None:
@@ -260,21 +267,21 @@ class SqliteStore:
             for statement in _DELETE:
                 self._connection.execute(statement, (lease.run_id,))
             # Every attempt of every other run is asked, because any of them may still be shown or drawn.
-            needed = {digest for head in self._heads() for digest in (*head.documents.values(), head.plan_sha256)}
+            needed = {digest for head in self._heads() for digest in head.digests}
             for (key,) in self._connection.execute(_BLOB_KEYS).fetchall():
-                if _text(key) not in needed:
-                    self._connection.execute(_DROP_BLOB, (_text(key),))
+                if text_of(key) not in needed:
+                    self._connection.execute(_DROP_BLOB, (text_of(key),))
 
     def _heads(self) -> list[RunHead]:
         rows = self._connection.execute(_HEADS).fetchall()
         for row in rows:
-            _verify("runs", row, _text(row[0]))
-        return [RunHead.from_text(_text(row[2]), attempt=row[1], epoch=0, seq=0) for row in rows]
+            verify("runs", row, text_of(row[0]))
+        return [RunHead.from_text(text_of(row[2]), attempt=row[1], epoch=0, seq=0) for row in rows]
 
     def set_options(self, lease: Lease, options: Mapping[str, Any]) -> None:
         with self._writing():
             current = self._current_for(lease)
-            self._set_head(lease, current.attempt, replace(current.run_head(), options=options))
+            self._set_head(lease.run_id, current.attempt, replace(current.run_head(), options=options))
 
     def attach(self, lease: Lease, name: str, content: bytes) -> None:
         digest = hashlib.sha256(content).hexdigest()
@@ -282,22 +289,27 @@ class SqliteStore:
             current = self._current_for(lease)
             head = current.run_head()
             self._connection.execute(_PUT_BLOB, (digest, content))
-            self._set_head(lease, current.attempt, replace(head, documents={**head.documents, name: digest}))
+            head = replace(head, documents={**head.documents, name: digest})
+            self._set_head(lease.run_id, current.attempt, head)
 
-    def _set_head(self, lease: Lease, attempt: int, head: RunHead) -> None:
-        text = _storable(head.text())
-        self._connection.execute(
-            _SET_HEAD, (text, _checksum("runs", lease.run_id, attempt, text), lease.run_id, attempt)
-        )
-
-    def load(self, run_id: str) -> StoredRun:
+    def load(self, run_id: str, attempt: int | None = None) -> StoredRun:
         with self._reading():
             current = self._current(run_id)
+            if attempt is not None and attempt != current.attempt:
+                current = self._earlier(run_id, attempt, current.attempt)
         return current.run()
+
+    def ids(self) -> list[str]:
+        with self._reading():
+            return sorted({text_of(row[0]) for row in self._connection.execute(_HEADS)})
+
+    def remains(self, run_id: str) -> Remains:
+        with self._reading():
+            return read_remains(self._connection, run_id)
 
     def find(self, prefix: str) -> str:
         with self._reading():
-            return choose_run(prefix, [_text(row[0]) for row in self._connection.execute(_IDS)])
+            return choose_run(prefix, [text_of(row[0]) for row in self._connection.execute(_IDS)])
 
     def history(self, run_id: str, attempt: int | None = None) -> list[Record]:
         with self._reading():
@@ -308,10 +320,10 @@ class SqliteStore:
             rows = self._connection.execute(_RECORDS, (run_id, wanted)).fetchall()
             last = self._connection.execute(_LAST, (run_id, wanted)).fetchone()
         for row in rows:
-            _verify("records", row, run_id)
+            verify("records", row, run_id)
         if last is None or [row[2] for row in rows] != list(range(1, len(rows) + 1)) or last[0] != len(rows):
-            raise _damaged(run_id, "records", "a row is missing")
-        return [Record.from_json(read_object(_text(row[3]))) for row in rows]
+            raise damaged(run_id, "records", "a row is missing")
+        return [Record.from_json(read_object(text_of(row[3]))) for row in rows]
 
     def blob(self, sha256: str) -> bytes:
         with self._reading():
@@ -385,11 +397,22 @@ class SqliteStore:
         snapshot: Snapshot,
         record: Record,
     ) -> None:
-        row = (lease.run_id, attempt, _storable(head.text()))
-        self._connection.execute(_ADD_HEAD, (*row, _checksum("runs", *row)))
+        row = (lease.run_id, attempt, storable(head.text()))
+        self._connection.execute(_ADD_HEAD, (*row, checksum("runs", *row)))
         self._connection.executemany(_PUT_BLOB, blobs.items())
         self._put_state(lease, attempt, record.seq, snapshot.text())
         self._add_record(lease.run_id, attempt, record.seq, record_text(record))
+
+    def _append(self, lease: Lease, current: _Current, snapshot: str, record: Record, line: str) -> None:
+        check_sequence(lease, current.seq, record)
+        self._put_state(lease, current.attempt, record.seq, snapshot)
+        self._add_record(lease.run_id, current.attempt, record.seq, line)
+        if record.kind in ANSWERS_CANCEL:
+            self._connection.execute(_DROP_REQUEST, (lease.run_id,))
+
+    def _set_head(self, run_id: str, attempt: int, head: RunHead) -> None:
+        text = storable(head.text())
+        self._connection.execute(_SET_HEAD, (text, checksum("runs", run_id, attempt, text), run_id, attempt))
 
     def _put_state(
         self,
@@ -401,13 +424,13 @@ class SqliteStore:
         intended_at: float = 0.0,
         kept: str = "",
     ) -> None:
-        texts = (_storable(kept), _storable(snapshot))
+        texts = (storable(kept), storable(snapshot))
         row = (lease.run_id, attempt, seq, lease.epoch, lease.owner, intent, float(intended_at), *texts)
-        self._connection.execute(_PUT_STATE, (*row, _checksum("snapshots", *row)))
+        self._connection.execute(_PUT_STATE, (*row, checksum("snapshots", *row)))
 
     def _add_record(self, run_id: str, attempt: int, seq: int, line: str) -> None:
-        row = (run_id, attempt, seq, _storable(line))
-        self._connection.execute(_ADD_RECORD, (*row, _checksum("records", *row)))
+        row = (run_id, attempt, seq, storable(line))
+        self._connection.execute(_ADD_RECORD, (*row, checksum("records", *row)))
 
     def _current_for(self, lease: Lease) -> _Current:
         """The current attempt, for a lease that may write to it: read, compared and written in one transaction."""
@@ -420,77 +443,48 @@ class SqliteStore:
         if current is not None:
             return current
         ids = self._whole_ids()
-        raise _damaged(run_id, "runs", "its index is damaged") if run_id in ids else unknown_run(run_id, ids)
+        raise damaged(run_id, "runs", "its index is damaged") if run_id in ids else unknown_run(run_id, ids)
 
     def _find_current(self, run_id: str) -> _Current | None:
         """The newest attempt, both its rows checked; None when there is neither row."""
         head = self._connection.execute(_HEAD, (run_id,)).fetchone()
         state = self._connection.execute(_STATE, (run_id,)).fetchone()
-        if head is None and state is None:
-            return None
-        for table, row in (("runs", head), ("snapshots", state)):
-            if row is None:
-                raise _damaged(run_id, table, "a row is missing")
-            _verify(table, row, run_id)
-        _, attempt, seq, epoch, owner, intent, intended_at, kept, snapshot, _ = state
-        if not all(type(number) is int for number in (head[1], attempt, seq, epoch, intent)):
-            raise _damaged(run_id, "snapshots", "a number is none")
-        if head[1] != attempt:
-            raise _damaged(run_id, "runs" if head[1] < attempt else "snapshots", "a row is missing")
-        return _Current(
-            attempt=attempt,
-            head=_text(head[2]),
-            seq=seq,
-            epoch=epoch,
-            owner=_text(owner),
-            intent=intent,
-            intended_at=float(intended_at),
-            kept=_text(kept),
-            snapshot=_text(snapshot),
-        )
+        return None if head is None and state is None else _whole(run_id, head, state)
+
+    def _earlier(self, run_id: str, attempt: int, count: int) -> _Current:
+        if not 1 <= attempt <= count:
+            raise unknown_attempt(run_id, attempt, count)
+        rows = (self._connection.execute(one, (run_id, attempt)).fetchone() for one in (_HEAD_AT, _STATE_AT))
+        return _whole(run_id, *rows)
 
     def _whole_ids(self) -> set[str]:
         """Every id, read past the indexes, after checking every head."""
         ids = set()
         for row in self._connection.execute(_HEADS):
-            _verify("runs", row, _text(row[0]))
-            ids.add(_text(row[0]))
+            verify("runs", row, text_of(row[0]))
+            ids.add(text_of(row[0]))
         return ids
 
 
-def _checksum(table: str, *columns: object) -> str:
-    """SHA-256 over the table and every column, each with its type and length, so that no two rows read alike."""
-    digest = hashlib.sha256(table.encode())
-    for column in columns:
-        if isinstance(column, (str, bytes)):
-            kind, data = b"t", column.encode() if isinstance(column, str) else column
-        else:
-            kind, data = b"n", repr(column).encode()
-        digest.update(b"%b%d:" % (kind, len(data)))
-        digest.update(data)
-    return digest.hexdigest()
-
-
-def _verify(table: str, row: tuple[object, ...], run_id: str) -> None:
-    if _checksum(table, *row[:-1]).encode() != row[-1]:
-        key = "/".join(_text(column) for column in row[: _KEYS[table]])
-        raise _damaged(run_id, f"{table}/{key[:200]}", "a row does not match its checksum")
-
-
-def _damaged(run_id: str, row: str, why: str) -> DamageError:
-    return DamageError(
-        f"run {run_id[:128]} is damaged in the store: {why}",
-        code="AZM-T008",
-        seen=f"row {row}",
-        next="restore the store from a copy; nothing was done with the run",
+def _whole(run_id: str, head: tuple[Any, ...] | None, state: tuple[Any, ...] | None) -> _Current:
+    """An attempt out of its two rows, both checked."""
+    if head is None or state is None:
+        raise damaged(run_id, "runs" if head is None else "snapshots", "a row is missing")
+    verify("runs", head, run_id)
+    verify("snapshots", state, run_id)
+    _, attempt, seq, epoch, owner, intent, intended_at, kept, snapshot, _ = state
+    if not all(type(number) is int for number in (head[1], attempt, seq, epoch, intent)):
+        raise damaged(run_id, "snapshots", "a number is none")
+    if head[1] != attempt:
+        raise damaged(run_id, "runs" if head[1] < attempt else "snapshots", "a row is missing")
+    return _Current(
+        attempt=attempt,
+        head=text_of(head[2]),
+        seq=seq,
+        epoch=epoch,
+        owner=text_of(owner),
+        intent=intent,
+        intended_at=float(intended_at),
+        kept=text_of(kept),
+        snapshot=text_of(snapshot),
     )
-
-
-def _text(column: object) -> str:
-    return column.decode("utf-8", "replace") if isinstance(column, bytes) else str(column)
-
-
-def _storable(text: str) -> str:
-    """The same JSON as valid UTF-8. A reply may hold half a surrogate pair (RFC 8259 section 8.2), which has no
-    UTF-8 form; as it can only stand inside a JSON string, its escape there means the same."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

@@ -129,6 +129,18 @@ class StoreContract(ABC):
         assert after.head == replace(before.head, options={"on_doubt": "hold"})
         assert after.snapshot == before.snapshot
 
+    def test_another_plan_begins_with_a_record_and_both_plans_stay(self, store: Store) -> None:
+        lease, text = self.started(store), b"another plan"
+        plan, before = hashlib.sha256(text).hexdigest(), store.load("run-1").head
+        head = replace(before, plan_sha256=plan, documents={}, earlier=(before.edition, *before.earlier))
+        snapshot = replace(snapshot_at(2), plan_sha256=plan)
+
+        store.replan(lease, head, {plan: text}, snapshot, record_at(2))
+        store.delete(self.started(store, "run-2"))
+
+        assert (store.load("run-1").head, store.load("run-1").snapshot) == (replace(head, seq=2), snapshot)
+        assert (store.blob(plan), store.blob(DOCUMENT_SHA256)) == (text, DOCUMENT)
+
     def test_bytes_that_are_attached_stay_as_long_as_their_run(self, store: Store) -> None:
         lease = self.started(store)
         store.attach(lease, "body", b"\x00\xff")
@@ -174,6 +186,7 @@ class StoreContract(ABC):
         assert run.snapshot == snapshot_at(2)
         assert [record.seq for record in store.history("run-1")] == [1, 2]
         assert [record.seq for record in store.history("run-1", 1)] == [1, 2, 3]
+        assert store.load("run-1", 1).snapshot == snapshot_at(3)
         assert [one.head.attempt for one in store.runs()] == [2]
 
     @pytest.mark.parametrize("attempt", [-1, 0, 2])

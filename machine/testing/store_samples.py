@@ -31,6 +31,8 @@ def head_of(run_id: str = "run-1", *, created: float = 1.0, workflow: str = "dep
         inputs_sha256="b" * 64,
         documents={"deploy.arazzo.yaml": DOCUMENT_SHA256},
         options={"servers": {"api": "http://127.0.0.1:1"}, "secrets": {"token": "@env:TOKEN"}},
+        earlier=({"plan_sha256": "d" * 64, "documents": {"deploy.arazzo.yaml": "e" * 64}},),
+        origin={"run": "run-0", "token": "f" * 64},
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 from machine.chart.calling import probe_request
 from machine.chart.settings import Settings
 from machine.errors import RequestError
+from machine.expressions.question import nobody
 from machine.plan.model import Plan
 
 Begin = Callable[..., Any]
@@ -39,7 +40,7 @@ def runs(name: str, workflow: str) -> dict[str, Any]:
 def test_a_step_without_a_probe_has_nothing_to_look_with(user_plan: Plan, drive: Begin, user_inputs: Any) -> None:
     run = drive(user_plan, user_inputs)
     with pytest.raises(RequestError):
-        probe_request(user_plan, run.snapshot, user_plan.calls["createEndpoint"])
+        probe_request(user_plan, run.snapshot, user_plan.calls["createEndpoint"], ask=nobody)
 
 
 # -- idempotency keys --------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from machine.cli import looking
 from machine.cli.app import app, concealer, deaf, exit_with
 from machine.errors import UsageError
 
-VERBS = ("run", "resume", "resolve", "cancel", "runs", "show", "plan", "diagram", "simulate")
+VERBS = ("run", "resume", "resolve", "cancel", "runs", "show", "plan", "check", "diagram", "simulate")
 HEAVY = {"jsonpath_rfc9535", "jsonschema", "requests", "sqlite3", "statemachine", "structlog", "urllib3"}
 
 
@@ -179,7 +179,7 @@ print(json.dumps([code, sorted({name.partition(".")[0] for name in sys.modules})
     [
         pytest.param(["--help"], set(), id="help"),
         pytest.param(["run", "--help"], set(), id="help-of-a-verb"),
-        pytest.param(["plan", "deploy-inference-endpoint"], {"yaml"}, id="plan"),
+        pytest.param(["plan", "deploy-inference-endpoint"], {"yaml", "statemachine"}, id="plan"),
         pytest.param(["diagram", "deploy-inference-endpoint"], {"yaml"}, id="diagram"),
     ],
 )

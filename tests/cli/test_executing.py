@@ -516,7 +516,7 @@ def test_a_token_chooses_no_program_and_no_file_of_this_machine(
     ("arguments", "exit_code", "code"),
     [
         pytest.param(["one", "--token", "run.token"], 64, "AZM-U093", id="a-run-too"),
-        pytest.param(["--token", "missing.token"], 64, "AZM-U094", id="no-such-file"),
+        pytest.param(["--token", "missing.token"], 64, "AZM-U066", id="no-such-file"),
         pytest.param(["--token", "binary"], 64, "AZM-U094", id="no-text"),
         pytest.param(["--token", "empty"], 65, "AZM-T091", id="empty"),
         pytest.param(["--token", "changed"], 65, "AZM-T091", id="changed"),

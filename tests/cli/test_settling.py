@@ -52,7 +52,8 @@ def test_without_a_choice_the_evidence_is_shown_with_a_command_for_each(
     lines = done.out.splitlines()
 
     assert done.code == 13
-    assert "GET /endpoint/acme/demo says: found" in lines[0]
+    assert lines[0].endswith("s ago: POST /endpoint/acme")
+    assert lines[1] == "  GET /endpoint/acme/demo says: found"
     assert "  /model/repository: sent 'gpt2', there 'gpt2'  same" in lines
     assert "it is mine: arazzo-machine resolve one --adopt" in lines
     assert "it was never applied: arazzo-machine resolve one --not-sent" in lines
@@ -80,17 +81,46 @@ def test_commands_name_the_store_they_need(machine: Any, deploy: Any) -> None:
     assert "it is mine: arazzo-machine resolve one --store other.db --adopt" in done.out.splitlines()
 
 
-def test_where_no_probe_is_declared_there_is_nothing_to_look_with(
+def test_where_no_probe_is_declared_a_person_is_told_what_is_known_and_what_to_say(
     machine: Any, users_arguments: Any, deploy: Any
 ) -> None:
     sizes = ["-i", "instanceType=intel-spr", "-i", "instanceSize=x2"]
     begun = machine("run", *users_arguments, *deploy[2:], "ambiguous-create", *sizes, "--id", "one", "--json")
     done = machine("resolve", "one", "--json")
+    said = machine("resolve", "one").out.splitlines()
+    bare = machine("resolve", "one", "--adopt", "--json")
 
     assert begun.code == 13
     assert "--not-sent" in begun.json["next"]["command"]
-    assert (done.code, done.json["error"]["code"]) == (64, "AZM-U053")
-    assert "--not-sent or --adopt" in done.json["error"]["next"]
+    assert (done.code, done.json["evidence"]["verdict"], done.json["evidence"]["request"]) == (13, "none", "")
+    assert done.json["commands"]["adopt"] == "arazzo-machine resolve one --adopt endpointName=VALUE"
+    assert "  the document declares no probe, so there is nothing safe to look with" in said
+    assert "it is there all the same: arazzo-machine resolve one --adopt endpointName=VALUE" in said
+    assert (bare.code, bare.json["error"]["code"]) == (64, "AZM-U079")
+
+
+def test_a_stored_answer_may_be_accepted(machine: Any, users_arguments: Any, deploy: Any, tmp_path: Path) -> None:
+    sizes = ["-i", "instanceType=intel-spr", "-i", "instanceSize=x2", "--poll-interval", "0s"]
+    machine("run", *users_arguments, *deploy[2:], "created-202", *sizes, "--id", "one")
+    machine("resume", "one")
+    known = machine("resolve", "one", "--json").json
+    accepted = machine("resolve", "one", "--accept", "--json")
+
+    assert known["commands"]["accept"] == "arazzo-machine resolve one --accept"
+    assert "not_sent" not in known["commands"]
+    assert (accepted.code, accepted.json["next"]["command"]) == (0, "arazzo-machine resume one")
+
+
+@pytest.mark.parametrize("choice", ["--not-sent", "--adopt", "--reissue --yes"])
+def test_every_choice_is_journalled_with_who_and_when(machine: Any, doubtful: str, choice: str) -> None:
+    settled = machine("resolve", doubtful, *choice.split())
+    record = machine("show", doubtful, "--why", "--json").json["history"][-1]
+
+    assert settled.code == 0
+    assert "resume: arazzo-machine resume one" in settled.err
+    assert record["kind"] == "doubt.resolved"
+    assert "@" in record["event"]["by"]
+    assert record["at"] > 0
 
 
 # -- choosing ----------------------------------------------------------------------------------------------------------
@@ -112,7 +142,7 @@ def test_two_choices_are_none(machine: Any, doubtful: str, choice: str) -> None:
         pytest.param(["--accept"], "AZM-U052", id="no-answer-to-accept"),
         pytest.param(["--adopt", "endpointName"], "AZM-U060", id="no-value"),
         pytest.param(["--reissue"], "AZM-U078", id="reissue-without-yes"),
-        pytest.param(["--reply", "missing.json"], "AZM-U086", id="no-such-reply"),
+        pytest.param(["--reply", "missing.json"], "AZM-U066", id="no-such-reply"),
     ],
 )
 def test_a_doubt_is_not_settled_by_what_makes_no_sense(

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from threading import Thread
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import yaml
@@ -25,12 +26,14 @@ from machine.chart.settings import Settings
 from machine.errors import DocumentError, HostError, InputError, MachineError, SourceError, UsageError
 from machine.plan.build import build_plan
 from machine.plan.model import Plan
+from machine.runtime.evaluator import Evaluator
 from machine.runtime.http import Transport
 from machine.runtime.prepare import prepare
 from machine.runtime.replies import decode
 from machine.runtime.runner import Runner
 from machine.runtime.secrets import Reference, SecretBook
 from machine.sources.description import Description, describe
+from machine.sources.files import plain_value
 from machine.sources.model import Request, is_json_type
 from machine.stores.memory import MemoryStore
 from machine.testing.clock import ManualClock
@@ -38,11 +41,14 @@ from machine.testing.hugging_face import Response
 from machine.testing.listener import Listener
 from machine.values import MISSING, Content, FileRef, SecretText
 
-__all__ = ["Observed", "differences", "execute"]
+__all__ = ["ASKED", "Observed", "differences", "execute"]
+
+ASKED = Evaluator()
+"""Answers for every run: a process of its own for each would cost more than all of them."""
 
 _WORDS = {0: "ready", 10: "failed", 11: "unmatched", 12: "out_of_budget", 13: "in_doubt", 14: "credential"}
 _KINDS = {DocumentError: "document", SourceError: "source", InputError: "input", UsageError: "usage", HostError: "host"}
-_UNSENT = {"refused"}
+_value_of = cache(plain_value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +93,12 @@ def execute(case: Case, *, loopback: bool = False) -> Observed:
         return _refused(error)
     clock = ManualClock()
     options: dict[str, Any] = {"clock": clock, "chance": lambda: 0.5, "secret_texts": secrets}
-    with MemoryStore() as store, _served(script, plan) if loopback else _scripted(script) as reached:
+    here = {"transport": lambda base, book, clock, chance: _Scripted(script, base, book, clock)}
+    other_side = _served(script, plan) if loopback else nullcontext(here)
+    with MemoryStore() as store, other_side as reached, patch("machine.runtime.run.Evaluator", lambda: ASKED):
         try:
-            result = (
-                Runner(store, **options, **reached).start(plan, inputs, settings=Settings(**case.settings)).result()
-            )
+            run = Runner(store, **options, **reached).start(plan, inputs, settings=Settings(**case.settings))
+            result = run.result()
         except MachineError as error:
             return _refused(error)
         except _Unanswered as error:
@@ -169,7 +176,7 @@ def _describe(case: Case) -> Description:
             raise FileNotFoundError(name)
         return texts[name]
 
-    return describe(case.uri, read=read, sources=case.given, strict=case.strict)
+    return describe(case.uri, read=read, sources=case.given, strict=case.strict, value_of=_value_of)
 
 
 def _tolerances(plan: Plan) -> tuple[str, ...]:
@@ -215,14 +222,6 @@ def _routes(text: str) -> tuple[tuple[str, re.Pattern[str], str], ...]:
     return tuple(found)
 
 
-@contextmanager
-def _scripted(script: _Script) -> Iterator[Mapping[str, Any]]:
-    def make(base: Callable[[str], str], book: SecretBook, clock: ManualClock, chance: Any) -> _Scripted:
-        return _Scripted(script, base, book, clock)
-
-    yield {"transport": make}
-
-
 class _Scripted:
     """Performs a call by asking the script; nothing is sent and nothing waits."""
 
@@ -239,7 +238,7 @@ class _Scripted:
         fault = "timeout" if reply.get("takes", 0) > timeout else reply.get("fail", "")
         self.clock.advance(min(reply.get("takes", 0), timeout))
         if fault:
-            fate: Any = "not_sent" if fault in _UNSENT else "unknown"
+            fate: Any = "not_sent" if fault == "refused" else "unknown"
             return CallFailed(at=self.clock.now(), chance=0.5, fate=fate, cause=fault)
         return Replied(at=self.clock.now(), chance=0.5, reply=self._reply(reply, url))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cases import FOLDER, Case, Rule, read_rules
 from page import PAGE, UNSEEN, render
-from runner import Observed, differences, execute
+from runner import ASKED, Observed, differences, execute
 
 RULES = read_rules()
 CASES = [(rule, case) for rule in RULES for case in rule.cases]
@@ -18,11 +18,12 @@ NUMBERED = {"DOC": 20, "SRC": 7, "WF": 7, "STEP": 14, "PAR": 7, "BODY": 6, "CRIT
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _uncollected() -> Iterator[None]:
+def _many_runs() -> Iterator[None]:
     """Hundreds of short runs leave little behind; looking for it would take a third of their time."""
     gc.disable()
     yield
     gc.enable()
+    ASKED.close()
 
 
 @pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.id) for rule in RULES])

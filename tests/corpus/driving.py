@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice, product
 from typing import Any, Final
@@ -19,6 +19,7 @@ from machine.chart.events import CallFailed, Event, Replied, Reply, Started
 from machine.chart.fates import foreseen
 from machine.chart.snapshot import Snapshot
 from machine.expressions.grammar import split_path
+from machine.expressions.template import references
 from machine.plan.model import CallPlan, Plan, State
 from machine.sources.nodes import File
 from machine.sources.shapes import put, sample
@@ -33,7 +34,7 @@ _ROUNDS: Final = 2
 _SPOKEN_OF: Final = frozenset({"action", "next", "wait"})
 """Rules of what the document speaks of: once an answer for each such transition is known, no more are looked for."""
 _MAX_EVENTS: Final = 200
-_MAX_STATES: Final = 400
+_MAX_STATES: Final = 200
 _LITERAL: Final = re.compile(
     r"'((?:[^']|'')*)'|\"([^\"]*)\"|(?<![\w.#/$])(-?\d+(?:\.\d+)?)(?![\w.])|\b(true|false|null)\b"
 )
@@ -65,34 +66,7 @@ def drive_workflow(plan: Plan) -> str:
 
 def find_path(plan: Plan) -> Path | str:
     """A short way to a success, else to another end, through as many loops as it can have; or why there is none."""
-    chart = Chart(plan)
-    begun = chart.advance(chart.begin(), Started(at=1000.0, inputs=inputs_of(plan))).snapshot
-    best: tuple[int, int, Path] | None = None
-    stops: list[str] = []
-    seen = set[tuple[object, ...]]()
-    waiting: deque[_Way] = deque([_Way(begun, (), (chart.state(begun),))])
-    while waiting and len(seen) < _MAX_STATES:
-        way = waiting.popleft()
-        looped = frozenset(state.id for state in way.states if state.polls)
-        if (stopped := way.snapshot.stopped) is not None:
-            if stopped.reason in _ENDS:
-                names = tuple(state.name for state in way.states)
-                rank = (stopped.reason in READY, len(looped))
-                if best is None or rank > best[:2]:
-                    best = (*rank, Path(events=way.events, reason=stopped.reason, states=names))
-            stops.append(f"{stopped.reason}: {stopped.message[:150]}")
-            continue
-        for event, after in _moves(plan, chart, way.snapshot):
-            state = chart.state(after)
-            more: tuple[Event, ...] = ()
-            if state.polls:
-                after, more = _round(plan, chart, after)
-            reason = after.stopped.reason if after.stopped else ""
-            key = (*(frame.state for frame in after.frames), reason, looped)
-            if key not in seen:
-                seen.add(key)
-                waiting.append(_Way(after, (*way.events, event, *more), (*way.states, state)))
-    return best[2] if best else f"no end is reached; stops: {'; '.join(dict.fromkeys(stops)) or 'none'}"
+    return _Driver(plan).find()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,36 +78,91 @@ class _Way:
     states: tuple[State, ...]
 
 
-def _moves(plan: Plan, chart: Chart, snapshot: Snapshot) -> Iterator[tuple[Event, Snapshot]]:
-    """What can happen next: for each transition some answer takes, the first such answer."""
-    fired = set[Any]()
-    wanted = {one.id for one in plan.leaving(snapshot.frame.state) if one.rule in _SPOKEN_OF and "replied" in one.on}
-    for event in islice(_answers(plan, chart, snapshot), _MAX_EVENTS):
-        advanced = chart.advance(snapshot, event)
-        if advanced.record.transition not in fired:
-            fired.add(advanced.record.transition)
-            yield event, advanced.snapshot
-            if wanted <= fired:
-                return
+class _Driver:
+    """Looks for a way through one plan, and remembers the answers of each state."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.chart = Chart(plan)
+        self.answers: dict[str, tuple[Event, ...]] = {}
+
+    def find(self) -> Path | str:
+        chart = self.chart
+        begun = chart.advance(chart.begin(), Started(at=1000.0, inputs=inputs_of(self.plan))).snapshot
+        best: tuple[int, int, Path] | None = None
+        stops: list[str] = []
+        seen = set[tuple[object, ...]]()
+        waiting: deque[_Way] = deque([_Way(begun, (), (chart.state(begun),))])
+        while waiting and len(seen) < _MAX_STATES:
+            way = waiting.popleft()
+            looped = frozenset(state.id for state in way.states if state.polls)
+            if (stopped := way.snapshot.stopped) is not None:
+                if stopped.reason in _ENDS:
+                    names = tuple(state.name for state in way.states)
+                    rank = (stopped.reason in READY, len(looped))
+                    if best is None or rank > best[:2]:
+                        best = (*rank, Path(events=way.events, reason=stopped.reason, states=names))
+                stops.append(f"{stopped.reason}: {stopped.message[:150]}")
+                continue
+            for event, after in self.moves(way.snapshot):
+                state = chart.state(after)
+                more: tuple[Event, ...] = ()
+                if state.polls:
+                    after, more = self.round(after)
+                reason = after.stopped.reason if after.stopped else ""
+                key = (*(frame.state for frame in after.frames), reason, looped)
+                if key not in seen:
+                    seen.add(key)
+                    waiting.append(_Way(after, (*way.events, event, *more), (*way.states, state)))
+        return best[2] if best else f"no end is reached; stops: {'; '.join(dict.fromkeys(stops)) or 'none'}"
+
+    def moves(self, snapshot: Snapshot) -> Iterator[tuple[Event, Snapshot]]:
+        """What can happen next: for each transition some answer takes, the first such answer."""
+        fired = set[Any]()
+        leaving = self.plan.leaving(snapshot.frame.state)
+        wanted = {one.id for one in leaving if one.rule in _SPOKEN_OF and "replied" in one.on}
+        for event in self.events(snapshot):
+            advanced = self.chart.advance(snapshot, event)
+            if advanced.record.transition not in fired:
+                fired.add(advanced.record.transition)
+                yield event, advanced.snapshot
+                if wanted <= fired:
+                    return
+
+    def round(self, snapshot: Snapshot) -> tuple[Snapshot, tuple[Event, ...]]:
+        """Some more rounds of the loop the run waits in, as far as its answers allow."""
+        events: tuple[Event, ...] = ()
+        for _ in range(_ROUNDS - 1):
+            again = next((one for one in self.moves(snapshot) if _same_place(one, snapshot)), None)
+            if again is None:
+                break
+            events, snapshot = (*events, again[0]), again[1]
+        return snapshot, events
+
+    def events(self, snapshot: Snapshot) -> Iterator[Event]:
+        """Answers to the pending call: those with the literals of the guards first, then what is declared."""
+        pending = snapshot.pending
+        assert pending is not None
+        at = max(pending.not_before, 1000.0) + 1.0
+        state = self.chart.state(snapshot)
+        if pending.purpose != "call":
+            yield from (Replied(at=at, reply=Reply(status=status, body={}, form="json")) for status in (404, 200))
+            return
+        if state.id not in self.answers:
+            table = self.plan.table(snapshot.frame.workflow)
+            call = table.calls[state.step]
+            declared = list(foreseen(table, state, call))
+            bodies = {one.status: event.reply.body for one, event in reversed(declared) if isinstance(event, Replied)}
+            found = (*_spoken_of(table, state, call, bodies), *(event for _, event in declared))
+            self.answers[state.id] = found[:_MAX_EVENTS]
+        for event in self.answers[state.id]:
+            if isinstance(event, (Replied, CallFailed)):
+                yield replace(event, at=at)
 
 
-def _round(plan: Plan, chart: Chart, snapshot: Snapshot) -> tuple[Snapshot, tuple[Event, ...]]:
-    """Some more rounds of the loop the run waits in, as far as its answers allow."""
-    events: tuple[Event, ...] = ()
-    for _ in range(_ROUNDS - 1):
-        state = snapshot.frame.state
-        again = next(
-            (
-                (event, after)
-                for event, after in _moves(plan, chart, snapshot)
-                if after.frame.state == state and after.stopped is None and isinstance(event, Replied)
-            ),
-            None,
-        )
-        if again is None:
-            break
-        events, snapshot = (*events, again[0]), again[1]
-    return snapshot, events
+def _same_place(move: tuple[Event, Snapshot], before: Snapshot) -> bool:
+    event, after = move
+    return isinstance(event, Replied) and after.stopped is None and after.frame.state == before.frame.state
 
 
 def _replayed(plan: Plan, events: tuple[Event, ...], *, killed: bool) -> str:
@@ -163,37 +192,21 @@ def inputs_of(plan: Plan) -> dict[str, Any]:
 # -- answers -----------------------------------------------------------------------------------------------------------
 
 
-def _answers(plan: Plan, chart: Chart, snapshot: Snapshot) -> Iterator[Event]:
-    """Answers to the pending call: those with the literals of the guards first, then what is declared."""
-    pending = snapshot.pending
-    assert pending is not None
-    at = max(pending.not_before, 1000.0) + 1.0
-    state, table = chart.state(snapshot), plan.table(snapshot.frame.workflow)
-    if pending.purpose != "call":
-        for status in (404, 200):
-            yield Replied(at=at, reply=Reply(status=status, body={}, form="json"))
-        return
-    call = table.calls[state.step]
-    for event in (*_spoken_of(table, state, call), *(event for _, event in foreseen(table, state, call))):
-        if isinstance(event, (Replied, CallFailed)):
-            yield replace(event, at=at)
-
-
-def _spoken_of(plan: Plan, state: State, call: CallPlan) -> Iterator[Replied]:
-    """Answers that hold what a guard names, in every combination of its members and literals."""
+def _spoken_of(plan: Plan, state: State, call: CallPlan, bodies: Mapping[str, Any]) -> Iterator[Replied]:
+    """Answers that hold what a guard names, in every combination of its members and literals. ``bodies`` are declared
+    ones by status."""
     criteria = [*call.success, *(one for edge in plan.leaving(state.id) for one in edge.guard.criteria)]
     texts = [one.text for one in criteria]
     named = [int(one) for text in texts for one in _STATUS.findall(text)]
     declared = [*call.operation.success_statuses(), 200]
     pointers = dict.fromkeys(tokens for one in criteria for tokens in _pointers(one))
-    values = [*dict.fromkeys(_literals(texts)), "text", [{}], []]
+    values = [*_distinct(_literals(texts)), "text", [{}], []]
     for status in dict.fromkeys([*(one for one in declared if one in named), *named, *declared]):
-        body = next((event.reply.body for answer, event in foreseen(plan, state, call)
-                     if isinstance(event, Replied) and answer.status == str(status)), None)  # fmt: skip
+        body = bodies.get(str(status))
         for output in _output_pointers(call):
             body = put(body, output, "text") if _missing(body, output) else body
         yield _reply(status, body)
-        for chosen in islice(product(values, repeat=min(len(pointers), 3)), 150):
+        for chosen in islice(product(values, repeat=min(len(pointers), 3)), 60 if pointers else 0):
             filled = body
             for tokens, value in zip(pointers, chosen, strict=False):
                 filled = put(filled, tokens, value)
@@ -202,6 +215,11 @@ def _spoken_of(plan: Plan, state: State, call: CallPlan) -> Iterator[Replied]:
 
 def _reply(status: int, body: Any) -> Replied:
     return Replied(at=0.0, reply=Reply(status=status, body=body, form="empty" if body is None else "json"))
+
+
+def _distinct(values: Iterator[Any]) -> Iterator[Any]:
+    """Each value once, where 1 and true are two."""
+    yield from {(type(one), one): one for one in values}.values()
 
 
 def _pointers(criterion: Any) -> Iterator[Tokens]:
@@ -221,8 +239,6 @@ def _without_length(tokens: Tokens) -> Tokens:
 
 
 def _output_pointers(call: CallPlan) -> Iterator[Tokens]:
-    from machine.expressions.template import references
-
     for template in call.outputs.values():
         for one in references(template):
             if one.root == "response" and one.part == "body" and (one.pointer or one.name):

@@ -17,7 +17,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
@@ -38,7 +38,7 @@ _MAX_SECONDS: Final = 2.0
 """For one document, beyond reading its sources."""
 _LEAST: Final = 0.97
 """The share of the documents with all their sources that has to compile."""
-_CHUNK: Final = 40
+_CHUNK: Final = 20
 """Documents of one repository that one process takes at once."""
 
 
@@ -120,8 +120,11 @@ def measure_all(folder: Path, listed: Sequence[Row]) -> list[Outcome]:
     """Every row, on two processes; those of one repository together, so that a source is parsed once."""
     chunks = [each[at : at + _CHUNK] for each in by_owner(list(listed)) for at in range(0, len(each), _CHUNK)]
     chunks.sort(key=len, reverse=True)
+    found: list[Outcome] = []
     with ProcessPoolExecutor(_PROCESSES) as pool:
-        found = [one for some in pool.map(_measure_some, [folder] * len(chunks), chunks) for one in some]
+        for done in as_completed([pool.submit(_measure_some, folder, chunk) for chunk in chunks]):
+            found += done.result()
+            print(f"{len(found)} of {len(listed)}", end="\r", file=sys.stderr, flush=True)
     order = {row.document: number for number, row in enumerate(listed)}
     return sorted(found, key=lambda one: order[one.document])
 

@@ -72,15 +72,19 @@ def test_a_context_that_is_not_there_fails(condition: str, body: Any, seen: str)
 
 
 REFUSED = [
-    (criterion("^2", type="regex", context="$statusCode"), "AZM-E010", "not compiled yet"),
-    (criterion("//a", type="xpath", context="$response.body"), "AZM-E010", "not compiled yet"),
+    (criterion("^(2", type="regex", context="$statusCode"), "AZM-E300", "no regular expression"),
+    (criterion("^2", type="regex"), "AZM-E012", "context"),
+    (criterion("//a[", type="xpath", context="$response.body"), "AZM-E310", "no XPath 3.1"),
+    (criterion("//a", type="xpath", context="$response.body", version="4"), "AZM-E312", "'4'"),
+    (criterion("//a", type="xpath", context="<a/>"), "AZM-E012", "context"),
     (criterion("x", type="cel"), "AZM-E011", "'cel' is not known"),
     (criterion("$.a", type="jsonpath"), "AZM-E012", "context"),
     (criterion("$.a", type="jsonpath", context="<a/>"), "AZM-E012", "context"),
     (criterion("$.a", type="jsonpath", context="$response.body", version="9"), "AZM-E013", "'9'"),
     (criterion("$.a", type="jsonpath", context="$response.x"), "AZM-E002", "names no part"),
     (criterion("$.a == ", type="jsonpath", context="$response.body"), "AZM-E100", "a value is missing"),
-    (criterion("==", context="$response.body"), "AZM-E100", "a value is missing"),
+    (criterion("==", context="$response.body"), "AZM-E014", "an operator without the two values"),
+    (criterion(" && "), "AZM-E014", "an operator without the two values"),
 ]
 
 
@@ -106,10 +110,21 @@ STORED = [
     jsonpath("$[?@.b > 1]"),
     jsonpath("$[?@.b > 1]", minor="1.1"),
     jsonpath("$.cancel == true", context="$inputs"),
+    jsonpath("$.a[?@.b == '{$inputs.b}']"),
+    jsonpath("$..a == 1", minor="1.1"),
+    compile_criterion(
+        criterion("$[?@.b > 1]", type="jsonpath", context="$response.body"), minor="1.0", declares=lambda _, __: True
+    ),
+    compile_criterion(criterion("/a{$inputs.b}/i", type="regex", context="$statusCode"), minor="1.0"),
+    compile_criterion(criterion("(", type="regex", context="$statusCode"), minor="1.1"),
+    compile_criterion(
+        criterion("/a[b = '{$inputs.b}']", type="xpath", context="$response.body", version="xpath-10"), minor="1.0"
+    ),
+    compile_criterion(criterion("/a[", type="xpath", context="$response.body"), minor="1.1"),
 ]
 
 
-@pytest.mark.parametrize("one", STORED, ids=[f"{one.reading} {one.text}" for one in STORED])
+@pytest.mark.parametrize("one", STORED, ids=[f"{one.type} {one.reading} {one.text}" for one in STORED])
 def test_a_stored_criterion_keeps_its_reading(one: CompiledCriterion) -> None:
     stored = json.loads(json.dumps(one.to_json()))
 

@@ -173,7 +173,8 @@ def test_a_guard_learns_nothing_about_a_secret(text: str) -> None:
     [
         ("$statusCode == 200", ()),
         ('$response.body#/a == "x"', ("C14",)),
-        ("$response.body.a == x", ("C5", "C14")),
+        ("$response.body#a == x", ("C5", "C14")),
+        ("$response.body.a[0].b == 1", ()),
     ],
 )
 def test_a_condition_lists_the_tolerances_it_needed(text: str, codes: tuple[str, ...]) -> None:
@@ -225,3 +226,38 @@ def test_any_text_is_a_condition_or_a_document_error(text: str) -> None:
         return
 
     assert isinstance(simple.test(condition, CONTEXT).truth, bool)
+
+
+@pytest.mark.parametrize(
+    ("text", "truth"),
+    [
+        ("$inputs.a == 'x{$inputs.b}z'", True),
+        ("'{$inputs.n}' == 3", True),
+        ("$inputs.a == 'x{$inputs.none}z'", False),
+        ("'{$inputs.none}' == null", True),
+        ("$inputs.a == 'x{$.b}z'", False),
+        ("'{$inputs.o}' == '{\"k\":1}'", True),
+    ],
+)
+def test_a_string_may_have_values_in_it(text: str, truth: bool) -> None:
+    context = Context(inputs={"a": "xYz", "b": "y", "n": 3, "o": {"k": 1}})
+
+    assert simple.test(parse_condition(text, PLACE, minor="1.1"), context).truth is truth
+
+
+@pytest.mark.parametrize("value", [SecretRef("t"), {"k": SecretRef("t")}], ids=["itself", "inside"])
+@pytest.mark.parametrize("text", ["'x{$inputs.t}' == 'xs'", "!('x{$inputs.t}' == 'xs')"])
+def test_a_string_with_a_secret_in_it_is_compared_with_nothing(text: str, value: Any) -> None:
+    verdict = simple.test(parse_condition(text, PLACE), Context(inputs={"t": value}))
+
+    assert not verdict.truth
+    assert "a secret may be compared with nothing but null" in verdict.why
+
+
+def test_the_names_of_1_1_are_asked_for_in_its_conditions() -> None:
+    parse_condition("$steps.a b.outputs.c == 1".replace(" b", "/b"), PLACE)
+    with pytest.raises(DocumentError) as refused:
+        parse_condition("$steps.a/b.outputs.c == 1", PLACE, minor="1.1")
+
+    assert refused.value.code == "AZM-E003"
+    assert "in the operand at character 0" in refused.value.message

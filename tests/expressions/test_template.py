@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,9 +12,16 @@ from hypothesis import strategies as st
 
 from machine.errors import BugError, DocumentError, Place, RequestError
 from machine.expressions.evaluate import Context, ResponseView
+from machine.expressions.grammar import parse_expression
+from machine.expressions.replacement import compile_target
+from machine.expressions.selector import compile_selector
 from machine.expressions.template import (
     Declared,
+    Quoted,
+    Replaced,
+    Select,
     Template,
+    bare_references,
     compile_template,
     from_json,
     references,
@@ -198,3 +206,97 @@ def test_any_template_survives_storage_and_renders(payload: Any) -> None:
 
     assert from_json(stored) == template
     assert render(from_json(stored), CONTEXT) == render(template, CONTEXT)
+
+
+PARAMETERS = {"page": 7, "who": "$inputs.namespace", "self": "$components.parameters.self"}
+LATER = replace(DECLARED, minor="1.1", parameters=PARAMETERS)
+
+
+def test_a_selector_is_one_in_1_1_and_a_plain_object_in_1_0() -> None:
+    value = {"p": {"context": "$response.body", "selector": "/id", "type": "jsonpointer"}}
+
+    assert render(compile_template(value, place=Place(), declared=LATER), CONTEXT) == {"p": 7}
+    assert render(compiled(value), CONTEXT) == {"p": {**value["p"], "context": {"id": 7}}}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("$components.parameters.page", 7),
+        ("$components.parameters.who", "me"),
+        ({"a": ["$components.parameters.page"]}, {"a": [7]}),
+    ],
+)
+def test_a_parameter_of_components_stands_for_its_value(value: Any, expected: Any) -> None:
+    assert render(compile_template(value, place=Place(), declared=LATER), CONTEXT) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        ("$components.parameters.none", "AZM-E023"),
+        ("$components.successActions.page", "AZM-E023"),
+        ("$components.parameters.self", "AZM-E020"),
+        ("$inputs.a b", "AZM-E003"),
+        ("x{$steps.a/b.outputs.c}", "AZM-E003"),
+        ({"context": "$response.body", "selector": "x", "type": "cel"}, "AZM-E320"),
+    ],
+)
+def test_what_1_1_does_not_allow_is_refused_there(value: Any, code: str) -> None:
+    with pytest.raises(DocumentError) as refused:
+        compile_template(value, place=Place(), declared=LATER)
+
+    assert refused.value.code == code
+
+
+NODES: list[Template] = [
+    Quoted(parse_expression("$inputs.count", place=Place())),
+    Select(
+        compile_selector(
+            {"context": "$response.body", "selector": "$.id", "type": "jsonpath"}, minor="1.1", place=Place()
+        )
+    ),
+    Replaced(
+        compiled({"a": "Bearer $inputs.hfToken"}),
+        (
+            (
+                compile_target("$.a[?@.b == '{$inputs.count}']", "jsonpath", "", xml=False, minor="1.1", place=Place()),
+                compiled(["$inputs.namespace"]),
+            ),
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("node", NODES, ids=lambda node: type(node).__name__)
+def test_every_kind_of_template_survives_storage(node: Template) -> None:
+    stored = json.loads(json.dumps(to_json(node)))
+
+    assert from_json(stored) == node
+    assert to_json(from_json(stored)) == stored
+
+
+def test_all_that_a_body_depends_on_is_told() -> None:
+    assert [str(one) for one in references(NODES[2])] == ["$inputs.hfToken", "$inputs.count", "$inputs.namespace"]
+    assert [str(one) for one in references(NODES[1])] == ["$response.body"]
+    assert [code for code, _ in tolerances(NODES[2])] == ["C4"]
+
+
+@pytest.mark.parametrize(
+    ("text", "older", "newer", "bare"),
+    [
+        ("x{$inputs.name}", "x", "xnull", ()),
+        ("by $inputs.namespace", "by me", "by $inputs.namespace", ("$inputs.namespace",)),
+        ("{$inputs.count} $inputs.count", "3 3", "3 $inputs.count", ("$inputs.count",)),
+        ("by $inputs.unheard", "by $inputs.unheard", "by $inputs.unheard", ()),
+    ],
+)
+def test_text_of_1_1_is_read_by_its_grammar(text: str, older: str, newer: str, bare: tuple[str, ...]) -> None:
+    value = {"a": [text]}
+    first, later = compiled(value), compile_template(value, place=Place(), declared=LATER)
+
+    assert render(first, CONTEXT) == {"a": [older]}
+    assert render(later, CONTEXT) == {"a": [newer]}
+    assert bare_references(later) == bare
+    assert bare_references(first) == ()
+    assert render(from_json(json.loads(json.dumps(to_json(later)))), CONTEXT) == {"a": [newer]}

@@ -146,6 +146,7 @@ def test_the_shipped_document_compiles_to_the_same_states_and_looks_for_what_may
         ("broke", "failed", "broke"),
         ("broke", "failed", "broke"),
         ("not there", "createEndpoint", ""),
+        ("still in doubt", "in_doubt", "in_doubt"),
         ("not there yet", "in_doubt", ""),
         ("tolerated", "in_doubt", ""),
         ("tolerance used up", "in_doubt", "in_doubt"),
@@ -537,7 +538,7 @@ def test_a_plan_says_where_its_calls_go_and_what_it_was_made_from(built: Callabl
     plan = built([step("a")], workflow={"outputs": {"x": "$steps.a.outputs.y"}, "summary": "In short"})
 
     assert plan.servers == {"things": "https://things.example/v1"}
-    assert plan.source_urls == {"things": "things.json"}
+    assert plan.sources == {"things": {"name": "things", "url": "things.json", "type": "openapi"}}
     assert (plan.workflow, plan.title, plan.document, plan.arazzo) == ("w", "In short", "test.arazzo.json", "1.0.1")
     assert len(plan.document_sha256) == 64
     assert list(plan.outputs) == ["x"]
@@ -613,3 +614,21 @@ def test_a_step_may_be_called_anything(built: Callable[..., Plan], name: str) ->
     assert len({one.name for one in plan.states}) == len(plan.states)
     assert [one.id for one in plan.states] == [f"s_{number}" for number in range(len(plan.states))]
     assert Chart(plan).machine_class.__name__.startswith("Chart_")
+
+
+def test_a_failure_may_lead_back_to_any_step_of_a_loop(built: Callable[..., Plan]) -> None:
+    """Only its head has a state that waits."""
+    plan = built(
+        [
+            {"stepId": "a", "operationId": "getThing"},
+            {
+                "stepId": "b",
+                "operationId": "getThing",
+                "onSuccess": [{"name": "x", "type": "goto", "stepId": "a"}],
+                "onFailure": [{"name": "y", "type": "goto", "stepId": "b"}],
+            },
+        ]
+    )
+    (back,) = [one for one in plan.transitions if one.label == "y"]
+
+    assert (plan.state(back.target).step, plan.state(back.target).polls, back.pace) == ("b", False, "poll")

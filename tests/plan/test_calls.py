@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from machine.document.model import Criterion, Step, Workflow
+from machine.document.model import Criterion, Document, Step, Workflow
 from machine.errors import DocumentError, Place
 from machine.expressions.template import Declared, Literal, references
 from machine.plan.calls import compile_criteria, compile_outputs, declared_names
 from machine.plan.model import Notice, Plan
 
 HERE = Place(document="d.yaml", line=7, column=1)
+DOCUMENT = Document(arazzo="1.0.1", title="t", version="1", sources=(), workflows=())
 
 
 def step(name: str, operation: str = "getThing", **fields: Any) -> dict[str, Any]:
@@ -138,15 +140,21 @@ def test_declared_names_are_inputs_and_outputs_of_steps() -> None:
         steps=(Step(step_id="a", outputs={"o": "1"}, place=HERE), Step(step_id="b", place=HERE)),
         place=HERE,
     )
+    tree = {"components": {"parameters": {"page": {"name": "page", "in": "query", "value": 7}}}}
 
-    assert declared_names(workflow, {}) == Declared(
-        inputs=frozenset({"x", "y.z"}), steps={"a": frozenset({"o"}), "b": frozenset()}
+    assert declared_names(workflow, replace(DOCUMENT, arazzo="1.1.0", tree=tree)) == Declared(
+        inputs=frozenset({"x", "y.z"}),
+        steps={"a": frozenset({"o"}), "b": frozenset()},
+        minor="1.1",
+        parameters={"page": 7},
     )
 
 
 @pytest.mark.parametrize("inputs", [{}, {"properties": True}, {"properties": None}], ids=["none", "true", "null"])
 def test_a_schema_without_properties_declares_nothing(inputs: dict[str, Any]) -> None:
-    assert declared_names(Workflow(workflow_id="w", inputs=inputs, steps=(), place=HERE), {}).inputs == frozenset()
+    workflow = Workflow(workflow_id="w", inputs=inputs, steps=(), place=HERE)
+
+    assert declared_names(workflow, DOCUMENT).inputs == frozenset()
 
 
 DECLARED = Declared(inputs=frozenset({"a", "b.c"}), steps={"s": frozenset({"o"})})
@@ -171,6 +179,14 @@ def test_what_a_value_refers_to_is_looked_up_and_noted(value: str, codes: list[s
 
     assert [one.code for one in notices] == codes
     assert all(one.place == HERE for one in notices)
+
+
+def test_a_reference_that_is_text_in_1_1_is_noted() -> None:
+    notices: list[Notice] = []
+    compile_outputs({"x": "by $inputs.a"}, HERE, replace(DECLARED, minor="1.1"), notices, strict=True)
+
+    assert [(one.code, one.place) for one in notices] == [("AZM-P023", HERE)]
+    assert "it is text" in notices[0].message
 
 
 def test_nothing_is_called_undeclared_where_nothing_is_declared() -> None:

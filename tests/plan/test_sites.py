@@ -32,7 +32,7 @@ def test_every_spot_is_found_with_its_place_and_what_it_reads(describe_things: C
     one = document.workflows[0]
     found = [
         (site.part, site.pointer.removeprefix("/workflows/0"), [str(each) for each in site.expressions], site.whole)
-        for site in sites_of(document, one, declared_names(one, {}))
+        for site in sites_of(document, one, declared_names(one, document))
     ]
 
     assert found == [

@@ -18,6 +18,7 @@ from machine.chart.events import CallFailed, Event, Reopened, Replied, Reply, Re
 from machine.chart.settings import Settings
 from machine.chart.snapshot import Snapshot
 from machine.plan.model import Plan
+from machine.runtime.evaluator import Evaluator
 
 SETTLE = 30.0
 
@@ -101,7 +102,7 @@ def live(chart: Chart, inputs: dict[str, Any], service: Service, policy: str | N
 @pytest.fixture(scope="session")
 def charts(shipped_plan: Plan, calling_plan: Plan) -> dict[str, Chart]:
     """The shipped workflow, and another document's that runs it and looks whether it is there."""
-    return {"alone": Chart(shipped_plan), "run by another": Chart(calling_plan)}
+    return {"alone": Chart(shipped_plan), "run by another": Chart(calling_plan, evaluate=Evaluator())}
 
 
 @pytest.mark.parametrize("policy", ["probe", "hold"])

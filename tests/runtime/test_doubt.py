@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from machine.chart.chart import Chart
 from machine.chart.events import CallFailed, Replied, Reply
 from machine.chart.settings import Settings
 from machine.errors import CredentialError, UsageError
 from machine.plan.model import Plan
-from machine.runtime.doubt import doubtful_call, probe_call, read_evidence
+from machine.runtime.doubt import doubtful_call, evidence, probe_call
 from machine.runtime.run import Run
 from machine.runtime.runner import Runner
 from machine.testing.clock import ManualClock
@@ -96,7 +95,7 @@ def test_evidence_as_json_has_everything_a_person_decides_by(lost: Any, secret: 
 
     data = runner.look("r").to_json()
 
-    assert set(data) == {"step", "request", "verdict", "why", "age", "settled", "fields"}
+    assert set(data) == {"step", "sent", "request", "verdict", "why", "age", "settled", "fields", "outputs"}
     assert data["fields"][0] == {"pointer": "/model/repository", "sent": "gpt2", "seen": "bert", "equal": False}
     assert secret not in str(data)
 
@@ -121,16 +120,29 @@ def test_a_look_needs_the_secret(store: Any, make_runner: Any, lost: Any, monkey
     assert store.held("r") is None
 
 
-def test_where_nothing_is_declared_there_is_nothing_to_look_with(
+def test_where_no_look_is_declared_what_is_known_is_said(
     store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any
 ) -> None:
-    runner = make_runner(store, transport=scripted(LOST))
+    transport = scripted(LOST)
+    runner = make_runner(store, transport=transport)
     runner.start(shipped_plan, deploy_inputs, run_id="r").result()
 
-    with pytest.raises(UsageError) as caught:
-        runner.look("r")
+    known = runner.look("r")
 
-    assert caught.value.code == "AZM-U053"
+    assert (known.verdict, known.request, known.sent) == ("none", "", "POST /endpoint/acme")
+    assert known.outputs == ("endpointName",)
+    assert known.choices == ("adopt", "not_sent", "reissue")
+    assert len(transport.calls) == 1
+
+
+def test_a_stored_success_may_be_accepted_and_is_not_taken_for_not_sent(
+    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any
+) -> None:
+    runner = make_runner(store, transport=scripted((204, {})))
+    runner.start(shipped_plan, deploy_inputs, run_id="r").result()
+    runner.resume("r").result()
+
+    assert runner.look("r").choices == ("adopt", "accept", "reissue")
 
 
 @pytest.mark.parametrize(
@@ -162,15 +174,18 @@ def test_evidence_is_read_from_values_alone(store: Any, lost: Any) -> None:
     probe = probe_call(run.chart, run.snapshot, call, entry.at)
     reply = Replied(at=entry.at + 5.0, reply=Reply(status=404))
     silence = CallFailed(at=entry.at - 5.0, fate="unknown", cause="timeout", message="it took too long")
+    history = store.history("r")
 
-    absent = read_evidence(run.chart, run.snapshot, call, entry, probe, reply)
-    nothing = read_evidence(run.chart, run.snapshot, call, entry, probe, silence)
-    hasty = replace(run.snapshot, settings=replace(HOLD, settle=3.0))
+    absent = evidence(run, history, reply.at, probe, reply)
+    nothing = evidence(run, history, silence.at, probe, silence)
+    run.snapshot = replace(run.snapshot, settings=replace(HOLD, settle=3.0))
+    hasty = evidence(run, history, reply.at, probe, reply)
 
     assert (probe.kind, probe.purpose, absent.age, absent.settled) == ("safe", "probe", 5.0, False)
     assert (nothing.verdict, nothing.age) == ("unclear", 0.0)
     assert "it took too long" in nothing.why
-    assert read_evidence(Chart(run.plan), hasty, call, entry, probe, reply).settled
+    assert hasty.settled
+    assert absent.choices == ("adopt", "not_sent", "reissue")
 
 
 # -- the choices -------------------------------------------------------------------------------------------------------

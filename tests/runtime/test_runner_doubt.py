@@ -170,19 +170,33 @@ def test_what_a_look_cannot_settle_is_left_to_somebody(
     assert result.resumable
 
 
-def test_a_conflict_after_an_absence_that_counted_is_taken_for_a_refusal(
-    store: Any, make_runner: Any, scripted: Any, probing_plan: Plan, deploy_inputs: Any
+@pytest.mark.parametrize(
+    ("looks", "code", "reason"),
+    [
+        pytest.param([(200, OURS), RUNNING], 0, "ended", id="ours-came-late"),
+        pytest.param([(200, THEIRS)], 13, "in_doubt", id="something-else-is-there"),
+        pytest.param([404], 13, "in_doubt", id="nothing-is-there"),
+    ],
+)
+def test_a_conflict_after_an_absence_that_counted_is_looked_into(
+    store: Any,
+    make_runner: Any,
+    scripted: Any,
+    probing_plan: Plan,
+    deploy_inputs: Any,
+    looks: list[Any],
+    code: int,
+    reason: str,
 ) -> None:
     # The settle time is what rules out that the first create comes late; here it was chosen too short.
-    transport = scripted(404, ("unknown", "reset"), 404, 409)
+    transport = scripted(404, ("unknown", "reset"), 404, 409, *looks)
+    short = Settings(settle=0.0)
 
-    result = (
-        make_runner(store, transport=transport)
-        .start(probing_plan, deploy_inputs, settings=Settings(settle=0.0))
-        .result()
-    )
+    result = make_runner(store, transport=transport).start(probing_plan, deploy_inputs, settings=short).result()
 
-    assert (result.exit_code, result.reason, methods(transport)) == (10, "broke", ["GET", "POST", "GET", "POST"])
+    assert (result.exit_code, result.reason, transport.outcomes) == (code, reason, [])
+    assert methods(transport)[:4] == ["GET", "POST", "GET", "POST"]
+    assert methods(transport).count("POST") == 2
 
 
 # -- death at every boundary -------------------------------------------------------------------------------------------

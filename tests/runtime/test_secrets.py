@@ -99,6 +99,25 @@ def test_a_text_that_cannot_be_had_is_an_error_that_does_not_hold_it(
     assert TEXT not in "".join(traceback.format_exception(error))
 
 
+def test_a_file_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_bytes(b"x" * (1 << 20))
+    whole = Reference(f"@file:{file}").resolve("token")
+    file.write_bytes(b"x" * ((1 << 20) + 1))
+
+    with pytest.raises(CredentialError) as caught:
+        Reference(f"@file:{file}").resolve("token")
+    assert len(whole) == 1 << 20
+    assert "it is larger than 1024 KiB" in caught.value.message
+
+
+def test_what_is_no_control_character_is_a_secret() -> None:
+    book = SecretBook({"token": " \x7e\u0080\ud7ff\ue000"})
+
+    assert book.names == {"token"}
+    assert book.join(ref()) == "< \x7e\u0080\ud7ff\ue000>"
+
+
 def test_a_command_is_not_left_behind_by_a_signal_that_comes_while_it_is_started(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -167,7 +186,7 @@ def test_a_secret_nobody_knows_is_a_fault_of_ours() -> None:
         SecretBook({}).join(ref())
 
 
-@pytest.mark.parametrize("text", ["a\nb", "a\r", "\x00", "a\x7f", "a\udcffb"])
+@pytest.mark.parametrize("text", ["a\nb", "a\r", "\x00", "\x1f", "a\x7f", "a\udcffb", "a\ud800", "b\udfff"])
 def test_a_secret_that_could_end_a_line_is_refused_and_not_shown(text: str) -> None:
     with pytest.raises(InputError) as caught:
         SecretBook({"good": TEXT, "token": text})

@@ -136,7 +136,7 @@ def test_what_is_no_token_is_refused(text: str) -> None:
 
 
 def test_a_text_beyond_any_run_is_not_even_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("machine.runtime.token._LARGEST", 10)
+    monkeypatch.setattr("machine.runtime.token.LARGEST_TOKEN", 10)
 
     with pytest.raises(DamageError):
         Token.read(" " * 11)
@@ -249,7 +249,7 @@ def test_a_token_is_taken_up_on_another_machine_and_there_is_still_one_create(
         assert (simulator.creates, simulator.create_requests) == (1, 1)
 
         head = elsewhere.load(results[0].run).head
-        assert head.options["origin"] == {"run": "r", "token": token.sha256}
+        assert (head.origin["run"], head.origin["token"]) == ("r", token.sha256)
         assert elsewhere.blob(head.documents["d.yaml"]) == DOCUMENT["d.yaml"]
         first = elsewhere.history(head.id)[0]
         assert (first.seq, first.kind) == (1, "run.reopened")

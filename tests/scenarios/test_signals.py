@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -87,6 +90,25 @@ def test_a_signal_before_anything_was_sent_ends_the_command_with_one_object(shel
 
     assert ended.code == 143
     assert ended.json["error"]["code"] == "AZM-U002"
+
+
+EARLY = """
+import os, sys
+import machine.__main__ as command
+command._listen()
+os.kill(os.getpid(), int(sys.argv.pop(1)))
+command.main()
+"""
+
+
+@pytest.mark.parametrize(("signum", "code"), SIGNALS)
+def test_a_signal_before_the_command_was_loaded_is_answered_like_any_other(signum: signal.Signals, code: int) -> None:
+    words = [sys.executable, "-c", EARLY, str(int(signum)), "plan", "deploy-inference-endpoint", "--json"]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+
+    assert ended.returncode == code
+    assert json.loads(ended.stdout)["error"]["code"] == "AZM-U002"
+    assert "Traceback" not in ended.stderr
 
 
 def test_the_simulator_ends_by_a_signal_too(shell: Any) -> None:

@@ -77,7 +77,7 @@ def test_how_many_files_belong_together_is_bounded() -> None:
     ("data", "code"),
     [
         pytest.param(b"a: " + b"x" * (2 << 20), "AZM-D002", id="bytes"),
-        pytest.param(b"[" + b"1," * 100_000 + b"1]", "AZM-D009", id="values"),
+        pytest.param(b"[" + b"1," * 50_000 + b"1]", "AZM-D009", id="values"),
     ],
 )
 def test_an_arazzo_document_may_be_less_large_than_a_description(data: bytes, code: str) -> None:

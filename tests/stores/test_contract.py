@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from machine.stores import MemoryStore, SqliteStore, Store
 from machine.testing.store_contract import StoreContract
+
+pytestmark = pytest.mark.no_history("the runs are samples")
 
 
 class TestMemory(StoreContract):

@@ -14,6 +14,8 @@ from machine.stores import SqliteStore
 from machine.stores.marks import Reached, marked
 from machine.testing.store_samples import head_of, record_at, snapshot_at
 
+pytestmark = pytest.mark.no_history("the runs are samples, and the stores are damaged or put back")
+
 RUN = "run-1"
 
 

@@ -20,8 +20,10 @@ import pytest
 from machine.chart.snapshot import Record
 from machine.errors import BusyError, DamageError, MachineError, StoreError, UsageError, VersionError
 from machine.stores import Lease, SqliteStore, StoredRun, default_path, open_store
-from machine.stores.sqlite import _checksum
+from machine.stores.rows import checksum
 from machine.testing.store_contract import head_of, record_at, snapshot_at
+
+pytestmark = pytest.mark.no_history("the runs are samples, and some are damaged")
 
 DOCUMENT = b"arazzo: 1.1.0\n"
 DIGEST = hashlib.sha256(DOCUMENT).hexdigest()
@@ -344,7 +346,7 @@ def test_a_row_made_up_with_a_good_checksum_is_refused_cleanly(
     connection = sqlite3.connect(path, isolation_level=None)
     names = list(COLUMNS[table])
     row = dict(zip(names, connection.execute(f"SELECT * FROM {table}").fetchone(), strict=True)) | values
-    row["checksum"] = _checksum(table, *[row[name] for name in names[:-1]])
+    row["checksum"] = checksum(table, *[row[name] for name in names[:-1]])
     connection.execute(f"UPDATE {table} SET {', '.join(f'{name} = ?' for name in names)}", list(row.values()))
     connection.close()
     with SqliteStore(path) as store, pytest.raises((DamageError, VersionError)):

@@ -15,6 +15,8 @@ from machine.errors import DamageError, StoreError, VersionError
 from machine.stores import sqlite_file
 from machine.stores.sqlite_file import APPLICATION_ID, FORMAT, SCHEMA, open_reading, open_writing, reported
 
+pytestmark = pytest.mark.no_history("the files are no stores, or not of this format")
+
 READ_AS_NOBODY = """
 import os, sys
 from machine.errors import MachineError

@@ -19,15 +19,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from hostile_texts import CODE, NAMES, PATTERNS, URLS
+
 from machine.chart.chart import Chart
 from machine.chart.events import Replied, Reply, Started
 from machine.diagram import render
-from machine.errors import MachineError
+from machine.errors import InputError, MachineError
+from machine.expressions.question import Answer, Question
 from machine.library import load
 from machine.plan.build import build_plan
+from machine.plan.inputs import check_inputs
+from machine.runtime.evaluator import Evaluator
 from machine.sources.description import describe
 
-__all__ = ["CODE", "URLS", "documents", "on_disk"]
+__all__ = ["API", "document", "documents", "on_disk", "step"]
 
 API: Final[dict[str, Any]] = {
     "openapi": "3.1.0",
@@ -40,166 +45,6 @@ API: Final[dict[str, Any]] = {
         }
     },
 }
-
-CODE: Final = (
-    "__import__('os').system('touch PWNED')",
-    "eval(\"open('PWNED','w')\")",
-    "exec('import os')",
-    "().__class__.__bases__[0].__subclasses__()",
-    "$response.body.__class__.__mro__",
-    "{{7*7}}",
-    "${7*7}",
-    "#{7*7}",
-    "<%= 7*7 %>",
-    "{%for x in y%}",
-    "'; DROP TABLE runs; --",
-    "$(touch PWNED)",
-    "`touch PWNED`",
-    "| touch PWNED",
-    "; touch PWNED #",
-    "!!python/object/apply:os.system ['touch PWNED']",
-    "lambda: open('PWNED', 'w')",
-    "[x for x in ().__class__.__bases__]",
-    "f'{open(\"PWNED\")}'",
-    "getattr(object, '__subclasses__')",
-    "globals()['__builtins__']",
-    "this.constructor.constructor('return process')()",
-    "require('child_process').exec('touch PWNED')",
-    "process.mainModule.require('fs')",
-    "$where: function() { return true }",
-    "@import url(file:///etc/passwd)",
-    "%s%s%s%n",
-    "{0.__class__}",
-    "{response.__init__.__globals__}",
-    "\\u0065val('1')",
-    "true; open('PWNED')",
-    "$statusCode == 200 or __import__('os')",
-    "$statusCode == 200 && open('PWNED', 'w')",
-    "$.a[?(@.b.__class__)]",
-    "$..[?(@.a == eval('1'))]",
-    "$[?@.a == __import__('os')]",
-    "$[(@.length-1)]",
-    "$.a[?search(@.b, '(a+)+$')]",
-    "<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><x>&e;</x>",
-    "document('file:///etc/passwd')",
-    "(?{ system('touch PWNED') })",
-    "(?P<x>(a+)+)$",
-    "xp_cmdshell('dir')",
-    "\x00\x1b]0;owned\x07",
-    "../../../../etc/passwd",
-    "file:///etc/passwd",
-    "http://169.254.169.254/latest/meta-data/",
-    "pickle.loads(b'')",
-    "yaml.load('!!python/object')",
-    "sys.exit(0)",
-)
-"""Fifty texts that some program somewhere would run, follow or obey."""
-
-SPOTS: Final = ("simple", "jsonpath", "payload", "output")
-"""Where each of them is put."""
-
-NAMES: Final = (
-    *(
-        "send",
-        "states",
-        "model",
-        "__init__",
-        "__class__",
-        "configuration",
-        "current_state",
-        "name",
-        "id",
-        "add_listener",
-    ),
-    *(
-        "class",
-        "def",
-        "None",
-        "True",
-        "self",
-        "e_replied",
-        "s_0",
-        "Chart",
-        "type",
-        "\u202e",
-        "a b",
-        "a\nb",
-        "",
-        " ",
-        "\x00",
-    ),
-    *(
-        "../..",
-        "$steps",
-        "$inputs.x",
-        "{x}",
-        "x" * 5000,
-        "\U0001f600",
-        "\ud7ff",
-        "'",
-        '"',
-        "\\",
-        "%s",
-        "<b>",
-        "in_doubt",
-    ),
-    *("failed", "ready", "completed", "polling", "starting", "created", "[*]", "end", "note", "subgraph", "digraph"),
-)
-"""Names of steps that mean something to Python, to a state machine library, or to what draws."""
-
-URLS: Final = (
-    *("file:///etc/passwd", "/etc/passwd", "../../../../../../etc/passwd", "..%2f..%2fetc%2fpasswd", "/dev/zero"),
-    *(
-        "file:/etc/passwd",
-        "file://localhost/etc/passwd",
-        "FILE:///etc/passwd",
-        "file:///proc/self/environ",
-        "/dev/stdin",
-    ),
-    *(
-        "/proc/self/environ",
-        "./../../secret.yaml",
-        "a/../../../secret.yaml",
-        "../../secret.yaml/.",
-        "link.yaml",
-        "pipe",
-        "folder",
-    ),
-    *("http://127.0.0.1/a.yaml", "http://localhost/a.yaml", "http://169.254.169.254/latest/", "http://[::1]/a.yaml"),
-    *(
-        "http://2130706433/",
-        "http://0x7f000001/",
-        "http://0177.0.0.1/",
-        "http://127.1/",
-        "http://0/",
-        "http://0.0.0.0/",
-    ),
-    *("http://[::ffff:127.0.0.1]/", "http://[::ffff:7f00:1]/", "http://user@127.0.0.1/", "http://a.com@127.0.0.1/"),
-    *("http://127.0.0.1:22/", "http://127.0.0.1#a.com/", "http://a.com\\@127.0.0.1/", "http://127.0.0.1%00.a.com/"),
-    *("http://10.0.0.1/", "http://192.168.0.1/", "http://172.16.0.1/", "http://100.64.0.1/", "http://[fe80::1]/"),
-    *(
-        "http://metadata.google.internal/",
-        "http://localtest.me/",
-        "http://127.0.0.1.nip.io/",
-        "http://[fd00:ec2::254]/",
-    ),
-    *(
-        "https://example.com/a.yaml",
-        "//example.com/a.yaml",
-        "ftp://example.com/a",
-        "gopher://127.0.0.1:25/",
-        "dict://a",
-    ),
-    *(
-        "data:text/yaml,openapi: 3.1.0",
-        "javascript:alert(1)",
-        "jar:file:///a!/b",
-        "\\\\host\\share\\a.yaml",
-        "C:\\a.yaml",
-    ),
-    *("http://127.0.0.1\r\nX: y/", "", " ", "\x00", "a\x00.yaml", "~/.netrc", "${HOME}/a", "$(id)", "`id`"),
-)
-"""More than sixty addresses of a source description that lead out of the document's folder, or nowhere."""
 
 
 def document(*steps: Any, **workflow: Any) -> dict[str, Any]:
@@ -361,11 +206,11 @@ def _shapes() -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
         "no server": [],
     }.items():
         yield f"a server that is {name}", document(step()), {**API, "servers": servers}
-    for number, pattern in enumerate(
-        ("^(a+)+$", "^(a|aa)+$", "(.*a){30}", "^(\\w+\\s?)*$", "(" * 5000, "[" * 5000, "(?<=a{9999})")
-    ):
+    for number, pattern in enumerate(PATTERNS):
         schema = {"type": "object", "properties": {"x": {"type": "string", "pattern": pattern}}}
         yield f"an input with pattern {number}", document(step(), inputs=schema), API
+        one = {"context": "$response.body#/a/0", "type": "regex", "condition": pattern}
+        yield f"a condition with pattern {number}", document(step(successCriteria=[one])), API
 
 
 def _code() -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
@@ -410,12 +255,19 @@ def on_disk(folder: Path, *, sample: bool) -> Iterator[tuple[str, Path]]:
         yield f"a source at {url[:60]!a}", path
 
 
+def _matched(question: Question) -> Answer:
+    """What matches patterns in a run; it starts no process for them."""
+    return Evaluator()(question) if question.language == "regex" else Answer(problem="a process answers this")
+
+
 def _use(description: Any) -> None:
     """All that is done with a document that was read: compile, draw, begin, and take an answer."""
     plan = build_plan(description)
     for form in ("dot", "mermaid"):
         render(plan, format=form)
-    chart = Chart(plan)
+    with suppress(InputError):
+        check_inputs(plan, {"x": "a" * 28 + "!"}, ask=_matched)
+    chart = Chart(plan, evaluate=_matched)
     snapshot, _, _ = chart.advance(chart.begin(), Started(at=1.0, inputs={"a": "x", "x": "a" * 28 + "!"}))
     body = {"a": ["a" * 28 + "!", {"b": 1}], "x": {"y": None}}
     if snapshot.pending is not None:
@@ -461,7 +313,13 @@ def _attempt(watch: _Watch, name: str, action: Callable[[], None]) -> dict[str, 
         ending = f"!{type(error).__name__}: {str(error)[:100]}"
     finally:
         watch.on = False
-    return {"name": name, "ending": ending, "seconds": time.process_time() - began, "touched": watch.touched}
+    return {
+        "name": name,
+        "ending": ending,
+        "seconds": time.process_time() - began,
+        "peak_so_far": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "touched": watch.touched,
+    }
 
 
 def main(*, sample: bool) -> None:

@@ -16,7 +16,8 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, Final
 
-from hostile_documents import API, CODE, NAMES, document, step
+from hostile_documents import API, document, step
+from hostile_texts import CODE, NAMES
 
 from machine.chart.chart import Chart
 from machine.chart.events import Replied, Reply, Started
@@ -166,7 +167,8 @@ def _records(plan: Plan, texts: Sequence[str]) -> tuple[Any, list[Any]]:
             break
         reply = Reply(status=200, body={"x": text}, form="json")
         snapshot, _, record = chart.advance(snapshot, Replied(at=2.0, reply=reply))
-        records.append(replace(record, outputs={"x": text, "y": [text]}))
+        first = replace(record.moves[0], outputs={"x": text, "y": [text]})
+        records.append(replace(record, moves=(first, *record.moves[1:])))
     return SimpleNamespace(id="one", plan=chart.plan, snapshot=snapshot, where=texts[0]), records
 
 

@@ -1,0 +1,125 @@
+"""What a command line gives a run: inputs, references to secrets, a token. Read and fitted, before anything begins."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from . import calling
+from . import options as flags
+
+if TYPE_CHECKING:
+    from ..plan.model import Plan
+    from ..runtime.secrets import Reference
+    from ..runtime.token import Token
+
+__all__ = ["fitted", "read_inputs", "read_token", "references_of"]
+
+
+def read_inputs(plan: Plan, given: Mapping[str, Any], *, simulated: bool) -> dict[str, Any]:
+    """The inputs of the file, then those of the line over them; a text is fitted to the type the document names."""
+    from ..plan.inputs import coerce
+    from ..runtime.secrets import Reference
+
+    values: dict[str, Any] = dict(_inputs_of_file(given["inputs_file"])) if given["inputs_file"] else {}
+    for name, text in flags.pairs(given["inputs"], "-i").items():
+        value = flags.read_value(name, text)
+        values[name] = value if isinstance(value, Reference) else coerce(plan, name, value)
+    for name in plan.secrets:
+        if name in values and not isinstance(values[name], Reference):
+            raise _literal(plan, name)
+        if simulated and name not in values:
+            values[name] = Reference(f"@env:SIMULATED_{name.upper()}")
+    return values
+
+
+def read_token(source: str) -> Token:
+    from ..runtime.token import LARGEST_TOKEN, Token
+
+    piped = source == "-"
+    data = sys.stdin.buffer.read(LARGEST_TOKEN + 1) if piped else flags.read_given(Path(source), "--token")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            "the token is no text",
+            code="AZM-U094",
+            seen=source,
+            next="name a file that `show RUN --token` wrote, or - for standard input",
+        ) from error
+    return Token.read(text)
+
+
+def fitted(token: Token, given: Mapping[str, Any]) -> Token:
+    """The token with what was given for this place over what came along.
+
+    Raises UsageError AZM-U095 where a secret would come from a command line of the token's: a text from elsewhere
+    chooses no program that runs here.
+    """
+    from dataclasses import replace
+
+    came, plan = token.options, token.plan
+    references = references_of(plan, flags.pairs(given["inputs"], "-i"))
+    secrets = {**came.get("secrets", {}), **{name: one.text for name, one in references.items()}}
+    for name, text in secrets.items():
+        if name not in references and not (isinstance(text, str) and text.startswith(("@env:", "@prompt"))):
+            raise UsageError(
+                f"the token takes {name!r} from a command or a file, which may be another one here",
+                code="AZM-U095",
+                seen=str(text)[:200],
+                next=f"say where it comes from here: -i {name}=@env:VARIABLE",
+            )
+    options = {
+        **came,
+        "servers": {**came.get("servers", {}), **flags.read_servers(given["servers"], plan.servers)},
+        "allow_hosts": flags.read_hosts(given["allow_hosts"]) or came.get("allow_hosts", []),
+        "secrets": secrets,
+        "auth": calling.auth_given(plan, given),
+    }
+    return replace(token, options=options)
+
+
+def references_of(plan: Plan, texts: Mapping[str, str]) -> dict[str, Reference]:
+    """What ``resume -i`` may change: where secrets come from, those an answer gave included."""
+    from ..runtime.sealing import is_answered
+    from ..runtime.secrets import Reference
+
+    found: dict[str, Reference] = {}
+    for name, text in texts.items():
+        if name not in plan.secrets and not is_answered(name):
+            raise UsageError(
+                f"{name!r} is not a secret input of this run",
+                code="AZM-U062",
+                next="the other inputs of a run cannot change; a new run can have others",
+            )
+        value = flags.read_value(name, text)
+        if not isinstance(value, Reference):
+            raise _literal(plan, name)
+        found[name] = value
+    return found
+
+
+def _literal(plan: Plan, name: str) -> UsageError:
+    origin = next((one.origin for one in plan.inputs if one.name == name and one.origin), "@env:VARIABLE")
+    return UsageError(
+        f"{name!r} is a secret: its text does not belong on a command line or in a file of inputs",
+        code="AZM-U065",
+        next=f"give a reference: -i {name}={origin}",
+    )
+
+
+def _inputs_of_file(path: Path) -> dict[str, Any]:
+    from ..document.load import parse
+
+    value = parse(flags.read_given(path, "--inputs"), uri=str(path)).value
+    if not isinstance(value, dict):
+        raise UsageError(
+            "the inputs must be a mapping of names to values",
+            code="AZM-U067",
+            seen=str(path),
+            next="write one line per input, such as namespace: acme",
+        )
+    return {name: flags.read_value(name, one) if isinstance(one, str) else one for name, one in value.items()}

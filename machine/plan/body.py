@@ -1,0 +1,119 @@
+"""Request Body Object -> one template: the payload, members out of ``in: body`` parameters, and replacements.
+
+What kind of body it is decides how its text is read, so it is settled here, when the document is compiled: JSON text is
+parsed (``expressions/json_text.py``), targets in XML are XPaths and all others JSON Pointers unless they say otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeAlias
+
+from ..document.model import Parameter, Replacement, RequestBody
+from ..errors import DocumentError, Place
+from ..expressions.json_text import compile_json_text, is_json_text
+from ..expressions.replacement import Target, compile_target
+from ..expressions.template import Declared, Literal, ObjectTemplate, Replaced, Template, Unusable, compile_template
+from ..sources.model import Operation, is_json_type, media_type
+from .problems import Problems
+
+__all__ = ["compile_body", "is_xml_type"]
+
+Check: TypeAlias = Callable[[Template, Place], Template]
+
+
+def is_xml_type(content_type: str) -> bool:
+    """Whether a body of this type is XML: ``application/xml``, ``text/xml`` or the suffix ``+xml`` (RFC 7303)."""
+    bare = media_type(content_type)
+    return bare in ("application/xml", "text/xml") or bare.endswith("+xml")
+
+
+def compile_body(
+    body: RequestBody | None,
+    members: Sequence[Parameter],
+    operation: Operation | None,
+    declared: Declared,
+    *,
+    place: Place,
+    strict: bool,
+    check: Check,
+) -> Template | None:
+    """The template of a step's body; None where it sends none. ``members`` are its parameters ``in: body``;
+    ``operation`` is None where it was not found, so that what is wrong with the body is told beside that. ``check``
+    is given every value with its place, and refuses what it refers to.
+
+    Raises DocumentError for a value or target that cannot be read, AZM-P060 for members of a payload that is no
+    object, AZM-P061 for replacements in XML that is not there.
+    """
+    problems = Problems()
+    kind = _kind(body, operation)
+    payload = problems.attempt(lambda: _payload(body, kind, declared, check, strict=strict))
+    added = problems.each(partial(_member, one, declared, check) for one in members)
+    written = body.replacements if body is not None else ()
+    changes = problems.each(partial(_change, one, kind, declared, check) for one in written)
+    problems.report()
+    if added:
+        payload = _with_members(payload, added, place)
+    if not changes:
+        return payload
+    if payload is None and is_xml_type(kind):
+        raise DocumentError(
+            "replacements need a payload to be made in",
+            code="AZM-P061",
+            place=place,
+            next="Write the XML under payload.",
+        )
+    return Replaced(ObjectTemplate(()) if payload is None else payload, changes)
+
+
+def _kind(body: RequestBody | None, operation: Operation | None) -> str:
+    """The type the body will have: the step's own, else the first JSON type the operation declares, else its first."""
+    if body is not None and body.content_type:
+        return body.content_type
+    types = [one for one in (operation.body_types if operation else ()) if "*" not in one]
+    return next((one for one in types if is_json_type(one)), types[0] if types else "application/json")
+
+
+def _payload(body: RequestBody | None, kind: str, declared: Declared, check: Check, *, strict: bool) -> Template | None:
+    if body is None or not body.has_payload:
+        return None
+    if is_json_type(kind) and isinstance(body.payload, str) and is_json_text(body.payload):
+        made = _json_text(body.payload, body.place, declared, strict=strict)
+    else:
+        made = compile_template(body.payload, place=body.place, declared=declared)
+    return check(made, body.place)
+
+
+def _json_text(text: str, place: Place, declared: Declared, *, strict: bool) -> Template:
+    """Text that is no JSON is one step's trouble: a document with a slip in one branch runs through all others."""
+    try:
+        return compile_json_text(text, place=place, declared=declared, aware=not strict)
+    except DocumentError as error:
+        if strict or error.code != "AZM-E021":
+            raise
+        return Unusable(error.message)
+
+
+def _member(one: Parameter, declared: Declared, check: Check) -> tuple[str, Template]:
+    return one.name, check(compile_template(one.value, place=one.place, declared=declared), one.place)
+
+
+def _with_members(payload: Template | None, added: Sequence[tuple[str, Template]], place: Place) -> ObjectTemplate:
+    """Arazzo 1.0.0 listed ``body`` among the places of a parameter (rule C12): a member of the body by its name."""
+    if payload is not None and not isinstance(payload, ObjectTemplate):
+        raise DocumentError(
+            "parameters in: body are members of the payload, and it is no object",
+            code="AZM-P060",
+            place=place,
+            next="Write them into the payload.",
+        )
+    return ObjectTemplate(tuple(dict([*(payload.members if payload is not None else ()), *added]).items()))
+
+
+def _change(one: Replacement, kind: str, declared: Declared, check: Check) -> tuple[Target, Template]:
+    xml, minor = is_xml_type(kind), declared.minor
+    target = compile_target(one.target, one.selector, one.version, xml=xml, minor=minor, place=one.place)
+    change = (target, compile_template(one.value, place=one.place, declared=declared))
+    check(Replaced(Literal(None), (change,)), one.place)
+    return change

@@ -1,0 +1,122 @@
+"""Input values held against a JSON Schema by the ``jsonschema`` library, with its patterns bounded.
+
+A schema comes out of a document and a pattern in it can take as long as its author likes, so every keyword that
+matches one is ours and asks for it (``expressions/question.py``). Dialect and search are those of ``regex`` conditions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from ..expressions.question import LONGEST_SUBJECT, Ask, Question, Undecided
+from ..values import FileRef, contains_file, contains_secret, redact
+from .model import Plan
+
+__all__ = ["misfits_by_jsonschema", "mismatch"]
+
+_Errors = Iterator[Any]
+_UNBOUNDED: Final = frozenset({"unevaluatedProperties", "patternProperties"})
+"""Together they make the library match patterns by itself."""
+
+
+def mismatch(pattern: str, text: str, ask: Ask) -> str:
+    """Why a text does not match, as the end of a sentence about it; empty where it does."""
+    try:
+        return "" if _matches(pattern, text, ask) else f"does not match {pattern}"
+    except Undecided as undecided:
+        return f"cannot be matched with {pattern}: {undecided.why}"
+
+
+def _matches(pattern: str, text: str, ask: Ask) -> bool:
+    if len(text) > LONGEST_SUBJECT:
+        raise Undecided(f"it has more than {LONGEST_SUBJECT} characters")
+    answer = ask(Question(language="regex", want="truth", expression=pattern, subject=text))
+    if answer.problem:
+        raise Undecided(answer.problem)
+    return bool(answer.value)
+
+
+def misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any], ask: Ask) -> Iterable[str]:
+    """What does not fit, a sentence each. A schema that cannot be used is such a sentence too."""
+    import jsonschema
+    import referencing
+    import referencing.exceptions
+
+    if _keywords(plan.input_schema) >= _UNBOUNDED:
+        yield f"the input schema cannot be used: {' beside '.join(sorted(_UNBOUNDED))} is not supported"
+        return
+
+    # Neither secret nor file has a text here; what is known of it stands in, so the type is checked and nothing else.
+    plain = {name: str(value) if isinstance(value, FileRef) else redact(value) for name, value in values.items()}
+    bounded = jsonschema.validators.extend(jsonschema.Draft202012Validator, _bounded(ask))  # type: ignore[no-untyped-call]
+    # Without a registry of ours the library would fetch what a $ref names from the network.
+    validator = bounded(dict(plan.input_schema), registry=referencing.Registry())
+    try:
+        errors = sorted(validator.iter_errors(plain), key=lambda error: list(map(str, error.absolute_path)))
+    except (jsonschema.exceptions.SchemaError, jsonschema.exceptions.UnknownType, RecursionError) as error:
+        yield f"the input schema cannot be used: {type(error).__name__}"
+        return
+    except Undecided as undecided:
+        yield f"the input schema cannot be used: {undecided.why}"
+        return
+    except (referencing.exceptions.Unresolvable, TypeError, AttributeError) as error:
+        # A $ref to nowhere or a keyword of the wrong type surfaces as what the validator trips over.
+        yield f"the input schema cannot be used: {type(error).__name__}"
+        return
+    kept_elsewhere = {name for name, value in values.items() if contains_secret(value) or contains_file(value)}
+    for misfit in errors:
+        name = str(misfit.absolute_path[0]) if misfit.absolute_path else ""
+        if name in kept_elsewhere and misfit.validator != "type":
+            continue
+        path = "/".join(map(str, misfit.absolute_path))
+        yield f"input {path!r}: {misfit.message[:200]}" if path else misfit.message[:200]
+
+
+def _keywords(schema: Any) -> set[str]:
+    """Every name in a schema, wherever it stands."""
+    found: set[str] = set()
+    waiting = [schema]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Mapping):
+            found |= one.keys()
+            waiting.extend(one.values())
+        elif isinstance(one, list):
+            waiting.extend(one)
+    return found
+
+
+def _bounded(ask: Ask) -> dict[str, Callable[..., _Errors]]:
+    """The keywords that match patterns (JSON Schema 2020-12 core section 10.3.2, validation section 6.3.3)."""
+    from jsonschema import ValidationError
+
+    def pattern(validator: Any, wanted: str, instance: Any, schema: Any) -> _Errors:
+        if isinstance(instance, str) and not _matches(wanted, instance, ask):
+            yield ValidationError(f"{instance[:200]!r} does not match {wanted!r}")
+
+    def pattern_properties(validator: Any, wanted: Mapping[str, Any], instance: Any, schema: Any) -> _Errors:
+        if isinstance(instance, dict):
+            for one, inner in wanted.items():
+                for name, value in instance.items():
+                    if _matches(one, name, ask):
+                        yield from validator.descend(value, inner, path=name, schema_path=one)
+
+    def additional_properties(validator: Any, wanted: Any, instance: Any, schema: Mapping[str, Any]) -> _Errors:
+        if not isinstance(instance, dict):
+            return
+        patterns = schema.get("patternProperties", {})
+        known = schema.get("properties", {})
+        for name, value in instance.items():
+            if name in known or any(_matches(one, name, ask) for one in patterns):
+                continue
+            if wanted is False:
+                yield ValidationError(f"{name[:200]!r} is not a property that may be given")
+            elif isinstance(wanted, Mapping):
+                yield from validator.descend(value, wanted, path=name)
+
+    return {
+        "pattern": pattern,
+        "patternProperties": pattern_properties,
+        "additionalProperties": additional_properties,
+    }

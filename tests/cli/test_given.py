@@ -1,0 +1,61 @@
+"""What a command line gives a run is read once, from something that ends, and fitted before anything begins."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FILES = [
+    pytest.param(["run", "deploy-inference-endpoint", "--simulate", "--inputs", "given"], id="inputs"),
+    pytest.param(["resume", "--token", "given"], id="token"),
+    pytest.param(["resolve", "one", "--reply", "given"], id="reply"),
+]
+
+
+@pytest.fixture
+def doubtful(machine: Any, deploy: Any) -> None:
+    machine(*deploy, "ambiguous-create", "--on-doubt", "hold", "--id", "one")
+
+
+@pytest.mark.parametrize("command", FILES)
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["a-pipe", "a-folder"])
+@pytest.mark.usefixtures("doubtful")
+def test_what_may_never_end_is_not_read(machine: Any, command: list[str], make: Any) -> None:
+    make("given")
+    done = machine(*command, "--json")
+
+    assert (done.code, done.json["error"]["code"]) == (64, "AZM-U066")
+    assert "it is not a regular file" in done.json["error"]["seen"]
+
+
+@pytest.mark.parametrize("command", FILES)
+@pytest.mark.usefixtures("doubtful")
+def test_what_is_too_large_is_not_read(machine: Any, command: list[str], tmp_path: Path) -> None:
+    with open(tmp_path / "given", "wb") as file:
+        file.truncate((64 << 20) + 1)
+    done = machine(*command, "--json")
+
+    assert (done.code, done.json["error"]["code"]) == (64, "AZM-U066")
+    assert "larger than 64 MiB" in done.json["error"]["seen"]
+
+
+def test_a_document_and_an_overlay_are_regular_files_too(machine: Any, users_arguments: Any) -> None:
+    os.mkfifo("pipe")
+    for words in (["plan", "./pipe"], ["plan", *users_arguments, "--overlay", "pipe"]):
+        done = machine(*words, "--json")
+
+        assert (done.code, done.json["error"]["code"]) == (78, "AZM-S020")
+
+
+def test_a_token_on_standard_input_is_read_up_to_a_size(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("machine.runtime.token.LARGEST_TOKEN", 10)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"{" * 1000)))
+    done = machine("resume", "--token", "-", "--json")
+
+    assert (done.code, done.json["error"]["code"]) == (65, "AZM-T091")
+    assert sys.stdin.buffer.tell() == 11
