@@ -78,7 +78,7 @@ class Plan:
 
 PLANS: Final = (
     Plan(part=KillEverywhere, weight=5, sample=30, full=30_000, nightly=30_000),
-    Plan(part=KillProcesses, weight=3, sample=2, full=2_000, nightly=10_000),
+    Plan(part=KillProcesses, weight=3, sample=1, full=2_000, nightly=10_000),
     Plan(part=KillOnReceipt, weight=2, sample=30, full=1_000, nightly=10_000),
     Plan(part=Simulation, weight=4, sample=72, full=100_000, nightly=1_000_000),
     Plan(part=PowerLoss, weight=2, sample=60, full=20_000, nightly=100_000),

@@ -202,6 +202,11 @@ class Case:
         return f"{self.document.name}.{self.policy.name}"
 
     @property
+    def typical(self) -> bool:
+        """One for every document, and one for every policy: for faults that know neither."""
+        return self.document.name == "shipped" or self.policy.name == "hold"
+
+    @property
     def overlay(self) -> Path | None:
         path = _HERE / "documents" / f"{self.document.name}.{self.policy.name}.overlay.yaml"
         return path if path.exists() else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Sequence
 from typing import ClassVar
 
 from part import Swept, as_kind, check_exit, fork, trace
@@ -37,13 +38,11 @@ class Freeze(Swept):
     promise: ClassVar[str] = "while the first has the run the second is refused with exit 75; at most one of them sends"
     traced: ClassVar[bool] = True
 
-    def kinds(self, case: str) -> tuple[Kind, ...]:
-        """One is enough: that which punishes a second create."""
-        kinds = self.bench.cases[case].policy.kinds
-        return (kinds[0] if kinds[0] == "keyed" else "twice",)
+    def kinds(self, case: str) -> Sequence[Kind]:
+        return self.strictest(case)
 
     def covers(self, case: str, opening: str) -> bool:
-        return opening in ("run", "again", "poll")
+        return self.bench.cases[case].typical and opening in ("run", "again", "poll")
 
     def numbers(self, case: str, kind: Kind, opening: str) -> list[str]:
         tracee = trace(self.openings.place(case, opening, kind), self.openings.verb(case, opening))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from part import Swept, as_kind, check_exit, trace
@@ -33,10 +34,11 @@ class IOErrors(Swept):
     )
     traced: ClassVar[bool] = True
 
-    def kinds(self, case: str) -> tuple[Kind, ...]:
-        """One is enough: storage does not know the service. That which punishes a second create."""
-        kinds = self.bench.cases[case].policy.kinds
-        return (kinds[0] if kinds[0] == "keyed" else "twice",)
+    def kinds(self, case: str) -> Sequence[Kind]:
+        return self.strictest(case)
+
+    def covers(self, case: str, opening: str) -> bool:
+        return self.bench.cases[case].typical
 
     def numbers(self, case: str, kind: Kind, opening: str) -> list[str]:
         world = self.openings.place(case, opening, kind)

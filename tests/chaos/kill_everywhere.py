@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from part import Swept, as_kind, check_exit, trace
@@ -20,10 +21,17 @@ class KillEverywhere(Swept):
     promise: ClassVar[str] = "one create, nothing learnt is lost, and resuming ends as if nothing had happened"
     traced: ClassVar[bool] = True
 
+    def kinds(self, case: str) -> Sequence[Kind]:
+        """Those that keep what the policy rests on: of the others only the limit would be learnt, and F3 tells it."""
+        policy = self.bench.cases[case].policy
+        return [kind for kind in policy.kinds if kind not in policy.deaf]
+
     def numbers(self, case: str, kind: Kind, opening: str) -> list[str]:
+        kinds = self.kinds(case)
         world = self.openings.place(case, opening, kind)
         tracee = trace(world, self.openings.verb(case, opening))
-        return [str(one) for one in range(1, tracee.run_to(1 << 30) + 1)]
+        # The services take turns: each boundary is tried once, the next one against the next of them.
+        return [str(one) for one in range(1 + kinds.index(kind), tracee.run_to(1 << 30) + 1, len(kinds))]
 
     def attempt(self, trial: str, ending: Ending) -> None:
         case, kind, opening, boundary = trial.split(":")

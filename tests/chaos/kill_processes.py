@@ -35,7 +35,7 @@ class KillProcesses(Drawn):
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._loaded, self._ended = self._measure(next(iter(bench.cases)))
+        self._times: tuple[float, float] | None = None
 
     def draw(self, seed: int) -> str:
         return f"{random.Random(seed).choice(sorted(self._bench.cases))}:{seed}"
@@ -43,6 +43,7 @@ class KillProcesses(Drawn):
     def attempt(self, trial: str, ending: Ending) -> None:
         name, seed = trial.split(":")
         dice = random.Random(int(seed))
+        times = self._measured()
         server = self._bench.server
         world = self._bench.world(name, settle=_SETTLE)
         case = world.case
@@ -56,7 +57,7 @@ class KillProcesses(Drawn):
                 process.wait()
                 server.spare()
             else:
-                self._kill(process, world, dice)
+                self._kill(process, world, dice, *times)
             kills += command.end(process, ending) < 0
             world.inspect(server, ending, faults=kills)
             verb = dice.choice(VERBS)
@@ -68,27 +69,31 @@ class KillProcesses(Drawn):
         world.look_after(server, ending)
         ending.word = word
 
-    def _kill(self, process: subprocess.Popen[bytes], world: World, dice: random.Random) -> None:
+    def _kill(
+        self, process: subprocess.Popen[bytes], world: World, dice: random.Random, loaded: float, ended: float
+    ) -> None:
         """At any time while it loads, which is long, or more often after it has opened the store."""
         if dice.random() < 0.15:
-            time.sleep(dice.uniform(0, self._loaded))
+            time.sleep(dice.uniform(0, loaded))
         else:
             while not world.path.exists() and process.poll() is None:
                 time.sleep(0.001)
-            time.sleep(dice.uniform(0, self._ended - self._loaded))
+            time.sleep(dice.uniform(0, ended - loaded))
         process.kill()
 
-    def _measure(self, case: str) -> tuple[float, float]:
-        """Seconds after which an undisturbed process has opened the store, and has ended."""
-        world = self._bench.world(case)
-        self._bench.server.open(world.case.account("unique", polls=_POLLS))
-        began = time.monotonic()
-        process = Command(world).begin("start", pace=_PACE)
-        while not world.path.exists() and process.poll() is None:
-            time.sleep(0.001)
-        loaded = time.monotonic() - began
-        process.wait()
-        return loaded, time.monotonic() - began
+    def _measured(self) -> tuple[float, float]:
+        """Seconds after which an undisturbed process has opened the store, and has ended; measured once."""
+        if self._times is None:
+            world = self._bench.world(next(iter(self._bench.cases)), folder="measured")
+            self._bench.server.open(world.case.account(world.case.policy.kinds[0], polls=_POLLS))
+            began = time.monotonic()
+            process = Command(world).begin("start", pace=_PACE)
+            while not world.path.exists() and process.poll() is None:
+                time.sleep(0.001)
+            loaded = time.monotonic() - began
+            process.wait()
+            self._times = loaded, time.monotonic() - began
+        return self._times
 
 
 def _may_end(world: World) -> tuple[int, ...]:

@@ -89,6 +89,11 @@ class Swept:
         """The services each opening is tried against."""
         return self.bench.cases[case].policy.kinds
 
+    def strictest(self, case: str) -> Sequence[Kind]:
+        """The one that punishes a second create, and keeps what the policy rests on."""
+        kinds = self.bench.cases[case].policy.kinds
+        return ("keyed",) if "keyed" in kinds else ("twice",)
+
     def covers(self, case: str, opening: str) -> bool:
         return True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
@@ -48,10 +49,8 @@ class PowerLoss(Swept):
         super().__init__(bench)
         self._logs: dict[tuple[str, str], _Log] = {}
 
-    def kinds(self, case: str) -> tuple[Kind, ...]:
-        """One is enough: the service is a value here, and a disk does not know it."""
-        kinds = self.bench.cases[case].policy.kinds
-        return (kinds[0] if kinds[0] == "keyed" else "twice",)
+    def kinds(self, case: str) -> Sequence[Kind]:
+        return self.strictest(case)
 
     def covers(self, case: str, opening: str) -> bool:
         return opening in ("run", "poll", "doubt", "again", "not-sent")
