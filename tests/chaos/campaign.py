@@ -77,15 +77,15 @@ class Plan:
 
 
 PLANS: Final = (
-    Plan(part=KillEverywhere, weight=5, sample=30, full=30_000, nightly=30_000),
+    Plan(part=KillEverywhere, weight=5, sample=16, full=30_000, nightly=30_000),
     Plan(part=KillProcesses, weight=3, sample=1, full=2_000, nightly=10_000),
-    Plan(part=KillOnReceipt, weight=2, sample=30, full=1_000, nightly=10_000),
-    Plan(part=Simulation, weight=4, sample=72, full=100_000, nightly=1_000_000),
-    Plan(part=PowerLoss, weight=2, sample=60, full=20_000, nightly=100_000),
-    Plan(part=IOErrors, weight=4, sample=14),
+    Plan(part=KillOnReceipt, weight=2, sample=20, full=1_000, nightly=10_000),
+    Plan(part=Simulation, weight=4, sample=44, full=100_000, nightly=1_000_000),
+    Plan(part=PowerLoss, weight=2, sample=24, full=20_000, nightly=100_000),
+    Plan(part=IOErrors, weight=4, sample=10),
     Plan(part=Freeze, weight=4, sample=6, full=1_000, nightly=5_000),
-    Plan(part=Signals, weight=4, sample=8, full=3_000, nightly=10_000),
-    Plan(part=Damage, weight=1, sample=60, full=10_000, nightly=100_000),
+    Plan(part=Signals, weight=4, sample=6, full=3_000, nightly=10_000),
+    Plan(part=Damage, weight=1, sample=30, full=10_000, nightly=100_000),
     Plan(part=SameCommand, weight=2, sample=6, full=1_000, nightly=5_000),
     Plan(part=Tokens, weight=1, sample=1),
     Plan(part=Flushes, weight=1, sample=6),
@@ -216,8 +216,9 @@ def _measure(given: argparse.Namespace, measured: Measured) -> list[Tally]:
     """One part after the other; each is told of, and kept, as soon as it has ended."""
     chosen = [plan for plan in PLANS if not given.part or plan.part.name in given.part]
     end = time.monotonic() + (given.minutes * 60 if given.minutes else float("inf"))
-    cases = tuple(name for name in CASES if not given.case or name in given.case)
     tallies = []
+    every = (name for name, case in CASES.items() if case.typical or not given.sample)
+    cases = tuple(given.case or every)
     with shared_charts():
         _warm_up(cases)
         for index, plan in enumerate(chosen):
