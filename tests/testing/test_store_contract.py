@@ -11,6 +11,8 @@ from machine.chart.snapshot import Record, Snapshot
 from machine.stores import Lease, MemoryStore, RunHead, Store
 from machine.testing.store_contract import StoreContract
 
+pytestmark = pytest.mark.no_history("the runs are samples, in stores that are broken on purpose")
+
 
 class Forgetful(MemoryStore):
     """Loses every second record."""
