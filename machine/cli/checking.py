@@ -71,7 +71,7 @@ def findings_of(
         except (DocumentError, SourceError) as error:
             found += _of_error(error, Place(document=description.document.uri))
             continue
-        found += inspect(description, plan)
+        found += inspect(description, plan, ask=evaluator)
         found += uncovered(description, plan, ask=evaluator)
     errors = {(one.code, one.place) for one in found if one.severity == "error"}
     told = [one for one in dict.fromkeys(found) if one.severity == "error" or (one.code, one.place) not in errors]

@@ -16,6 +16,7 @@ from ..document.findings import Finding, Severity
 from ..document.model import Action, Criterion, Document, Step, Workflow
 from ..errors import Place
 from ..expressions.evaluate import Context, resolve_name
+from ..expressions.question import Ask, nobody
 from ..expressions.template import Declared
 from ..sources.description import Description
 from ..sources.model import Source
@@ -44,6 +45,7 @@ class _Subject:
     sources: Mapping[str, Source]
     sites: tuple[Site, ...]
     steps: Mapping[str, Step]
+    ask: Ask
 
     @cached_property
     def after(self) -> Mapping[str, frozenset[str]]:
@@ -68,8 +70,11 @@ class _Subject:
 Rule = Callable[[_Subject], Iterator[Finding]]
 
 
-def inspect(description: Description, plan: Plan) -> tuple[Finding, ...]:
-    """Everything worth a word about one workflow, its plan's notices included, in the order of the document."""
+def inspect(description: Description, plan: Plan, *, ask: Ask = nobody) -> tuple[Finding, ...]:
+    """Everything worth a word about one workflow, its plan's notices included, in the order of the document.
+
+    ``ask`` answers what conditions that are evaluated elsewhere come to, such as patterns.
+    """
     document = description.document
     workflow = document.workflow(plan.workflow)
     if workflow is None:
@@ -83,6 +88,7 @@ def inspect(description: Description, plan: Plan) -> tuple[Finding, ...]:
         sources=description.sources,
         sites=tuple(sites_of(document, workflow, declared)),
         steps={step.step_id: step for step in workflow.steps},
+        ask=ask,
     )
     known = {(one.code, one.place, one.message) for one in description.findings}
     found = [told(notice) for notice in plan.notices if (notice.code, notice.place, notice.message) not in known]
@@ -123,7 +129,7 @@ def _pinned(subject: _Subject) -> Iterator[Finding]:
         for written, criterion in zip(step.success_criteria, call.success, strict=False):
             if {one.root for one in criterion.references()} != {"statusCode"}:
                 continue
-            passing = [one for one in declared if criterion.test(Context(status=one)).truth]
+            passing = [one for one in declared if criterion.test(Context(status=one, ask=subject.ask)).truth]
             missed = [str(one) for one in declared if one not in passing]
             if passing and missed:
                 yield _say(

@@ -12,6 +12,7 @@ import pytest
 from machine.document.findings import Finding
 from machine.plan.build import build_plan
 from machine.plan.inspect import inspect
+from machine.runtime.evaluator import Evaluator
 from machine.sources.description import Description
 
 Json = dict[str, Any]
@@ -37,7 +38,7 @@ def criteria(*conditions: str) -> Json:
 def found(describe_things: Callable[..., Description]) -> Callable[..., list[Finding]]:
     def find(*steps: Json, **options: Any) -> list[Finding]:
         description = describe_things(steps, **options)
-        return list(inspect(description, build_plan(description)))
+        return list(inspect(description, build_plan(description), ask=Evaluator()))
 
     return find
 
@@ -46,6 +47,7 @@ def codes(findings: list[Finding]) -> list[str]:
     return [one.code.removeprefix("AZM-") for one in findings]
 
 
+BY_PATTERN: Json = {"context": "$statusCode", "type": "regex"}
 HELD: Json = {"x-machine": {"effect": {"onDoubt": "hold"}}}
 PACED: Json = {"x-machine": {"poll": {"interval": "2s"}}}
 LOOP = [goto("again", "s", "$response.body#/x == 1"), end("out", "$response.body#/x == 2")]
@@ -62,6 +64,11 @@ LOOP = [goto("again", "s", "$response.body#/x == 1"), end("out", "$response.body
         ),
         pytest.param(
             [step("m", "makeThing", **HELD, successCriteria=[{"condition": "$statusCode < 300"}])], [], id="all-pass"
+        ),
+        pytest.param(
+            [step("m", "makeThing", **HELD, successCriteria=[{**BY_PATTERN, "condition": "^201$"}])],
+            ["L011"],
+            id="one-success-pinned-by-a-pattern",
         ),
         pytest.param(
             [step("s", successCriteria=[{"condition": "$statusCode == 418"}])], ["L019"], id="undeclared-status"
