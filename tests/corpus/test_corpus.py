@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from documents import Library, Row, rows
-from driving import find_path
+from driving import find_path, inputs_of
 from measure import Outcome, broken, measure, report
 
+from machine.chart.chart import Chart
+from machine.chart.events import Replied, Reply, Started
 from machine.chart.fates import fates_of
 from machine.plan.build import build_plan
 from machine.plan.model import Plan
@@ -92,3 +95,71 @@ def test_what_may_not_be_is_noticed(outcome: Outcome, word: str) -> None:
     assert list(broken([GOOD])) == []
     assert [word in line for line in broken([outcome])] == [True]
     assert any(line.startswith("BROKEN") for line in report([outcome]))
+
+
+PENDING, RUNNING, PAUSED = ({"name": "n", "status": {"state": state}} for state in ("pending", "running", "paused"))
+
+PROSE: list[tuple[str, dict[str, list[Any]], list[str]]] = [
+    (
+        "chat-completion-with-model-discovery",
+        {"listModels": [{"data": [{"id": "m"}]}]},
+        ["listModels", "getModel", "createChatCompletion"],
+    ),
+    ("create-repo-and-configure", {"whoami": [{"name": "acme"}]}, ["whoami", "createRepo", "updateRepoSettings"]),
+    (
+        "dataset-filter-rows",
+        {"isValid": [{"filter": True}], "getSplits": [{"splits": [{"config": "c", "split": "s"}]}]},
+        ["isValid", "getSplits", "filterRows"],
+    ),
+    (
+        "dataset-search-and-statistics",
+        {"getSplits": [{"splits": [{"config": "c", "split": "s"}]}]},
+        ["getSplits", "searchRows", "getStatistics"],
+    ),
+    ("dataset-size-and-parquet", {}, ["getDataset", "getDatasetSize", "getParquetFiles"]),
+    (
+        "dataset-validate-and-preview",
+        {"isValid": [{"preview": True}], "getSplits": [{"splits": [{"config": "c", "split": "s"}]}]},
+        ["isValid", "getSplits", "getFirstRows"],
+    ),
+    (
+        "deploy-inference-endpoint",
+        {"createEndpoint": [(201, PENDING)], "getEndpoint": [PENDING, PENDING, RUNNING]},
+        ["createEndpoint", "getEndpoint", "getEndpoint", "getEndpoint"],
+    ),
+    ("discover-space", {"listSpaces": [[{"id": "a/b"}]]}, ["listSpaces", "getSpace"]),
+    ("embeddings-pair", {}, ["listModels", "createEmbeddings", "createEmbeddings"]),
+    ("grounded-text-generation", {"listModels": [[{"id": "a/b"}]]}, ["listModels", "getModel", "textGeneration"]),
+    ("search-and-inspect-model", {"listModels": [[{"id": "a/b"}]]}, ["listModels", "getModel", "getModelRevision"]),
+    ("summarize-then-translate", {"summarization": [[{"summary_text": "t"}]]}, ["summarization", "translation"]),
+    ("tgi-inspect-and-generate", {}, ["getInfo", "tokenize", "generate"]),
+    ("toggle-endpoint-state", {"getEndpoint": [RUNNING]}, ["getEndpoint", "pauseEndpoint"]),
+    ("toggle-endpoint-state", {"getEndpoint": [PAUSED]}, ["getEndpoint", "resumeEndpoint"]),
+]
+"""What each document says it does: the answers by operation that lead there, and the operations in their order."""
+
+
+@pytest.mark.parametrize(("name", "answers", "operations"), PROSE, ids=[f"{one[0]}-{one[2][-1]}" for one in PROSE])
+def test_a_document_does_what_its_prose_says(
+    library: Library, hugging_face: list[Row], name: str, answers: dict[str, list[Any]], operations: list[str]
+) -> None:
+    plan = plan_of(library, hugging_face, name)
+    chart = Chart(plan)
+    snapshot = chart.advance(chart.begin(), Started(at=0.0, inputs=inputs_of(plan))).snapshot
+    called = []
+    while (call := snapshot.pending) is not None:
+        operation = plan.calls[call.step].operation.operation_id
+        called.append(operation)
+        nth = called.count(operation) - 1
+        answer = answers.get(operation, [{}])[min(nth, len(answers.get(operation, [{}])) - 1)]
+        status, body = answer if isinstance(answer, tuple) else (200, answer)
+        reply = Reply(status=status, body=body, form="json")
+        snapshot = chart.advance(snapshot, Replied(at=call.not_before, reply=reply)).snapshot
+
+    assert called == operations
+    assert snapshot.stopped is not None
+    assert snapshot.stopped.exit_code == 0
+
+
+def test_every_document_of_that_repository_is_told(hugging_face: list[Row]) -> None:
+    assert {HUGGING_FACE.format(name) for name, _, _ in PROSE} == {row.document for row in hugging_face}
