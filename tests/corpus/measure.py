@@ -23,12 +23,14 @@ from pathlib import Path
 from typing import Final
 
 from documents import Library, Row, by_owner, rows
-from driving import drive_workflow
+from driving import drive_workflow, inputs_of
 
 from machine.cli.checking import findings_of
 from machine.diagram import render
 from machine.errors import DocumentError, MachineError
 from machine.plan.build import build_plan
+from machine.plan.model import Plan
+from machine.runtime.preflight import first_request
 
 __all__ = ["Outcome", "main", "measure", "measure_all"]
 
@@ -64,6 +66,8 @@ class Outcome:
     """The workflows that wait in a loop."""
     undriven: dict[str, str] = field(default_factory=dict)
     """The workflows that did not reach an end under scripted answers, and why."""
+    unbuilt: dict[str, str] = field(default_factory=dict)
+    """The workflows whose first request cannot be built from generated inputs, and why."""
 
 
 def measure(library: Library, row: Row) -> Outcome:
@@ -87,6 +91,7 @@ def _outcome(library: Library, row: Row) -> Outcome:
     drawn = sum(bool(render(plan, format="mermaid")) and bool(render(plan, format="dot")) for plan in plans)
     polling = tuple(plan.workflow for plan in plans if any(state.polls for state in plan.states))
     undriven = {plan.workflow: why for plan in plans if (why := drive_workflow(plan))}
+    unbuilt = {plan.workflow: why for plan in plans if (why := _unbuilt(plan))}
     return Outcome(
         document=row.document,
         complete=row.complete,
@@ -97,7 +102,17 @@ def _outcome(library: Library, row: Row) -> Outcome:
         findings=dict(findings),
         polls=polling,
         undriven=undriven,
+        unbuilt=unbuilt,
     )
+
+
+def _unbuilt(plan: Plan) -> str:
+    """Why the first request cannot be built from generated inputs; empty when it can."""
+    try:
+        first_request(plan, inputs_of(plan))
+    except MachineError as error:
+        return f"{error.code} {error.message}"
+    return ""
 
 
 def _refusal(row: Row, error: MachineError) -> Outcome:
@@ -146,6 +161,9 @@ def report(found: Sequence[Outcome]) -> Iterator[str]:
     yield f"slowest: {slowest:.2f} s beyond reading its sources (at most {_MAX_SECONDS:g} s)"
     polling = [(one.document, workflow) for one in compiled for workflow in one.polls]
     stuck = [(one, workflow) for one in compiled for workflow in one.undriven]
+    unbuilt = [(one, workflow) for one in compiled for workflow in one.unbuilt]
+    built = sum(one.workflows for one in compiled) - len(unbuilt)
+    yield f"{built} first requests are built from generated inputs, {len(unbuilt)} are not"
     yield f"{len(polling)} workflows wait in a loop; {len(stuck)} of all workflows reach no end under scripted answers"
     yield from _table("refused, by reason", Counter(code for one in found for code in one.reasons))
     yield from _table("told by check", Counter(code for one in found for code in one.findings))
@@ -155,6 +173,9 @@ def report(found: Sequence[Outcome]) -> Iterator[str]:
         for one in complete
         if not one.compiled and not one.crash
     )
+    if unbuilt:
+        yield "first request not built:"
+        yield from (f"  {one.document} {workflow}: {one.unbuilt[workflow]}" for one, workflow in unbuilt)
     if stuck:
         yield "reach no end:"
         yield from (f"  {one.document} {workflow}: {one.undriven[workflow]}" for one, workflow in stuck)

@@ -49,7 +49,7 @@ def test_a_repository_of_real_documents_compiles_is_drawn_and_reaches_its_ends(
 
     assert len(found) == 14
     assert list(broken(found)) == []
-    assert all(one.compiled and one.drawn == one.workflows and not one.undriven for one in found)
+    assert all(one.compiled and one.drawn == one.workflows and not one.undriven and not one.unbuilt for one in found)
 
 
 def test_the_document_that_rents_an_endpoint_polls_until_it_runs(library: Library, hugging_face: list[Row]) -> None:
