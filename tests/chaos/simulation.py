@@ -296,16 +296,17 @@ class _Life:
 
     def _arrive(self, ahead: float = 0.0) -> None:
         """Let the late creates arrive that are due."""
-        due = [one for at, one in self._late if at <= self._now() + ahead]
+        due = [(at, one) for at, one in self._late if at <= self._now() + ahead]
         self._late = [(at, one) for at, one in self._late if at > self._now() + ahead]
-        for one in due:
-            self._answer(one)
+        for at, one in due:
+            # It arrived when it was due, however long nobody looked since: a look after that is not stale any more.
+            self._answer(one, at)
 
-    def _answer(self, request: Asked) -> Answer:
+    def _answer(self, request: Asked, at: float | None = None) -> Answer:
         before = dict(self.account.made)
         answer = self.service.answer(request)
         if self.account.made != before:
-            self._made[request.collection] = self._now()
+            self._made[request.collection] = self._now() if at is None else at
         return answer
 
     def _failed(self, fate: Any, cause: str) -> CallFailed:
