@@ -61,7 +61,8 @@ def edit() -> Callable[[str], Edited]:
 
     def made(text: str) -> Edited:
         texts = {"doc.yaml": text.encode(), "api.yaml": API.encode()}
-        return Edited(plan=build_plan(describe("doc.yaml", read=texts.__getitem__)), texts=texts)
+        description = describe("doc.yaml", read=texts.__getitem__)
+        return Edited(plan=build_plan(description, workflow=description.document.workflows[0].workflow_id), texts=texts)
 
     return made
 
@@ -204,3 +205,55 @@ def test_its_plan_is_checked_for_its_hosts_before_anything_is_stored(
         runner.resume("r", edited=Edited(plan=plan, texts=near.texts))
 
     assert store.load("r") == before
+
+
+# -- workflows that run workflows --------------------------------------------------------------------------------------
+
+NESTED = DOCUMENT.replace(
+    "workflows:\n",
+    """workflows:
+- workflowId: outer
+  steps:
+  - {stepId: first, operationId: getThing}
+  - stepId: inner
+    workflowId: make
+    outputs: {id: $outputs.id}
+  - {stepId: last, operationId: getThing}
+""",
+)
+CHANGES = [
+    pytest.param(NESTED.replace("== 'done'", "== 'fine'"), [], id="ahead-inside"),
+    pytest.param(NESTED.replace("stepId: last", "stepId: end"), [], id="ahead-outside"),
+    pytest.param(
+        NESTED.replace("payload: {size: 1}", "payload: {size: 2}"), ["make/make: request 'body/size'"], id="done-inside"
+    ),
+    pytest.param(
+        NESTED.replace("{stepId: first, operationId: getThing}", "{stepId: zero, operationId: getThing}"),
+        ["state first is gone"],
+        id="done-outside",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "why"), CHANGES)
+def test_a_run_inside_another_workflow_is_held_to_both(
+    store: Any, make_runner: Any, scripted: Any, edit: Any, text: str, why: list[str]
+) -> None:
+    before, after = edit(NESTED), edit(text)
+    finish = [looked("fine" if "'fine'" in text else "done"), looked("any")]
+    transport = scripted(looked("any"), MADE, looked("busy"), looked("busy"), *finish)
+    runner = make_runner(store, transport=transport, secret_texts={}, patience="wait")
+    assert before.plan.workflow == "outer"
+    runner.start(before.plan, {}, run_id="r", texts=before.texts).result()
+    resumed = make_runner(store, transport=transport, secret_texts={}).resume("r", edited=after)
+    if why:
+        with pytest.raises(EditError) as caught:
+            resumed.result()
+        assert str(caught.value.contradictions[0]).startswith(why[0])
+        return
+    result = resumed.result()
+
+    assert (result.exit_code, len(result.effects)) == (0, 1)
+    stored, records = store.load("r"), store.history("r")
+    *_, last = recomputed(store, stored.head, records)
+    assert last.snapshot.text() == stored.snapshot.text()
