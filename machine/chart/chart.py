@@ -250,11 +250,14 @@ def _note(transition: Transition, digest: str) -> Callable[[Judgement], None]:
 
 def _steps_that_see_their_request(plan: Plan) -> frozenset[str]:
     found = set()
+    runs = {state.id: plan.children[state.child] for state in plan.states if state.child}
     for step, call in plan.calls.items():
         states = {state.id for state in plan.states if state.step == step}
-        criteria = [*call.success, *(one for t in plan.transitions if t.source in states for one in t.guard.criteria)]
+        leaving = [one for one in plan.transitions if one.source in states]
+        criteria = [*call.success, *(one for edge in leaving for one in edge.guard.criteria)]
+        given = [value for edge in leaving if edge.target in runs for _, value in runs[edge.target].parameters]
         used = [
-            *(e for t in call.outputs.values() for e in references(t)),
+            *(e for t in (*call.outputs.values(), *given) for e in references(t)),
             *(e for c in criteria for e in c.references()),
         ]
         if any(expression.root == "request" for expression in used):

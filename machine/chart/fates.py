@@ -21,6 +21,7 @@ from ..plan.model import CallPlan, Plan, State, Transition
 from ..sources.model import Operation, Request
 from ..sources.shapes import choices, put, sample
 from ..values import Json, SecretRef, SecretText
+from .calling import entry_of
 from .chart import Chart
 from .effects import Call
 from .events import CallFailed, Event, Replied, Reply
@@ -55,6 +56,9 @@ class Fate:
 
     answer: Answer
     transition: Transition
+    held: bool = False
+    """Whether the run stops in doubt where the transition leads: the document would send again what may have been
+    applied."""
 
     def to_json(self) -> dict[str, Any]:
         one = self.transition
@@ -65,7 +69,7 @@ class Fate:
             "label": one.label,
             "rule": one.rule,
             "target": one.target,
-            "stop": one.stop,
+            "stop": one.stop or ("in_doubt" if self.held else ""),
         }
 
 
@@ -83,10 +87,12 @@ def fates_of(plan: Plan, *, ask: Ask = nobody) -> dict[str, tuple[Fate, ...]]:
     for table, state in calling:
         call = table.calls[state.step]
         before = _standing(chart, table, state, call)
-        fates = [
-            Fate(answer=answer, transition=transitions[chart.advance(before, event).record.transition])
-            for answer, event in foreseen(table, state, call)
-        ]
+        fates = []
+        for answer, event in foreseen(table, state, call):
+            after, _, record = chart.advance(before, event)
+            one = transitions[record.transition]
+            doubt = after.stopped is not None and after.stopped.reason == "in_doubt"
+            fates.append(Fate(answer=answer, transition=one, held=doubt and one.stop != "in_doubt"))
         found[state.id] = tuple(one for _, same in groupby(fates, _status) for one in _reduced(list(same)))
     return found
 
@@ -104,7 +110,7 @@ def _reduced(fates: list[Fate]) -> list[Fate]:
             values = {name: value for name, value in fate.answer.values.items() if name != pointer}
             reduced = replace(fate, answer=replace(fate.answer, values=values))
             known = without.setdefault(json.dumps(values), reduced)
-            matters = matters or known.transition is not fate.transition
+            matters = matters or known.transition is not fate.transition or known.held != fate.held
         fates = fates if matters else list(without.values())
     return fates
 
@@ -122,7 +128,8 @@ def _standing(chart: Chart, plan: Plan, state: State, call: CallPlan) -> Snapsho
         not_before=0.0,
     )
     frame = Frame(workflow=plan.workflow, state=state.id, inputs=inputs)
-    return replace(chart.begin(), frames=(frame,), pending=pending)
+    standing = replace(chart.begin(), frames=(frame,), pending=pending)
+    return entry_of(pending, standing) if call.unsafe else standing
 
 
 def foreseen(plan: Plan, state: State, call: CallPlan) -> Iterator[tuple[Answer, Event]]:

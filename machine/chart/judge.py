@@ -35,11 +35,12 @@ def context_of(
 ) -> Context:
     """What expressions can see of a run when no answer is being judged; ``plan`` is the table of its top frame."""
     frame, scope = snapshot.frame, plan.scope
-    workflows: dict[str, dict[str, Any]] = {
-        key.removeprefix(scope): {"inputs": one.inputs, "outputs": one.outputs}
-        for key, one in snapshot.workflows.items()
-        if key.startswith(scope)
+    # A workflow under way has inputs, and no outputs yet: its own steps may name it like any other.
+    every: dict[str, dict[str, Any]] = {
+        **{one.workflow: {"inputs": one.inputs, "outputs": {}} for one in snapshot.frames},
+        **{key: {"inputs": one.inputs, "outputs": one.outputs} for key, one in snapshot.workflows.items()},
     }
+    workflows = {key.removeprefix(scope): one for key, one in every.items() if key.startswith(scope)}
     return Context(
         inputs=frame.inputs,
         steps=frame.steps if steps is None else steps,

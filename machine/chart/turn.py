@@ -229,7 +229,7 @@ class Turn:
         inputs: dict[str, Any] = {}
         if not why:
             try:
-                inputs, _ = check_inputs(callee, self._given(fired.plan, callee, child), inside=True, ask=self.asked)
+                inputs, _ = check_inputs(callee, self._given(fired, callee, child), inside=True, ask=self.asked)
             except (InputError, RequestError) as error:
                 why = f"{child.workflow} cannot begin: {error.message}"
         if why:
@@ -256,9 +256,13 @@ class Turn:
         self.source = pushed.state
         self.happening = Entered(at=self.event.at, chance=self.event.chance)
 
-    def _given(self, plan: Plan, callee: Plan, child: ChildPlan) -> dict[str, Any]:
+    def _given(self, fired: Fired, callee: Plan, child: ChildPlan) -> dict[str, Any]:
         """The inputs a caller gives. Raises RequestError where a value cannot be written."""
-        context, own = context_of(plan, self.now, ask=self.asked), self.now.frame.inputs
+        own = self.now.frame.inputs
+        # Success and Failure Action Object, parameters: an action sees the answer it was chosen by; a step that has
+        # not run yet has none.
+        chosen = child.role in ("transfer", "repair")
+        context = fired.judgement.context if chosen else context_of(fired.plan, self.now, ask=self.asked)
         given = {}
         if child.same_named:
             given = {one.name: own[one.name] for one in callee.inputs if one.name in own}

@@ -136,14 +136,16 @@ def _fate_rows(plan: Plan, fates: Mapping[str, Sequence[Fate]], names: Mapping[s
     for state_id, each in fates.items():
         if state_id not in names:
             continue
-        taken: dict[str, list[Fate]] = {}
+        taken: dict[tuple[str, bool], list[Fate]] = {}
         for fate in each:
-            taken.setdefault(fate.transition.id, []).append(fate)
+            taken.setdefault((fate.transition.id, fate.held), []).append(fate)
         for some in taken.values():
             one = some[0].transition
             answers = dict.fromkeys(fate.answer.status for fate in some)
             shown = "; ".join(_answers(status, some) for status in answers)
-            yield [names[state_id], one.label, f"-> {names[one.target]}", shown]
+            # Where the document would send again what may have been applied, the run stops instead.
+            target = "held, in doubt" if some[0].held else names[one.target]
+            yield [names[state_id], one.label, f"-> {target}", shown]
 
 
 def _answers(status: str, fates: Sequence[Fate]) -> str:

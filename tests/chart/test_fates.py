@@ -151,3 +151,19 @@ def test_a_stored_plan_no_longer_knows_schemas_and_still_has_fates(shipped_plan:
     again = Plan.from_json(shipped_plan.to_json())
 
     assert [status for status, values, _ in told(again) if not values][:3] == ["200", "201", "202"]
+
+
+def test_a_retry_that_would_send_again_what_may_have_been_applied_is_told_as_held(built: Callable[..., Plan]) -> None:
+    again = {"name": "again", "type": "retry", "retryAfter": 1}
+    step = {"stepId": "s", "operationId": "makeX", "onFailure": [again]}
+    paths = {"/x/{id}": {"post": {"operationId": "makeX", "responses": {"201": {}, "409": {}, "500": {}}}}}
+    plan = built([step], api={**api({}), "paths": paths})
+    fates = fates_of(plan)[plan.initial.id]
+
+    assert {one.answer.status: one.held for one in fates if one.transition.label == "again"} == {
+        "409": False,
+        "500": True,
+        "any other": False,
+        "not sent": False,
+    }
+    assert [one.to_json()["stop"] for one in fates if one.held] == ["in_doubt"]
