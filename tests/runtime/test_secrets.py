@@ -60,9 +60,17 @@ def places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], s
     return lambda text: text.replace("DIR", str(tmp_path))
 
 
-@pytest.mark.parametrize("text", ["@env:TEST_TOKEN", "@file:DIR/token", "@cmd:cat 'DIR/token'", "@prompt"])
-def test_a_reference_gives_its_text_without_the_line_end(places: Callable[[str], str], text: str) -> None:
-    assert Reference(places(text)).resolve("token", prompt=lambda name: TEXT) == TEXT
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("@env:TEST_TOKEN", TEXT),
+        ("@file:DIR/token", TEXT),
+        ("@cmd:cat 'DIR/token'", TEXT),
+        ("@prompt", "typed for token"),
+    ],
+)
+def test_a_reference_gives_its_text_without_the_line_end(places: Callable[[str], str], text: str, found: str) -> None:
+    assert Reference(places(text)).resolve("token", prompt=lambda name: f"typed for {name}") == found
 
 
 @pytest.mark.parametrize(
