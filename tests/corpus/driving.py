@@ -21,6 +21,7 @@ from machine.chart.snapshot import Snapshot
 from machine.expressions.grammar import split_path
 from machine.expressions.template import references
 from machine.plan.model import CallPlan, Plan, State
+from machine.runtime.evaluator import Evaluator
 from machine.sources.nodes import File
 from machine.sources.shapes import put, sample
 from machine.values import SecretRef
@@ -83,7 +84,7 @@ class _Driver:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.chart = Chart(plan)
+        self.chart = Chart(plan, evaluate=Evaluator())
         self.answers: dict[str, tuple[Event, ...]] = {}
 
     def find(self) -> Path | str:
@@ -168,7 +169,7 @@ def _same_place(move: tuple[Event, Snapshot], before: Snapshot) -> bool:
 def _replayed(plan: Plan, events: tuple[Event, ...], *, killed: bool) -> str:
     """The last snapshot's text; ``killed`` reads the snapshot back from its text before each event."""
     text = json.dumps(plan.to_json())
-    chart = Chart(Plan.from_json(json.loads(text)))
+    chart = Chart(Plan.from_json(json.loads(text)), evaluate=Evaluator())
     snapshot = chart.advance(chart.begin(), Started(at=1000.0, inputs=inputs_of(plan))).snapshot
     for event in events:
         if killed:
