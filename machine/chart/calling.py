@@ -169,15 +169,14 @@ def guesses(call: CallPlan, event: Event, start: Snapshot, after: Snapshot) -> b
     """Whether the document alone, by a retry or a way back, would send again what may have been applied. Its key makes
     that safe, or somebody who says so; a call that is pending already was decided about before."""
     told = isinstance(event, Resolved) or (isinstance(event, Reopened) and start.pending is not None)
-    number = after.frame.number
-    mine = [one for one in after.ledger if one.step == call.step and one.frame == number and one.open]
-    return not told and any(one.outcome == "unknown" for one in mine)
+    return not told and any(one.open and one.outcome == "unknown" for one in after.entries(call.step))
 
 
 def entry_of(effect: Call, after: Snapshot) -> Snapshot:
     """The run with one more line in its ledger, for an unsafe call that is about to be made."""
     entry = LedgerEntry(
         frame=after.frame.number,
+        path=after.frame.path,
         step=effect.step,
         kind=effect.kind,
         outcome="unknown",
@@ -204,8 +203,12 @@ def _request(plan: Plan, call: CallPlan, after: Snapshot, reissued: bool, ask: A
 def _key(call: CallPlan, after: Snapshot, reissued: bool) -> str:
     """The idempotency key: new for every visit of the workflow and after every definite answer, the same as long as
     nobody knows. What is sent again under its key is the same effect, whatever was heard of it."""
-    number = after.frame.number
-    entries = [one for one in after.ledger if one.step == call.step and one.frame == number]
-    known = entries[:-1] if reissued else entries
-    definite = sum(one.outcome != "unknown" for one in known)
+    sent = after.entries(call.step)
+    known = [one.outcome != "unknown" for one in sent]
+    if reissued:
+        known[-1] = False
+    # The open ones may be of an earlier visit: the key is that of the first of them.
+    opened = next((number for number, one in enumerate(reversed(known)) if one), len(known))
+    number = sent[-opened].frame if opened else after.frame.number
+    definite = sum(one for one, entry in zip(known, sent, strict=True) if entry.frame == number)
     return hashlib.sha256(f"{after.nonce}:{number}:{call.step}:{definite}".encode()).hexdigest()[:32]

@@ -59,8 +59,7 @@ class Standing:
     def open_calls(self) -> list[LedgerEntry]:
         """The unsafe calls of the step there that were or may have been applied and were not gone on with, oldest
         first."""
-        number = self.snapshot.frame.number
-        return [one for one in self.snapshot.ledger if (one.frame, one.step) == (number, self.state.step) and one.open]
+        return [one for one in self.snapshot.entries(self.state.step) if one.open]
 
 
 class Chart:
@@ -83,7 +82,7 @@ class Chart:
 
     def begin(self) -> Snapshot:
         """The snapshot of a run to which nothing has happened yet; Started moves it."""
-        frame = Frame(workflow=self.plan.workflow, state=self.plan.initial.id)
+        frame = Frame(workflow=self.plan.workflow, path=(self.plan.workflow,), state=self.plan.initial.id)
         return Snapshot(plan_sha256=self.plan_sha256, frames=(frame,))
 
     def phase(self, snapshot: Snapshot) -> Phase:

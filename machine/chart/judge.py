@@ -444,9 +444,8 @@ class Judgement:
     # -- the other side --------------------------------------------------------------------------------------------
 
     def entries(self) -> list[LedgerEntry]:
-        """The step's unsafe calls in this visit of its workflow, oldest first."""
-        step, number = self.call.step if self.call else "", self.snapshot.frame.number
-        return [entry for entry in self.snapshot.ledger if entry.step == step and entry.frame == number]
+        """The step's unsafe calls, oldest first."""
+        return self.snapshot.entries(self.call.step if self.call else "")
 
     def open_entries(self) -> list[LedgerEntry]:
         """Those of them that were or may have been applied and were not gone on with. A later call that was answered

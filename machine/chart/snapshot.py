@@ -65,7 +65,9 @@ class LedgerEntry:
     """One unsafe call and what is known of it on the other side."""
 
     frame: int = 0
-    """The number of the frame that made it: the same step of another visit is another effect."""
+    """The number of the frame that made it: what a visit of a workflow sends has a key of its own."""
+    path: tuple[str, ...] = ()
+    """That of the frame: the same step come back to on the same way is in doubt about what it sent before."""
     step: str
     kind: str
     outcome: Outcome
@@ -84,9 +86,14 @@ class LedgerEntry:
     def open(self) -> bool:
         return self.outcome != "not_applied" and not self.taken
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> LedgerEntry:
+        return cls(**{**data, "path": tuple(data["path"]), "identity": decode(data["identity"])})
+
     def to_json(self) -> dict[str, Any]:
         return {
             "frame": self.frame,
+            "path": list(self.path),
             "step": self.step,
             "kind": self.kind,
             "outcome": self.outcome,
@@ -109,6 +116,9 @@ class Frame:
     kind: Literal["root", "step", "dependency", "repair", "transfer"] = "root"
     number: int = 0
     """How many frames the run made before it: no two visits of a workflow share one."""
+    path: tuple[str, ...] = ()
+    """Its workflow, behind each workflow and step that waits for it: visits that are come to on the same way share it.
+    What takes a workflow's place is run by whoever ran that one."""
     state: str
     inputs: Mapping[str, Any] = field(default_factory=dict)
     steps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -141,6 +151,7 @@ class Frame:
             "workflow": self.workflow,
             "kind": self.kind,
             "number": self.number,
+            "path": list(self.path),
             "state": self.state,
             "inputs": encode(self.inputs),
             "steps": encode(self.steps),
@@ -159,7 +170,7 @@ class Frame:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Frame:
-        lists = {name: tuple(data[name]) for name in ("completed", "replaced")}
+        lists = {name: tuple(data[name]) for name in ("path", "completed", "replaced")}
         return cls(**{**data, **lists, "inputs": decode(data["inputs"]), "steps": decode(data["steps"])})
 
 
@@ -257,6 +268,12 @@ class Snapshot:
         """Whether an unsafe call was or may have been applied."""
         return any(entry.outcome != "not_applied" for entry in self.ledger)
 
+    def entries(self, step: str) -> list[LedgerEntry]:
+        """The unsafe calls that a step of the top frame made, in this visit of its workflow or another one that was
+        come to on the same way, oldest first."""
+        path = self.frame.path
+        return [one for one in self.ledger if (one.path, one.step) == (path, step)]
+
     def with_frame(self, frame: Frame) -> Snapshot:
         return replace(self, frames=(*self.frames[:-1], frame))
 
@@ -316,7 +333,7 @@ class Snapshot:
                 frames=tuple(Frame.from_json(one) for one in data["frames"]),
                 entered=data["entered"],
                 workflows={key: Ended.from_json(one) for key, one in data["workflows"].items()},
-                ledger=tuple(LedgerEntry(**{**one, "identity": decode(one["identity"])}) for one in data["ledger"]),
+                ledger=tuple(LedgerEntry.from_json(one) for one in data["ledger"]),
                 calls=data["calls"],
                 recovered=data["recovered"],
                 pending=pending,

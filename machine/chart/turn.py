@@ -239,6 +239,7 @@ class Turn:
             workflow=child.workflow,
             kind=child.role,
             number=after.entered + 1,
+            path=(*frame.path, child.step, child.workflow),
             state=callee.initial.id,
             inputs=inputs,
             expires=self._expiry(frame, child),
@@ -250,7 +251,8 @@ class Turn:
             workflows = {**workflows, frame.workflow: taken}
             replaced = (*(one for one in frame.replaced if one != child.workflow), frame.workflow)
             # The wait of a ring of workflows grows like that of any loop.
-            pushed = replace(pushed, waited=frame.waited, replaced=tuple(dict.fromkeys(replaced)))
+            path = (*frame.path[:-1], child.workflow)
+            pushed = replace(pushed, path=path, waited=frame.waited, replaced=tuple(dict.fromkeys(replaced)))
             frames = (*after.frames[:-1], pushed)
         self.now = replace(after, frames=frames, workflows=workflows, entered=after.entered + 1)
         self.source = pushed.state

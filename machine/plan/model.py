@@ -249,20 +249,24 @@ class Plan:
     def leaving(self, state_id: str) -> Iterator[Transition]:
         return (one for table in self.tables() for one in table.transitions if one.source == state_id)
 
-    def ahead(self, *sources: str) -> list[tuple[State, CallPlan | None]]:
-        """Every state that can be reached from these, they themselves included, in any workflow that may be run on the
-        way; each with the call it makes, where it makes one."""
+    def ahead(self, *stack: str) -> list[tuple[State, CallPlan | None]]:
+        """Every state that can still be reached by a run that stands in these, in any workflow that may be run on the
+        way; each with the call it makes, where it makes one. The last one is that of the top frame and counts itself;
+        the others wait for what they run to return, and run it again only where the plan leads back to them."""
         states = {state.id: (state, table) for table in self.tables() for state in table.states}
         targets: dict[str, set[str]] = {}
+        *waiting, top = stack
+        new = {top}
         for table in self.tables():
             for one in table.transitions:
                 targets.setdefault(one.source, set()).add(one.target)
+                if one.source in waiting and "returned" in one.on:
+                    new.add(one.target)
         for state, table in states.values():
             if state.kind == "workflow":
                 callee = self.table(table.children[state.child].workflow)
                 targets.setdefault(state.id, set()).add(callee.initial.id)
         reached: set[str] = set()
-        new = set(sources)
         while new:
             reached |= new
             new = {target for source in new for target in targets.get(source, ())} - reached

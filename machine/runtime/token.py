@@ -146,7 +146,7 @@ def _refuse_unsafe(plan: Plan, snapshot: Snapshot, run: str) -> None:
     ahead = [
         state.name
         for state, call in plan.ahead(*(frame.state for frame in frames[:-1]), source)
-        if state.kind == "doubt" or (call is not None and call.unsafe)
+        if state.kind == "doubt" or (call is not None and call.kind != "safe")
     ]
     if ahead:
         raise UsageError(

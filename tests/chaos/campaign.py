@@ -74,10 +74,12 @@ class Plan:
     """At least so many in a full campaign: the sweep, then drawn at random."""
     nightly: int = 0
     """The same for those who have a night."""
+    every: int = 1
+    """A full campaign makes each so many-th trial of a sweep, begun at another one in each group; a night makes all."""
 
 
 PLANS: Final = (
-    Plan(part=KillEverywhere, weight=5, sample=16, full=30_000, nightly=30_000),
+    Plan(part=KillEverywhere, weight=5, sample=16, full=30_000, nightly=30_000, every=3),
     Plan(part=KillProcesses, weight=3, sample=1, full=2_000, nightly=10_000),
     Plan(part=KillOnReceipt, weight=2, sample=20, full=1_000, nightly=10_000),
     Plan(part=Simulation, weight=4, sample=44, full=100_000, nightly=1_000_000),
@@ -102,8 +104,8 @@ class Order:
     worker: int
     workers: int
     seconds: float
-    sweeps: bool
-    """Whether every trial of the sweep is done before any is drawn."""
+    every: int
+    """Each so many-th trial of the sweeps is made before any is drawn; 0: none of them."""
     trials: int | None
     """So many by all workers, and no fewer than the sweep has; None: as many as there is time for."""
     only: str = ""
@@ -115,8 +117,8 @@ class Order:
         if self.only:
             yield from [self.only] if self.worker == 0 else []
             return
-        for group in self._groups(part) if self.sweeps else ():
-            trials = part.sweep(group)
+        for number, group in enumerate(self._groups(part) if self.every else ()):
+            trials = part.sweep(group)[number % self.every :: self.every]
             tally.swept += len(trials)
             yield from trials
         share = range(self.worker, self.trials, self.workers) if self.trials is not None else itertools.count()
@@ -247,7 +249,7 @@ def _order(given: argparse.Namespace, plan: Plan, cases: tuple[str, ...], worker
         worker=worker,
         workers=given.jobs,
         seconds=seconds,
-        sweeps=given.full or given.nightly,
+        every=plan.every if given.full else int(given.nightly),
         trials=trials,
         only=given.only,
         patience=patience,

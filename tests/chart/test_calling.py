@@ -102,6 +102,57 @@ def test_what_is_sent_again_under_its_key_has_the_same_key_whatever_was_heard(dr
     assert {after_silence, key_of(unreadable)} == {first}
 
 
+def back_into(name: str, *steps: Any, **fields: Any) -> list[dict[str, Any]]:
+    """A workflow that makes something, run by one that runs it again whatever became of it."""
+    again = [action("again", "goto", stepId="go", **fields)]
+    return [
+        flow("root", {**runs("go", "child"), "onFailure": again}),
+        flow("child", *steps, keyed(name), outputs={"name": f"$steps.{name}.outputs.name"}),
+    ]
+
+
+@pytest.mark.parametrize("answer", [None, 408, 500], ids=["silence", "408", "500"])
+@pytest.mark.parametrize("away", [False, True], ids=["at-once", "after-another-call"])
+def test_a_way_back_into_a_workflow_does_not_make_again_what_it_may_have_made(
+    drive: Begin, composed: Composed, answer: int | None, away: bool
+) -> None:
+    """Each visit has a frame of its own; what the last one left open belongs to the way that leads there."""
+    root, child = back_into("make", *([step("see")] if away else []))
+    run = drive(composed(root, child), settings=Settings(on_doubt="fail"))
+    run = run.reply(200) if away else run
+    first = key_of(run)
+    run = run.fail() if answer is None else run.reply(answer)
+    run = run.reply(200) if away else run
+
+    assert (run.reason, run.path) == ("in_doubt", ["go", "make"])
+    assert [(one.frame, one.outcome) for one in run.snapshot.ledger] == [(1, "unknown")]
+    run.reopen()
+
+    assert (run.reason, run.path, len(run.snapshot.ledger)) == ("in_doubt", ["go", "in_doubt"], 1)
+    run.resolve("reissue")
+
+    assert key_of(run) == first, "what is sent again is the effect of the visit that sent it"
+    run.reply(201, {"name": "it"})
+
+    assert (run.reason, run.outcomes) == ("completed", ["unknown", "applied"])
+
+
+def test_what_was_known_to_be_refused_is_made_by_the_way_back(drive: Begin, composed: Composed) -> None:
+    run = drive(composed(*back_into("make")), settings=Settings(on_doubt="fail"))
+    run.reply(422)
+
+    assert (run.reason, run.path, run.outcomes) == ("", ["go", "make"], ["not_applied", "unknown"])
+
+
+def test_a_ring_of_transfers_does_not_make_again_what_it_may_have_made(drive: Begin, composed: Composed) -> None:
+    over = {"onFailure": [action("over", "goto", workflowId="other")]}
+    back = {"onSuccess": [action("back", "goto", workflowId="root")]}
+    plan = composed(flow("root", keyed("make") | over), flow("other", step("see", **back)))
+    run = drive(plan, settings=Settings(on_doubt="fail")).fail().reply(200)
+
+    assert (run.reason, run.path, run.outcomes) == ("in_doubt", ["make"], ["unknown"])
+
+
 # -- time --------------------------------------------------------------------------------------------------------------
 
 

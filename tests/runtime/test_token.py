@@ -112,6 +112,34 @@ def test_a_run_that_stopped_behind_its_create_is_handed_on(exported: Any) -> Non
         assert Token.read(exported(404, CREATED, outcome)).snapshot.stopped is not None
 
 
+def flow(name: str, *steps: dict[str, Any]) -> dict[str, Any]:
+    at = [{"name": "id", "in": "path", "value": "one"}]
+    return {"workflowId": name, "parameters": at, "steps": [{"stepId": f"{name}{n}", **s} for n, s in enumerate(steps)]}
+
+
+@pytest.mark.parametrize(
+    ("behind", "refused"),
+    [("getThing", False), ("putThing", True), ("deleteThing", True), ("makeThing", True), ("child", True)],
+)
+def test_a_run_inside_a_workflow_is_handed_on_where_only_safe_calls_are_left(
+    composed: Callable[..., Plan], make_runner: Any, scripted: Any, behind: str, refused: bool
+) -> None:
+    """What the workflow has done before is behind it, unless the way leads there again."""
+    last = {"workflowId": behind} if behind == "child" else {"operationId": behind}
+    child = flow("child", {"operationId": "makeThing"}, {"operationId": "getThing"})
+    plan = composed(flow("root", {"workflowId": "child"}, last), child)
+    store = MemoryStore()
+    runner = make_runner(store, transport=scripted((201, {})))
+    with runner.start(plan, {}, run_id="r") as run:
+        records = iter(run)
+        next(records), next(records)
+    stored = store.load("r")
+
+    assert [state.step for state in run.chart.path(stored.snapshot)] == ["root0", "child1"]
+    with pytest.raises(UsageError, match="must not be made twice") if refused else contextlib.nullcontext():
+        export_token(store, stored, runner.plan_of(stored))
+
+
 @pytest.mark.parametrize(
     "text",
     [
