@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-import subprocess
 import time
 from typing import ClassVar, Final
 
 from part import Drawn
-from process import Command
+from process import Command, Process
 from server import LATENESS, MOMENTS
 from world import VERBS, Bench, Ending, World
 
@@ -16,7 +15,10 @@ __all__ = ["KillProcesses"]
 
 _PACE: Final = "20ms"
 _POLLS: Final = 6
-"""Enough that a run takes longer than loading the program does."""
+
+_NEW: Final = 0.15
+"""How many commands are processes from their first instruction on; the others have loaded the program when they begin,
+which is most of a command's time and touches nothing."""
 
 _SETTLE: Final = 3 * LATENESS
 
@@ -35,7 +37,7 @@ class KillProcesses(Drawn):
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._times: tuple[float, float] | None = None
+        self._times: dict[bool, tuple[float, float]] | None = None
 
     def draw(self, seed: int) -> str:
         return f"{random.Random(seed).choice(sorted(self._bench.cases))}:{seed}"
@@ -51,17 +53,18 @@ class KillProcesses(Drawn):
         command = Command(world)
         kills, verb = 0, "start"
         for _ in range(dice.randint(1, 3)):
-            process = command.begin(verb, pace=_PACE)
+            new = dice.random() < _NEW
+            process = (command.begin if new else command.fork)(verb, pace=_PACE)
             if dice.random() < 0.4:
                 server.kill_at([process.pid], dice.choice(MOMENTS), dice.choice([1, 1, 2, 3]))
                 process.wait()
                 server.spare()
             else:
-                self._kill(process, world, dice, *times)
+                self._kill(process, world, dice, *times[new])
             kills += command.end(process, ending) < 0
             world.inspect(server, ending, faults=kills)
             verb = dice.choice(VERBS)
-        code = command.end(command.begin("start", pace=_PACE), ending)
+        code = command.end(command.fork("start", pace=_PACE), ending)
         word = f"exit {code} after {kills} kills"
         if code not in _may_end(world):
             ending.problem(f"the last command ended with exit code {code}")
@@ -69,10 +72,8 @@ class KillProcesses(Drawn):
         world.look_after(server, ending)
         ending.word = word
 
-    def _kill(
-        self, process: subprocess.Popen[bytes], world: World, dice: random.Random, loaded: float, ended: float
-    ) -> None:
-        """At any time while it loads, which is long, or more often after it has opened the store."""
+    def _kill(self, process: Process, world: World, dice: random.Random, loaded: float, ended: float) -> None:
+        """At any time before it has opened the store, or more often after that."""
         if dice.random() < 0.15:
             time.sleep(dice.uniform(0, loaded))
         else:
@@ -81,19 +82,23 @@ class KillProcesses(Drawn):
             time.sleep(dice.uniform(0, ended - loaded))
         process.kill()
 
-    def _measured(self) -> tuple[float, float]:
-        """Seconds after which an undisturbed process has opened the store, and has ended; measured once."""
+    def _measured(self) -> dict[bool, tuple[float, float]]:
+        """Seconds after which an undisturbed process has opened the store, and has ended, of a new one and of one that
+        has loaded the program; measured once."""
         if self._times is None:
-            world = self._bench.world(next(iter(self._bench.cases)), folder="measured")
-            self._bench.server.open(world.case.account(world.case.policy.kinds[0], polls=_POLLS))
-            began = time.monotonic()
-            process = Command(world).begin("start", pace=_PACE)
-            while not world.path.exists() and process.poll() is None:
-                time.sleep(0.001)
-            loaded = time.monotonic() - began
-            process.wait()
-            self._times = loaded, time.monotonic() - began
+            self._times = {new: self._measure(new) for new in (True, False)}
         return self._times
+
+    def _measure(self, new: bool) -> tuple[float, float]:
+        world = self._bench.world(next(iter(self._bench.cases)), folder="measured")
+        self._bench.server.open(world.case.account(world.case.policy.kinds[0], polls=_POLLS))
+        command, began = Command(world), time.monotonic()
+        process = (command.begin if new else command.fork)("start", pace=_PACE)
+        while not world.path.exists() and process.poll() is None:
+            time.sleep(0.001)
+        loaded = time.monotonic() - began
+        process.wait()
+        return loaded, time.monotonic() - began
 
 
 def _may_end(world: World) -> tuple[int, ...]:
