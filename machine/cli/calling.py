@@ -180,7 +180,8 @@ def auth_of(
     found, notes = {}, []
     for need in credential_needs(plan):
         named = _of_environment(need.source, need.scheme.name)
-        allowed = trusted or need.source in servers or _is_origin(need.source, plan.servers.get(need.source, ""))
+        its_own = all(_is_origin(need.source, server) for server in plan.servers[need.source])
+        allowed = trusted or need.source in servers or its_own
         if named and not allowed:
             variable = f"{_PREFIX}{_slug(need.source)}_ORIGIN"
             notes.append(
@@ -254,9 +255,9 @@ def announce_auth(plan: Plan, options: Mapping[str, Any], reach: Reach) -> Itera
     for key, given in check_auth(plan, options.get("auth", {})).items():
         if given.is_none:
             continue
-        host = urlsplit(reach.base(plan, options, given.need.source)).netloc
+        hosts = dict.fromkeys(urlsplit(base).netloc for base in reach.bases(plan, options, given.need.source))
         references = ", ".join(text for text in given.fields.values() if text.startswith("@"))
-        yield f"credential {key} ({references}) goes to {host}"
+        yield f"credential {key} ({references}) goes to {', '.join(hosts)}"
         if given.fetches:
             home = urlsplit(reach.token_endpoint(plan, options, given)[0]).netloc
             yield f"credential {key} gets its token from {home}"

@@ -315,7 +315,8 @@ def _announce_secrets(
     """Which secret goes to which host: said before anything is sent."""
     from urllib.parse import urlsplit
 
-    hosts = sorted({urlsplit(runner.reach.base(plan, options, source)).netloc for source in plan.servers})
+    bases = [base for source in plan.servers for base in runner.reach.bases(plan, options, source)]
+    hosts = sorted({urlsplit(base).netloc for base in bases})
     for name, reference in references.items():
         progress.line(f"secret {name} ({reference.text}) goes to {', '.join(hosts)}")
     for line in calling.announce_auth(plan, options, runner.reach):

@@ -65,8 +65,8 @@ def plan_lines(plan: Plan, fates: Mapping[str, Sequence[Fate]]) -> Iterator[str]
     yield f"{plan.workflow}: {plan.title}"
     yield ""
     yield from _table_lines(plan, fates)
-    for source, server in plan.servers.items():
-        yield f"calls {source}: {server or 'no server described, give --server'}"
+    for source, servers in plan.servers.items():
+        yield from (f"calls {source}: {server or 'no server described, give --server'}" for server in servers)
     yield from need_lines(plan)
     yield from _effect_lines(plan)
     yield f"deadline {plan.deadline:g} s, at most {plan.call_limit} calls and {plan.transition_limit} transitions"

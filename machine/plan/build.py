@@ -12,14 +12,14 @@ reported together. Nothing here does I/O; the same document and sources always g
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
 from ..document.model import Document, Workflow
 from ..errors import DocumentError, UsageError
 from ..sources.description import Description
-from .calls import refuse_two_servers, source_fields
+from .calls import source_fields
 from .draft import Draft, draft_workflow
 from .inputs import read_inputs
 from .model import CallPlan, InputPlan, Notice, Plan, Policy
@@ -52,8 +52,6 @@ def build_plan(
     for one in drafts.values():
         problems.attempt(partial(_refuse_waiting_for_itself, one, drafts))
     inputs = _inputs(drafts, problems)
-    calls = {f"{key} {step}": call for key, one in drafts.items() for step, call in one.calls.items()}
-    problems.attempt(partial(refuse_two_servers, calls))
     problems.report()
 
     plans = _write(drafts, inputs, unmatched=unmatched, strict=strict)
@@ -61,8 +59,18 @@ def build_plan(
     used = _reached(root, plans)
     callees = {key: plan for key, plan in plans.items() if key in used and key != root.workflow}
     warnings = tuple(Notice(code=one.code, message=one.message, place=one.place) for one in description.findings)
-    servers = {name: url for plan in (root, *callees.values()) for name, url in plan.servers.items()}
-    return replace(root, callees=callees, servers=servers, notices=(*warnings, *root.notices))
+    tables = (root, *callees.values())
+    pairs = [(source, server) for one in tables for source, servers in one.servers.items() for server in servers]
+    return replace(root, callees=callees, servers=_servers(pairs), notices=(*warnings, *root.notices))
+
+
+def _servers(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Every server of every source that something is called at, from pairs of both. A path or an operation may have one
+    of its own, which stands in place of its description's (OpenAPI 3.1, Path Item and Operation Object, servers)."""
+    found: dict[str, dict[str, None]] = {}
+    for source, server in pairs:
+        found.setdefault(source, {})[server] = None
+    return {source: tuple(servers) for source, servers in found.items()}
 
 
 def _choose(document: Document, workflow: str) -> Workflow:
@@ -182,7 +190,7 @@ def _write(
         states, transitions = states + len(written.states), transitions + len(written.transitions)
         site, document, extension = draft.site, draft.site.description.document, draft.extension
         calls = {step: _scoped(call, site.scope) for step, call in written.calls.items()}
-        described = [_scoped(call, site.scope) for call in draft.calls.values()]
+        described = [one for call in draft.calls.values() for one in _scoped(call, site.scope).operations]
         plans[key] = Plan(
             workflow=key,
             title=site.workflow.summary or document.title,
@@ -197,7 +205,7 @@ def _write(
             inputs=inputs[key],
             input_schema=dict(site.workflow.inputs),
             outputs=draft.outputs,
-            servers={one.source: one.server for call in described for one in call.operations},
+            servers=_servers((one.source, one.server) for one in described),
             sources=source_fields(document),
             self_uri=document.self_uri,
             auth={

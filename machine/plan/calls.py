@@ -30,7 +30,6 @@ __all__ = [
     "compile_step",
     "declared_names",
     "note_tolerances",
-    "refuse_two_servers",
     "source_fields",
 ]
 
@@ -342,18 +341,3 @@ def compile_poll(
     }
     wait = compile_criteria(extension.wait, minor, notices, strict=strict, operation=operation)
     return PollPolicy(**given, wait=wait)
-
-
-def refuse_two_servers(calls: Mapping[str, CallPlan]) -> None:
-    """A server is chosen, shown and allowed per source; a second one would be sent to the address of the first."""
-    first: dict[str, str] = {}
-    for call, operation in ((one, operation) for one in calls.values() for operation in one.operations):
-        known = first.setdefault(operation.source, operation.server)
-        if operation.server != known:
-            raise DocumentError(
-                f"step {call.step!r} calls another server of its source, which this release does not compile",
-                code="AZM-P016",
-                place=call.place,
-                seen=f"{operation.server} beside {known}",
-                next="describe the other server as a source of its own",
-            )

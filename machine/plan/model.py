@@ -214,8 +214,8 @@ class Plan:
     inputs: tuple[InputPlan, ...] = ()
     input_schema: Mapping[str, Any] = field(default_factory=dict)
     outputs: Mapping[str, Template] = field(default_factory=dict)
-    servers: Mapping[str, str] = field(default_factory=dict)
-    """Source name to base URL, as the description says."""
+    servers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Source name to the base URLs something is called at, as the descriptions say; of the run's own table only."""
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Source name to the fields of its Source Description Object."""
     self_uri: str = ""
@@ -303,7 +303,7 @@ class Plan:
             "inputs": [one.to_json() for one in self.inputs],
             "input_schema": dict(self.input_schema),
             "outputs": {name: templates.to_json(value) for name, value in self.outputs.items()},
-            "servers": dict(self.servers),
+            "servers": {source: list(servers) for source, servers in self.servers.items()},
             "sources": {name: dict(fields) for name, fields in self.sources.items()},
             "self_uri": self.self_uri,
             "auth": dict(self.auth),
@@ -342,6 +342,7 @@ class Plan:
             transitions=tuple(Transition.from_json(one) for one in data["transitions"]),
             calls={step: CallPlan.from_json(call) for step, call in data["calls"].items()},
             children={key: ChildPlan.from_json(child) for key, child in data["children"].items()},
+            servers={source: tuple(servers) for source, servers in data["servers"].items()},
             inputs=tuple(InputPlan(**one) for one in data["inputs"]),
             outputs={name: templates.from_json(value) for name, value in data["outputs"].items()},
             notices=tuple(
@@ -366,7 +367,6 @@ _PLAIN_FIELDS = (
     "arazzo",
     "scope",
     "input_schema",
-    "servers",
     "sources",
     "self_uri",
     "auth",

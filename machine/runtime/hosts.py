@@ -1,4 +1,4 @@
-"""Where calls may go: a base URL per source, and which hosts nobody has to name first.
+"""Where calls may go: the base URL of each request, and which hosts nobody has to name first.
 
 Public hosts are those the plan shows. Loopback, private, link-local and metadata addresses are reached only when the
 operator names them, because a document from elsewhere could otherwise aim a call inside.
@@ -20,15 +20,16 @@ _URL = re.compile(r"[!$%&'()*+,\-./0-9:;=@A-Z\[\]_a-z~]+")
 backslash or a line end, one reader of URLs makes another host than the next."""
 
 
-def base_url(source: str, described: Mapping[str, str], named: Mapping[str, str], allowed: Collection[str]) -> str:
-    """The base URL of a source without a trailing slash.
+def base_url(source: str, described: str, named: Mapping[str, str], allowed: Collection[str]) -> str:
+    """The base URL of an operation of a source, without a trailing slash.
 
-    ``described`` comes from the description, ``named`` from the operator, ``allowed`` lists extra hosts. Raises
+    ``described`` is the server its description gives it; ``named``, by source, comes from the operator and stands for
+    every server of the source; ``allowed`` lists extra hosts. Raises
     HostError AZM-C030 for a URL that is not absolute http(s), AZM-C031 for an inward host nobody named, AZM-C033 for a
     URL with a name or password in it.
     """
     chosen = named.get(source)
-    url = chosen or described.get(source, "")
+    url = chosen or described
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").rstrip(".").lower()
@@ -60,15 +61,16 @@ def base_url(source: str, described: Mapping[str, str], named: Mapping[str, str]
 
 
 class Bases:
-    """The base URL of every source of a run. ``inward`` tells of which the operator named the host, so that it may be
-    anywhere; the others have to be at public addresses, whatever their names are."""
+    """The base URL of every request of a run, by its source and the server its description gives it. ``inward`` tells
+    of which the operator named the host, so that it may be anywhere; the others have to be at public addresses,
+    whatever their names are."""
 
-    def __init__(self, find: Callable[[str], str], inward: Callable[[str], bool]) -> None:
+    def __init__(self, find: Callable[[str, str], str], inward: Callable[[str, str], bool]) -> None:
         self._find = find
         self.inward = inward
 
-    def __call__(self, source: str) -> str:
-        return self._find(source)
+    def __call__(self, source: str, server: str) -> str:
+        return self._find(source, server)
 
 
 def is_public(address: str) -> bool:

@@ -73,7 +73,7 @@ class Transport:
 
     def __init__(
         self,
-        base: Callable[[str], str],
+        base: Callable[[str, str], str],
         secrets: SecretBook,
         clock: Clock,
         chance: Callable[[], float],
@@ -93,7 +93,7 @@ class Transport:
         self._connect_timeout = connect_timeout
         self._proxies = dict.fromkeys(("http", "https"), proxy) if proxy else {}
         self._verify: bool | str = ca_bundle or True
-        self._inward = base.inward if isinstance(base, Bases) else lambda source: True
+        self._inward = base.inward if isinstance(base, Bases) else lambda source, server: True
         self._anywhere = True
         self._wire = Wire(peer_is_allowed=self._peer_is_allowed)
         self._last: _Outgoing | None = None
@@ -120,7 +120,7 @@ class Transport:
         if call.kind in UNSAFE:
             # A kept connection may be dead without our knowing; a create in it would be in doubt for nothing.
             self._session.close()
-        self._anywhere = bool(self._proxies) or self._inward(call.request.source)
+        self._anywhere = bool(self._proxies) or self._inward(call.request.source, call.request.server)
         self._wire.begin(timeout)
         quiet = QUIET.set(True)
         try:
@@ -176,13 +176,13 @@ class Transport:
         if self._last is None or request.body is not MISSING or self._last.request != request:
             prepared = self._prepare(call)
             # Written from the plan's own parts: a secret in a URL is encoded, and would not be recognised in its text.
-            url = join_text((self._secrets.conceal(self._base(request.source)), request.target))
+            url = join_text((self._secrets.conceal(self._base(request.source, request.server)), request.target))
             self._last = _Outgoing(request, prepared, url)
         return self._last
 
     def _prepare(self, call: Call) -> requests.PreparedRequest:
         request = call.request
-        base = self._base(request.source)
+        base = self._base(request.source, request.server)
         carried = (request.target, request.headers, request.body)
         if contains_secret(carried):
             check_secrecy(base, call.step)

@@ -120,7 +120,7 @@ def planned(plan: Plan, inputs: Mapping[str, Any], options: Mapping[str, Any], r
         known = _KNOWN if table is plan else _KNOWN - {"inputs"}
         context = _context(table, inputs)
         for call in table.calls.values():
-            base = reach.base(plan, options, call.operation.source)
+            base = reach.base(options, call.operation.source, call.operation.server)
             found.append(_planned(call, context, base, credentials, known))
     return found
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["MakesTransport", "PerformsCalls", "Reach"]
 
 
-MakesTransport = Callable[[Callable[[str], str], SecretBook, Clock, Callable[[], float]], PerformsCalls]
+MakesTransport = Callable[[Callable[[str, str], str], SecretBook, Clock, Callable[[], float]], PerformsCalls]
 
 
 class Reach:
@@ -85,10 +85,15 @@ class Reach:
         with _begun():
             return self.secrets(options)
 
-    def base(self, plan: Plan, options: Mapping[str, Any], source: str) -> str:
-        """The base URL a source is called at. Raises HostError for one that is not allowed."""
+    def base(self, options: Mapping[str, Any], source: str, server: str) -> str:
+        """Where an operation of a source is called whose description gives it this server. Raises HostError for a host
+        that is not allowed."""
         named = {**options.get("servers", {}), **self.servers}
-        return base_url(source, plan.servers, named, options.get("allow_hosts", ()))
+        return base_url(source, server, named, options.get("allow_hosts", ()))
+
+    def bases(self, plan: Plan, options: Mapping[str, Any], source: str) -> tuple[str, ...]:
+        """All base URLs of a source, the first one first. Raises as ``base`` does."""
+        return tuple(dict.fromkeys(self.base(options, source, server) for server in plan.servers[source]))
 
     def check(self, plan: Plan, options: Mapping[str, Any]) -> None:
         """Refuse, before anything is stored, hosts that are not allowed, secrets that would go over plain http, steps
@@ -101,11 +106,12 @@ class Reach:
         for table in plan.tables():
             for call in table.calls.values():
                 for operation in call.operations:
-                    base = self.base(plan, options, operation.source)
+                    base = self.base(options, operation.source, operation.server)
                     if _carries(call, table.secrets, placed):
                         check_secrecy(base, call.step)
         for given in credentials.given.values():
-            check_secrecy(self.base(plan, options, given.need.source), given.need.key)
+            for base in self.bases(plan, options, given.need.source):
+                check_secrecy(base, given.need.key)
             if given.fetches:
                 self.token_endpoint(plan, options, given)
 
@@ -132,12 +138,12 @@ class Reach:
                 code="AZM-C043",
                 next=f"say it: --auth {need.key}.token_url=https://HOST/PATH",
             )
-        home = self.base(plan, options, need.source)
+        home = self.bases(plan, options, need.source)[0]
         # A relative one is seen from the server (OpenAPI 3.1, OAuth Flow Object).
         parts = urlsplit(urljoin(home + "/", url))
         server = f"{parts.scheme}://{parts.netloc}"
         allowed = [*options.get("allow_hosts", ()), urlsplit(home).hostname or ""]
-        base = base_url(need.key, {need.key: server}, {need.key: server} if named else {}, allowed)
+        base = base_url(need.key, server, {need.key: server} if named else {}, allowed)
         check_secrecy(base, need.key)
         return base, (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
@@ -158,7 +164,7 @@ class Reach:
         credentials = self.credentials(plan, options, book)
         endpoints: dict[str, tuple[str, str]] = {}
         for given in credentials.given.values():
-            origins = frozenset({origin_of(self.base(plan, options, given.need.source))})
+            origins = frozenset(origin_of(base) for base in self.bases(plan, options, given.need.source))
             for field in ("", "token", "basic", "password"):
                 book.bind(given.secret(field), origins)
             if given.fetches:
@@ -166,16 +172,16 @@ class Reach:
                 for field in ("client_id", "client_secret", "refresh_token"):
                     book.bind(given.secret(field), frozenset({origin_of(endpoints[given.need.key][0])}))
 
-        def base(source: str) -> str:
-            return (
-                endpoints[source[len(PREFIX) :]][0] if source.startswith(PREFIX) else self.base(plan, options, source)
-            )
+        def base(source: str, server: str) -> str:
+            if source.startswith(PREFIX):
+                return endpoints[source[len(PREFIX) :]][0]
+            return self.base(options, source, server)
 
-        def inward(source: str) -> bool:
+        def inward(source: str, server: str) -> bool:
             own = credentials.needs[source[len(PREFIX) :]].source if source.startswith(PREFIX) else source
             if own in {**options.get("servers", {}), **self.servers}:
                 return True
-            return (urlsplit(base(source)).hostname or "").rstrip(".").lower() in options.get("allow_hosts", ())
+            return (urlsplit(base(source, server)).hostname or "").rstrip(".").lower() in options.get("allow_hosts", ())
 
         inner = self.transport(Bases(base, inward), book, clock, chance)
         if not credentials.needs:

@@ -289,12 +289,15 @@ class Request:
     """Empty where there is no body."""
     follows: bool = False
     """Whether a redirect is no answer of it, so that one on the same origin may be followed."""
+    server: str = ""
+    """That of its operation, as the description says."""
     security: tuple[tuple[str, ...], ...] = ()
     """The security schemes of its source the document does not meet itself, as alternatives; the driver adds one."""
 
     def to_json(self) -> dict[str, Any]:
         return {
             "source": self.source,
+            "server": self.server,
             "method": self.method,
             "target": encode(self.target),
             "headers": [[name, encode(value)] for name, value in self.headers],
@@ -308,6 +311,7 @@ class Request:
     def from_json(cls, value: Mapping[str, Any]) -> Request:
         return cls(
             source=value["source"],
+            server=value["server"],
             method=value["method"],
             target=decode(value["target"]),
             headers=tuple((name, decode(text)) for name, text in value["headers"]),

@@ -69,6 +69,7 @@ def build_request(
         body, content_type = write_body(body, content_type, _parts(operation, content_type), place)
     return Request(
         source=operation.source,
+        server=operation.server,
         method=operation.method,
         target=_target(operation, at("path"), at("query"), at("querystring"), place),
         headers=tuple(headers.values()),

@@ -34,7 +34,7 @@ class Here:
         return self.service.account
 
     def transport(
-        self, base: Callable[[str], str], secrets: SecretBook, clock: Clock, chance: Callable[[], float]
+        self, base: Callable[[str, str], str], secrets: SecretBook, clock: Clock, chance: Callable[[], float]
     ) -> Direct:
         return Direct(self.service, clock, chance)
 

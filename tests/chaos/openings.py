@@ -173,7 +173,9 @@ class Openings:
     def _until_dead(self, world: World, create: Create, *, arrives: bool) -> None:
         """Drive the run until the process dies with this create just sent."""
 
-        def dying(base: Callable[[str], str], secrets: SecretBook, clock: Clock, chance: Callable[[], float]) -> _Dying:
+        def dying(
+            base: Callable[[str, str], str], secrets: SecretBook, clock: Clock, chance: Callable[[], float]
+        ) -> _Dying:
             return _Dying(Transport(base, secrets, clock, chance), create, arrives=arrives)
 
         mortal = World(

@@ -198,7 +198,7 @@ class _Life:
     # -- the wire --------------------------------------------------------------------------------------------------
 
     def transport(
-        self, base: Callable[[str], str], secrets: SecretBook, clock: Clock, chance: Callable[[], float]
+        self, base: Callable[[str, str], str], secrets: SecretBook, clock: Clock, chance: Callable[[], float]
     ) -> _Life:
         return self
 

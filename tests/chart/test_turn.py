@@ -612,7 +612,7 @@ def test_a_workflow_of_another_document_has_its_own_sources_and_neighbours(drive
 
     assert (run.path, run.snapshot.frame.steps) == (["z"], {"go": {"t": 9}})
     assert sorted(run.snapshot.workflows) == ["far.child", "far.login"]
-    assert plan.servers == {"things": "https://things.example/v1", "far.things": "https://things.example/v1"}
+    assert plan.servers == {"things": ("https://things.example/v1",), "far.things": ("https://things.example/v1",)}
 
 
 def test_a_secret_a_trusted_workflow_fetches_itself_has_a_name_of_its_own(drive: Begin, composed: Composed) -> None:

@@ -225,12 +225,12 @@ def _routes(text: str) -> tuple[tuple[str, re.Pattern[str], str], ...]:
 class _Scripted:
     """Performs a call by asking the script; nothing is sent and nothing waits."""
 
-    def __init__(self, script: _Script, base: Callable[[str], str], book: SecretBook, clock: ManualClock) -> None:
+    def __init__(self, script: _Script, base: Callable[[str, str], str], book: SecretBook, clock: ManualClock) -> None:
         self.script, self.base, self.book, self.clock = script, base, book, clock
 
     def perform(self, call: Call, timeout: float) -> Replied | CallFailed:
         request = call.request
-        url = self.base(request.source) + self.book.join(request.target)
+        url = self.base(request.source, request.server) + self.book.join(request.target)
         headers = {name: self.book.join(value) for name, value in request.headers}
         if request.content_type:
             headers["content-type"] = request.content_type
@@ -290,7 +290,7 @@ def _served(script: _Script, plan: Plan) -> Iterator[Mapping[str, Any]]:
     thread.start()
     host = f"http://127.0.0.1:{listener.server_address[1]}"
     try:
-        servers = {name: host + urlsplit(url).path for name, url in plan.servers.items()}
+        servers = {name: host + urlsplit(url).path for name, (url, *_) in plan.servers.items()}
         yield {"servers": servers, "transport": Transport}
     finally:
         listener.close()

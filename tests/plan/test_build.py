@@ -537,7 +537,7 @@ def test_limits_have_defaults_and_come_from_the_workflow(built: Callable[..., Pl
 def test_a_plan_says_where_its_calls_go_and_what_it_was_made_from(built: Callable[..., Plan]) -> None:
     plan = built([step("a")], workflow={"outputs": {"x": "$steps.a.outputs.y"}, "summary": "In short"})
 
-    assert plan.servers == {"things": "https://things.example/v1"}
+    assert plan.servers == {"things": ("https://things.example/v1",)}
     assert plan.sources == {"things": {"name": "things", "url": "things.json", "type": "openapi"}}
     assert (plan.workflow, plan.title, plan.document, plan.arazzo) == ("w", "In short", "test.arazzo.json", "1.0.1")
     assert len(plan.document_sha256) == 64

@@ -111,15 +111,6 @@ def test_a_workflow_named_by_an_end_has_no_effect(built: Callable[..., Plan]) ->
     assert rows(plan, "a")[0] == ("x", "x", "ended")
 
 
-def test_two_servers_of_one_source_are_refused(built: Callable[..., Plan], things_api: dict[str, Any]) -> None:
-    paths = {**things_api["paths"]}
-    paths["/things"] = {**paths["/things"], "servers": [{"url": "https://other.example"}]}
-
-    with pytest.raises(DocumentError) as refused:
-        built([step("a"), step("b", "listThings")], api={**things_api, "paths": paths})
-    assert [code for code, _ in findings(refused)] == ["AZM-P016"]
-
-
 def test_all_problems_of_a_document_are_reported_together(built: Callable[..., Plan]) -> None:
     regex = {"context": "$statusCode", "condition": "^(2", "type": "regex"}
     steps = [

@@ -227,7 +227,7 @@ def make_transport() -> Iterator[Callable[..., Transport]]:
     made: list[Transport] = []
 
     def make(url: str, secrets: Mapping[str, str] | None = None, **options: Any) -> Transport:
-        made.append(Transport(lambda _: url, SecretBook(secrets or {}), ManualClock(), lambda: 0.5, **options))
+        made.append(Transport(lambda *_: url, SecretBook(secrets or {}), ManualClock(), lambda: 0.5, **options))
         return made[-1]
 
     yield make

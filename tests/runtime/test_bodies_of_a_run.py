@@ -134,9 +134,10 @@ def test_a_changed_file_fails_the_step_before_anything_is_sent(
         assert "photo.jpg" in result.message
 
 
-def test_a_run_with_a_file_of_this_machine_is_not_handed_on(
-    plan: Plan, photo: Path, gallery: Any, tmp_path: Path
-) -> None:
+def test_a_run_with_a_file_of_this_machine_is_not_handed_on(photo: Path, gallery: Any, tmp_path: Path) -> None:
+    harmless = DOCUMENT.replace(b"operationId: put", b"operationId: put\n    x-machine: {effect: {kind: safe}}")
+    texts = {"w.yaml": harmless, "api.yaml": API}
+    plan = build_plan(describe("w.yaml", read=texts.__getitem__, trusted=True))
     with SqliteStore(tmp_path / "runs.db") as store:
         run = runner_of(store, gallery, patience="call").start(plan, {"photo": Reference(f"@file:{photo}")}, run_id="r")
         run.result()

@@ -36,7 +36,7 @@ class Recorder:
     def __init__(self, server: Any) -> None:
         self.server = server
         self.book = SecretBook({"key": "k&y /%2e"})
-        self.transport = Transport(lambda _: server.url + "/v1", self.book, ManualClock(), lambda: 0.5)
+        self.transport = Transport(lambda *_: server.url + "/v1", self.book, ManualClock(), lambda: 0.5)
 
     def sent(
         self, operation: Operation, *parameters: tuple[str, str, Any], **rest: Any

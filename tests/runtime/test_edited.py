@@ -198,7 +198,7 @@ def test_its_plan_is_checked_for_its_hosts_before_anything_is_stored(
         step: replace(call, operation=replace(call.operation, server="http://127.0.0.1"))
         for step, call in near.plan.calls.items()
     }
-    plan = replace(near.plan, calls=calls, servers={"api": "http://127.0.0.1"})
+    plan = replace(near.plan, calls=calls, servers={"api": ("http://127.0.0.1",)})
     before = store.load("r")
 
     with pytest.raises(HostError):

@@ -46,7 +46,7 @@ PUBLIC = [
 @pytest.mark.parametrize("host", PUBLIC)
 @pytest.mark.parametrize("rest", ["", ":8443", "/v2", "/v2/"])
 def test_a_public_host_of_the_description_may_be_called(host: str, rest: str) -> None:
-    url = base_url("api", {"api": f"https://{host}{rest}"}, {}, ())
+    url = base_url("api", f"https://{host}{rest}", {}, ())
 
     assert url == f"https://{host}{rest}".rstrip("/")
 
@@ -54,7 +54,7 @@ def test_a_public_host_of_the_description_may_be_called(host: str, rest: str) ->
 @pytest.mark.parametrize("host", INWARD)
 def test_an_inward_host_of_the_description_is_refused(host: str) -> None:
     with pytest.raises(HostError) as caught:
-        base_url("api", {"api": f"https://{host}/v2"}, {}, ())
+        base_url("api", f"https://{host}/v2", {}, ())
 
     assert caught.value.code == "AZM-C031"
     assert caught.value.exit_code == 78
@@ -66,19 +66,19 @@ def test_an_inward_host_the_operator_names_may_be_called(host: str) -> None:
     url = f"http://{host}:8080/v2"
     plain = host.strip("[]").rstrip(".").lower()
 
-    assert base_url("api", {"api": "https://api.example.com"}, {"api": url}, ()) == url
-    assert base_url("api", {"api": url}, {}, (plain,)) == url
+    assert base_url("api", "https://api.example.com", {"api": url}, ()) == url
+    assert base_url("api", url, {}, (plain,)) == url
 
 
 @pytest.mark.parametrize("allowed", ["127.0.0.2", "example.com", "0.0.1", ""])
 def test_only_the_host_that_is_allowed_may_be_called(allowed: str) -> None:
     with pytest.raises(HostError):
-        base_url("api", {"api": "http://127.0.0.1"}, {"other": "http://127.0.0.1"}, (allowed,))
+        base_url("api", "http://127.0.0.1", {"other": "http://127.0.0.1"}, (allowed,))
 
 
 def test_an_empty_name_is_no_name() -> None:
     with pytest.raises(HostError) as caught:
-        base_url("api", {"api": "http://127.0.0.1"}, {"api": ""}, ())
+        base_url("api", "http://127.0.0.1", {"api": ""}, ())
 
     assert caught.value.code == "AZM-C031"
 
@@ -110,7 +110,7 @@ def test_an_empty_name_is_no_name() -> None:
 )
 @pytest.mark.parametrize("named", [False, True], ids=["described", "named"])
 def test_what_does_not_name_one_server_is_refused(url: str, named: bool) -> None:
-    described, given = ({}, {"api": url}) if named else ({"api": url}, {})
+    described, given = ("", {"api": url}) if named else (url, {})
 
     with pytest.raises(HostError) as caught:
         base_url("api", described, given, ())
@@ -125,7 +125,7 @@ def test_what_does_not_name_one_server_is_refused(url: str, named: bool) -> None
 )
 def test_a_credential_in_a_server_url_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(HostError) as caught:
-        base_url("api", {}, {"api": url}, ())
+        base_url("api", "", {"api": url}, ())
 
     assert caught.value.code == "AZM-C033"
     assert "s3cret" not in f"{caught.value!r} {caught.value} {caught.value.to_json()}"

@@ -565,7 +565,7 @@ def test_a_public_name_that_leads_inside_is_not_followed_there(
     server = serve(replies(http_reply()))
     real = socket.getaddrinfo
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: real("127.0.0.1", *rest, **more))
-    bases = Bases(lambda _: f"http://public.example:{server.port}", lambda _: inward)
+    bases = Bases(lambda *_: f"http://public.example:{server.port}", lambda *_: inward)
     transport = Transport(bases, SecretBook({}), ManualClock(), lambda: 0.5)
 
     event = transport.perform(make_call("POST", body={}), 2.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from machine.errors import CredentialError, HostError
 from machine.plan.model import Plan
 from machine.runtime.files import Files
 from machine.runtime.reach import Reach
+from machine.stores import MemoryStore
 from machine.testing.clock import ManualClock
 from machine.values import SecretRef, SecretText
 
@@ -81,7 +83,7 @@ def test_a_secret_that_cannot_be_had_is_an_error(monkeypatch: pytest.MonkeyPatch
 def test_a_server_given_to_this_process_wins(
     probing_plan: Plan, servers: dict[str, str], stored: dict[str, str], base: str
 ) -> None:
-    assert made(servers).base(probing_plan, {"servers": stored}, API) == base
+    assert made(servers).bases(probing_plan, {"servers": stored}, API) == (base,)
 
 
 def test_a_secret_never_goes_over_plain_http(probing_plan: Plan, retry_plan: Plan) -> None:
@@ -111,7 +113,7 @@ def test_a_transport_is_given_everything_it_needs(probing_plan: Plan, scripted: 
     seen: list[Any] = []
 
     def make(base: Any, book: Any, clock: Any, chance: Any) -> Any:
-        seen.extend([base(API), book, clock, chance()])
+        seen.extend([base(API, ""), book, clock, chance()])
         return scripted()
 
     reach = made({API: "https://given.example"}, {"hfToken": "hf_at-hand"}, transport=make)
@@ -134,3 +136,61 @@ def test_a_secret_of_a_workflow_that_is_run_never_goes_over_plain_http_either(co
     made().check(plan, {})
     with pytest.raises(HostError):
         made(servers={"things": "http://things.example"}).check(plan, {"allow_hosts": ["things.example"]})
+
+
+# -- several servers of one source -------------------------------------------------------------------------------------
+
+
+UPLOADS = "https://uploads.example/v3"
+
+
+@pytest.fixture
+def two_servers(built: Callable[..., Plan], things_api: dict[str, Any]) -> Callable[..., Plan]:
+    """A workflow that lists things at one server of their source and gets one at another, each with its credential."""
+
+    def make(other: str = UPLOADS) -> Plan:
+        api = {
+            **things_api,
+            "paths": {
+                **things_api["paths"],
+                "/things": {**things_api["paths"]["/things"], "servers": [{"url": other}]},
+            },
+            "security": [{"token": []}],
+            "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        }
+        return built(
+            [{"stepId": "a", "operationId": "listThings"}, {"stepId": "b", "operationId": "getThing"}], api=api
+        )
+
+    return make
+
+
+def test_a_path_has_the_server_it_declares_and_the_operator_names_one_for_all(two_servers: Any) -> None:
+    plan = Plan.from_json(two_servers().to_json())
+
+    assert plan.servers == {"things": (UPLOADS, "https://things.example/v1")}
+    assert made().bases(plan, {}, "things") == (UPLOADS, "https://things.example/v1")
+    assert made({"things": "https://mine.example"}).bases(plan, {}, "things") == ("https://mine.example",)
+    with pytest.raises(HostError, match="not a public host"):
+        made().check(two_servers("https://10.0.0.1"), {"auth": {"things.token": "none"}})
+    with pytest.raises(HostError, match="plain http"):
+        made(secret_texts={}).check(two_servers("http://uploads.example"), {"auth": {"things.token": "@env:TOKEN"}})
+
+
+def test_each_request_goes_to_its_server_with_the_credential_of_the_source(
+    two_servers: Any, serve: Any, make_runner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "t0ken-of-both")
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+    first, second = (serve(lambda peer: peer.request() and peer.send(answer)) for _ in range(2))
+    plan = two_servers(first.url)
+    home = {step: replace(call.operation, server=second.url) for step, call in plan.calls.items() if step == "b"}
+    calls = {step: replace(call, operation=home.get(step, call.operation)) for step, call in plan.calls.items()}
+    plan = replace(plan, calls=calls, servers={"things": (first.url, second.url)})
+    options = {"allow_hosts": ["127.0.0.1"], "auth": {"things.token": "@env:TOKEN"}}
+    with make_runner(MemoryStore()).start(plan, {}, run_id="r", options=options) as run:
+        assert run.result().reason == "completed"
+
+    heard = [server.requests[0].decode().split("\r\n") for server in (first, second)]
+    assert [lines[0] for lines in heard] == ["GET /things HTTP/1.1", "GET /things/one HTTP/1.1"]
+    assert all("Authorization: Bearer t0ken-of-both" in lines for lines in heard)

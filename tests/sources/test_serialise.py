@@ -87,6 +87,7 @@ def test_create_endpoint_is_one_complete_request_without_the_token() -> None:
 
     assert request == Request(
         source="inferenceEndpointsApi",
+        server=CREATE.server,
         method="POST",
         target="/endpoint/acme",
         headers=(("Authorization", SecretText(("Bearer ", TOKEN))),),

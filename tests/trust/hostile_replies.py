@@ -224,7 +224,7 @@ def trial(name: str, method: str, *, late: float = 0.5) -> list[str]:
     request = Request(source="api", method=method, target="/things", headers=(), body=MISSING, content_type="")
     call: Any = Call(step="a", request=request, kind="create" if method == "POST" else "safe", not_before=0.0)
     with _serving(answer) as url:
-        transport = Transport(lambda _: url, SecretBook({}), ManualClock(), lambda: 0.5, largest=LARGEST)
+        transport = Transport(lambda *_: url, SecretBook({}), ManualClock(), lambda: 0.5, largest=LARGEST)
         began = time.monotonic()
         try:
             event = transport.perform(call, TIMEOUT)
