@@ -8,8 +8,7 @@ a description refers to were read before.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache, partial
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -48,8 +47,8 @@ def read_openapi(
     own = value.get("$self")
     base = urljoin(url, own) if isinstance(own, str) else url
     reader = _Reader(root, name, base)
-    operations: dict[str, Callable[[], Operation]] = {}
-    paths: dict[str, dict[str, Callable[[], Operation]]] = {}
+    operations: dict[str, _Unread] = {}
+    paths: dict[str, dict[str, _Unread]] = {}
     titles: dict[str, list[str]] = {}
     unread: dict[str, str] = {}
     for path, written in root.get("paths").items():
@@ -67,10 +66,10 @@ def read_openapi(
                 {**item.object, **{key: one for key, one in written.object.items() if key != "$ref"}}, item.file
             )
         for method, body in _methods(item):
-            make = cache(partial(reader.operation, path, item, method, body, tuple(notes)))
-            paths.setdefault(path, {})[method.upper()] = make
+            one = _Unread(reader, path, item, method, body, tuple(notes))
+            paths.setdefault(path, {})[method.upper()] = one
             if isinstance(operation_id := body.get("operationId").value, str) and operation_id:
-                operations.setdefault(operation_id, make)
+                operations.setdefault(operation_id, one)
                 titles.setdefault(operation_id, []).append(f"{method.upper()} {path}")
     return Source(
         name=name,
@@ -85,23 +84,41 @@ def read_openapi(
     )
 
 
-class _Made(Mapping[str, Operation]):
-    """Operations that are read out when they are asked for: a document calls a few of a description's thousands."""
+class _Unread:
+    """An operation that is read when it is asked for: a document calls a few of a description's thousands."""
 
-    def __init__(self, makers: Mapping[str, Callable[[], Operation]]) -> None:
-        self._makers = makers
+    __slots__ = ("_arguments", "_read", "_reader")
+
+    def __init__(
+        self, reader: _Reader, path: str, item: Node, method: str, body: Node, unresolved: tuple[str, ...]
+    ) -> None:
+        self._reader = reader
+        self._arguments = (path, item, method, body, unresolved)
+        self._read: Operation | None = None
+
+    def read(self) -> Operation:
+        if self._read is None:
+            self._read = self._reader.operation(*self._arguments)
+        return self._read
+
+
+class _Made(Mapping[str, Operation]):
+    """Operations by name, each read when it is asked for."""
+
+    def __init__(self, unread: Mapping[str, _Unread]) -> None:
+        self._unread = unread
 
     def __getitem__(self, key: str) -> Operation:
-        return self._makers[key]()
+        return self._unread[key].read()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._makers)
+        return iter(self._unread)
 
     def __len__(self) -> int:
-        return len(self._makers)
+        return len(self._unread)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._makers
+        return key in self._unread
 
 
 def _check_version(value: Mapping[str, Any], *, name: str, uri: str) -> None:
@@ -126,9 +143,10 @@ def _check_version(value: Mapping[str, Any], *, name: str, uri: str) -> None:
 
 
 def _methods(item: Node) -> Iterator[tuple[str, Node]]:
+    written = item.object
     for method in _METHODS:
-        if isinstance((body := item.get(method)).value, Mapping):
-            yield method, body
+        if method in written and isinstance(written[method], Mapping):
+            yield method, item.get(method)
     # 3.2 Path Item Object: other methods stand under `additionalOperations`. The name goes on the wire.
     for method, body in item.get("additionalOperations").items():
         if isinstance(body.value, Mapping) and _TOKEN.fullmatch(method):
