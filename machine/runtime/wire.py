@@ -132,36 +132,31 @@ class _Answer(http.client.HTTPResponse):
                 self.fp = file
 
 
+def _watched(kind: type[HTTPConnection], wire: Wire) -> type[Any]:
+    """A connection of this kind, plain or TLS, that reports to ``wire``."""
+
+    class Watched(kind):  # type: ignore[misc, valid-type]
+        response_class = _Answer
+        sock: Any
+
+        def _new_conn(self) -> socket.socket:
+            return wire.check_peer(super()._new_conn(), self.host.rstrip(".").lower())
+
+        def connect(self) -> None:
+            wire.tried = True
+            super().connect()
+            self.sock = _TimedSocket(self.sock, wire)
+            wire.connected = True
+
+    return Watched
+
+
 def _pool_classes(wire: Wire) -> dict[str, type[HTTPConnectionPool]]:
-    class Plain(HTTPConnection):
-        response_class = _Answer
-
-        def _new_conn(self) -> socket.socket:
-            return wire.check_peer(super()._new_conn(), self.host.rstrip(".").lower())
-
-        def connect(self) -> None:
-            wire.tried = True
-            super().connect()
-            self.sock = cast("socket.socket", _TimedSocket(self.sock, wire))
-            wire.connected = True
-
-    class Secure(HTTPSConnection):
-        response_class = _Answer
-
-        def _new_conn(self) -> socket.socket:
-            return wire.check_peer(super()._new_conn(), self.host.rstrip(".").lower())
-
-        def connect(self) -> None:
-            wire.tried = True
-            super().connect()
-            self.sock = cast("socket.socket", _TimedSocket(self.sock, wire))
-            wire.connected = True
-
     class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
+        ConnectionCls = _watched(HTTPConnection, wire)
 
     class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
+        ConnectionCls = _watched(HTTPSConnection, wire)
 
     return {"http": PlainPool, "https": SecurePool}
 
