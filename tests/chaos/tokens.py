@@ -39,13 +39,11 @@ class Tokens:
         self._openings = Openings(bench)
 
     def groups(self) -> list[str]:
-        """Those in which nothing lies behind the creates but looking, in the same workflow: only such a run is handed
-        on."""
+        """Those in which nothing lies behind the creates but looking: only such a run is handed on."""
         return [
             name
             for name, case in self._bench.cases.items()
-            if not case.plan.children
-            and {step for step, call in case.plan.calls.items() if call.kind != "safe"}
+            if {step for table in case.plan.tables() for step, call in table.calls.items() if call.kind != "safe"}
             <= {one.step for one in case.document.creates}
         ]
 
