@@ -24,7 +24,8 @@ itself. Document names are shown by its states and never become attributes: a st
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from statemachine import StateChart
@@ -165,7 +166,7 @@ class Chart:
         """The machine of one workflow, built when it first moves."""
         if workflow not in self._movers:
             table = self.plan.table(workflow)
-            machine_class = compile_class(table, self.plan_sha256)
+            machine_class = _compiled(_Compilable(digest=self.plan_sha256, workflow=workflow, table=table))
             self._movers[workflow] = _Mover(table, machine_class, self._listeners)
         return self._movers[workflow]
 
@@ -193,6 +194,21 @@ class _Mover:
         call = self.table.calls.get(state.step) if child is None else None
         sees = call is not None and call.step in self._sees_request
         return Judgement.of(self.table, snapshot, happening, call, child, sees_request=sees, ask=ask)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compilable:
+    """A table to be compiled. What the digest of its plan and its own key are equal in, it is equal in."""
+
+    digest: str
+    workflow: str
+    table: Plan = field(compare=False)
+
+
+@lru_cache(maxsize=64)
+def _compiled(one: _Compilable) -> type[StateChart[Any]]:
+    """Its class, made once in a process that drives many runs of a plan: that takes longer than a run's every move."""
+    return compile_class(one.table, one.digest)
 
 
 def compile_class(plan: Plan, digest: str) -> type[StateChart[Any]]:

@@ -305,16 +305,23 @@ def test_every_move_of_every_workflow_was_made_by_its_own_machine(drive: Begin, 
     assert len(classes) == 3
 
 
+def test_charts_of_one_plan_share_their_classes_and_no_machine(user_plan: Plan) -> None:
+    one, other = Chart(user_plan), Chart(Plan.from_json(user_plan.to_json()))
+
+    assert one.machine_class is other.machine_class
+    assert one._mover(user_plan.workflow).machine is not other._mover(user_plan.workflow).machine
+    assert Chart(replace(user_plan, title="Another")).machine_class is not one.machine_class
+
+
 def test_a_machine_whose_guards_are_gone_goes_elsewhere(
     drive: Begin, user_plan: Plan, user_inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unguarded(plan: Plan, digest: str) -> type[StateChart[Any]]:
-        return compile_class(
-            replace(plan, transitions=tuple(replace(one, guard=Guard()) for one in plan.transitions)), digest
-        )
+    def unguarded(one: Any) -> type[StateChart[Any]]:
+        bare = tuple(replace(transition, guard=Guard()) for transition in one.table.transitions)
+        return compile_class(replace(one.table, transitions=bare), one.digest)
 
     assert created(drive(user_plan, user_inputs)).state == "created"
-    monkeypatch.setattr(module, "compile_class", unguarded)
+    monkeypatch.setattr(module, "_compiled", unguarded)
 
     assert created(drive(user_plan, user_inputs)).state == "in_doubt", "the first transition is taken"
 
