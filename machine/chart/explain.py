@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,11 @@ from .events import CallFailed, Replied, Returned
 from .judge import Judgement
 from .snapshot import Snapshot
 
-__all__ = ["said", "stop_message"]
+__all__ = ["TOO_DEEP", "said", "stop_message"]
+
+TOO_DEEP = "workflows run each other more than {} deep"
+"""Why a workflow is not run; a text, because it is passed on from one workflow to the one that ran it."""
+_TOO_DEEP = re.compile(re.escape(TOO_DEEP).replace(r"\{\}", "[0-9]+") + r"\Z")
 
 _SAYINGS = ("detail", "errorMessage", "error_description", "error", "message", "title", "reason")
 """Where APIs put their own words: RFC 9457 members first, then the common ones."""
@@ -29,7 +34,7 @@ def stop_message(reason: str, plan: Plan, after: Snapshot, judgement: Judgement,
         case "failure_action":
             return f"{step} failed and the document ends with {state.name}: {_answer(judgement)}"
         case "broke":
-            return f"{step} failed: {_answer(judgement)}"
+            return _once(f"{step} failed: ", _answer(judgement))
         case "unmatched":
             return f"{step} succeeded, but nothing the document says applies: {_observed(judgement)}"
         case "tolerance":
@@ -60,6 +65,13 @@ def said(body: Any) -> str:
                         return text.strip()[:300]
         level = [item for one in level if isinstance(one, Mapping) for item in one.values()]
     return ""
+
+
+def _once(beginning: str, why: str) -> str:
+    """A sentence with a beginning. Of workflows that run each other round and round each is named once."""
+    if _TOO_DEEP.search(why) and beginning in why:
+        return why[why.rindex(beginning) :]
+    return beginning + why
 
 
 def _answer(judgement: Judgement) -> str:

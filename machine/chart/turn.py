@@ -28,7 +28,7 @@ from .calling import delay_of, entry_of, forbidden, guesses, next_call, purpose_
 from .consequence import Fired
 from .effects import Effect, Finish
 from .events import CallFailed, Entered, Event, Happening, Reopened, Resolved, Returned, Started
-from .explain import stop_message
+from .explain import TOO_DEEP, stop_message
 from .judge import Judgement, context_of, read_value
 from .snapshot import ENDS, READY, Ended, Frame, Move, Record, Snapshot, Stop
 
@@ -279,7 +279,7 @@ class Turn:
         if child.role == "dependency" and any(frame.workflow == child.workflow for frame in frames):
             return f"{child.workflow} is under way and waits for what it is to come before"
         if child.role != "transfer" and len(frames) >= MOST_FRAMES:
-            return f"workflows run each other more than {MOST_FRAMES} deep"
+            return TOO_DEEP.format(MOST_FRAMES)
         return ""
 
     def _unready(self, does: ChildPlan | CallPlan) -> str:

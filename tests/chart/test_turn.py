@@ -178,6 +178,13 @@ def test_an_end_in_a_workflow_gives_its_outputs_to_the_caller(drive: Begin, comp
     assert run.snapshot.frame.steps == {"go": {"name": "it"}}
 
 
+def test_of_workflows_that_run_each_other_round_and_round_each_is_named_once(drive: Begin, composed: Composed) -> None:
+    run = drive(composed(flow("root", runs("down", "other")), flow("other", runs("back", "root"))))
+
+    assert run.reason == "broke"
+    assert run.message == "down failed: back failed: workflows run each other more than 32 deep"
+
+
 def test_workflows_may_run_each_other_and_themselves_up_to_a_depth(drive: Begin, composed: Composed) -> None:
     again = [action("deeper", "goto", "$statusCode == 202", stepId="down"), action("out", "end")]
     plan = composed(flow("root", step("s", onSuccess=again), runs("down", "root")))
@@ -188,7 +195,7 @@ def test_workflows_may_run_each_other_and_themselves_up_to_a_depth(drive: Begin,
     run.reply(202)
 
     assert (run.reason, len(run.snapshot.frames), len(run.moves)) == ("broke", 1, 33)
-    assert "more than 32 deep" in run.message
+    assert run.message == "down failed: workflows run each other more than 32 deep"
     assert drive(plan).reply(202).reply().path == ["completed"], "one level down, and both end"
 
 
