@@ -25,7 +25,7 @@ from ..values import MISSING, Json, Missing, Value
 from .embedded import Part, as_text, expressions, fill, split, values
 from .evaluate import Context, point
 from .grammar import Expression, is_expression, refusal
-from .query import MEMBER, QUOTED, Path, is_rfc9535, is_singular, locate, plain, select
+from .query import MEMBER, QUOTED, Path, is_rfc9535, is_singular, locate, plain, select, wrong_with
 from .question import Undecided
 from .simple import (
     TOO_LONG,
@@ -416,8 +416,15 @@ def _query(written: str, at: int, text: str, place: Place, minor: str, *, length
     """The query written at a spot of the text; with ``length`` its last name asks for the length."""
     parts = split(_LENGTH.sub("", written) if length else written, place, minor)
     if plain(written) is None and not _readable(parts):
-        raise refusal(
-            "the JSONPath query cannot be read", code="AZM-E204", place=place, text=text, at=at, expected="RFC 9535"
+        reason, index = wrong_with(_samples(parts)[0])
+        # With values in it the query is longer than what is written, so only its beginning is known.
+        spot = at if expressions(parts) else at + index
+        raise DocumentError(
+            f"the JSONPath query cannot be read at character {spot}: {clip(reason, 120)}",
+            code="AZM-E204",
+            place=place,
+            seen=clip(written, 80),
+            next="Write a query of RFC 9535, for example $.items[?@.id == 'x'].",
         )
     return _made(written, parts, length=length)
 

@@ -21,7 +21,18 @@ from .verdict import clip
 if TYPE_CHECKING:
     from jsonpath_rfc9535 import JSONPathQuery
 
-__all__ = ["MEMBER", "QUOTED", "Path", "answer_jsonpath", "is_rfc9535", "is_singular", "locate", "plain", "select"]
+__all__ = [
+    "MEMBER",
+    "QUOTED",
+    "Path",
+    "answer_jsonpath",
+    "is_rfc9535",
+    "is_singular",
+    "locate",
+    "plain",
+    "select",
+    "wrong_with",
+]
 
 Path: TypeAlias = "tuple[str | int, ...]"
 
@@ -86,6 +97,20 @@ def _compiled(text: str) -> JSONPathQuery | None:
         return compile(text)
     except (JSONPathError, RecursionError, ValueError):
         return None
+
+
+def wrong_with(text: str) -> tuple[str, int]:
+    """Why a text is no query, and at which character (from 0) that shows; two nothings where it is one."""
+    from jsonpath_rfc9535 import JSONPathError, compile
+
+    try:
+        compile(text)
+    except JSONPathError as error:
+        at = error.token.index if error.token is not None else 0
+        return str(error.args[0]) if error.args else "it is no query", min(at, len(text))
+    except (RecursionError, ValueError):
+        return "it is nested too deeply, or a number in it is too large", 0
+    return "", 0
 
 
 def locate(text: str, value: object, ask: Ask) -> list[Path]:

@@ -180,6 +180,22 @@ REFUSED = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("$.a[?] == 1", "at character 5: unexpected end of expression"),
+        ("$.ok == 1 && $.a[?@.b = 2]", "at character 22: unexpected filter selector token '='"),
+        ("$.a[?pick(@.b)] == 1", "at character 5: function 'pick' is not defined"),
+    ],
+)
+def test_what_is_wrong_with_a_query_is_told_at_its_character(text: str, problem: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        compile_jsonpath(text, minor="1.0", place=PLACE)
+
+    assert caught.value.message == f"the JSONPath query cannot be read {problem}"
+    assert "$.items[?@.id == 'x']" in caught.value.next
+
+
 @pytest.mark.parametrize(("text", "code"), REFUSED, ids=[text[:30] or "empty" for text, _ in REFUSED])
 def test_a_text_without_a_reading_is_refused_in_a_1_0_document(text: str, code: str) -> None:
     with pytest.raises(DocumentError) as caught:
