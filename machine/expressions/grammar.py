@@ -49,6 +49,7 @@ _COMPONENTS: Final = frozenset({"inputs", "parameters", "successActions", "failu
 _STRICT_NAME: Final = re.compile(r"[A-Za-z0-9_\-]+\Z")
 _DOTTED_NAME: Final = re.compile(r"[A-Za-z0-9._\-]+")
 """The two identifiers of the 1.1 grammar; in 1.0 a name is any text."""
+_INDEX: Final = re.compile(r"\[[0-9]{1,9}\]")
 _PATH: Final = re.compile(r"""\.?([^.\[\]]+)|\[([0-9]{1,9})\]|\['([^']*)'\]|\["([^"]*)"\]""")
 
 
@@ -116,6 +117,17 @@ def split_path(path: str) -> tuple[str, ...] | None:
         tokens.append(next(group for group in found.groups() if group is not None))
         at = found.end()
     return tuple(tokens)
+
+
+def _way_on(token: str) -> tuple[str, ...]:
+    """``arr[0].x`` behind a pointer's slash as the tokens ``arr 0 x``: no member is called so, and it can only be
+    the way on from there (ambiguities A7, A31). Every other token stays what it is."""
+    found = _INDEX.search(token)
+    path = split_path(token[found.start() :]) if found else None
+    if found is None or not path or any("[" in one for one in path):
+        return (token,)
+    head = token[: found.start()]
+    return (head, *path) if head else path
 
 
 def parse_expression(text: str, *, place: Place, minor: str = "1.0", navigable: bool = False) -> Expression:
@@ -210,8 +222,12 @@ class _Reader:
         if stray:
             raise self.refuse("the JSON Pointer is not valid", mark + 1 + stray.start(), "~0 or ~1", "AZM-E004")
         parts = pointer.split("/") if repaired else pointer.split("/")[1:]
-        tokens = tuple(part.replace("~1", "/").replace("~0", "~") for part in parts)
-        return self.text[start:mark], tokens, repaired
+        tokens: list[str] = []
+        for part in parts:
+            way = _way_on(part)
+            repaired = repaired or way != (part,)
+            tokens += [token.replace("~1", "/").replace("~0", "~") for token in way]
+        return self.text[start:mark], tuple(tokens), repaired
 
     def _exchange(self, root: str, start: int) -> Expression:
         """``$request`` and ``$response``: ``header.T``, ``query.N``, ``path.N`` or ``body``."""
