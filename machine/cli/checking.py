@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ def check(target: str, workflow: str, schema_only: bool, as_json: bool, **given:
     arazzo-machine check flow.arazzo.yaml
     arazzo-machine check flow.arazzo.yaml --schema-only --json
     """
+    from ..document.findings import strictly
     from .printing import echo_json
 
     try:
@@ -40,6 +42,7 @@ def check(target: str, workflow: str, schema_only: bool, as_json: bool, **given:
             from ..library import check_structure
 
             found = list(check_structure(target, overlay=given["overlay"]))
+            found = list(strictly(found)) if given["strict"] else found
         else:
             description = flags.describe_target(target, given)
             found = findings_of(description, workflow=workflow, unmatched=given["unmatched"], strict=given["strict"])
@@ -49,7 +52,7 @@ def check(target: str, workflow: str, schema_only: bool, as_json: bool, **given:
     if as_json:
         echo_json({"document": target, "errors": errors, "findings": [_to_json(one) for one in found]})
     else:
-        _print(found, errors)
+        _print(found)
     return DocumentError.exit_code if errors else 0
 
 
@@ -111,7 +114,7 @@ def _to_json(one: Finding) -> dict[str, Any]:
     return {**one.to_json(), "explanation": explain(one.code)}
 
 
-def _print(found: Sequence[Finding], errors: int) -> None:
+def _print(found: Sequence[Finding]) -> None:
     """Each finding on a line that editors understand, what to do about it below it."""
     from ..plan.codes import explain
     from .printing import say
@@ -127,4 +130,10 @@ def _print(found: Sequence[Finding], errors: int) -> None:
             say(f"    -> {one.suggestion}", err=False)
         for line in one.fix.splitlines():
             say(f"       {line}", err=False)
-    say(f"{errors} errors, {len(found) - errors} warnings" if found else "no findings", err=False)
+    say(_summary(found), err=False)
+
+
+def _summary(found: Sequence[Finding]) -> str:
+    counts = Counter(one.severity for one in found)
+    info = f", {counts['info']} info" if counts["info"] else ""
+    return f"{counts['error']} errors, {counts['warning']} warnings{info}" if found else "no findings"

@@ -5,21 +5,26 @@ Pure values; whoever finds something makes one, and ``raise_if_errors`` turns th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 from ..errors import DocumentError, Place
 from ..values import Json
 
-__all__ = ["Finding", "Severity", "raise_if_errors"]
+__all__ = ["Finding", "Severity", "raise_if_errors", "strictly"]
 
 Severity = Literal["error", "warning", "info"]
 
 
+_TOLERATED: Final = re.compile(r"C[0-9]+|AZM-D118")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing to say about a document. Only an ``error`` keeps it from being compiled."""
+    """One thing to say about a document. An ``error`` of reading or compiling keeps it from running; one that is found
+    in what compiles says that a step of it can only fail."""
 
     code: str
     """Stable across releases, ``AZM-D1xx`` for the structure."""
@@ -47,6 +52,11 @@ class Finding:
             "suggestion": self.suggestion,
             "fix": self.fix,
         }
+
+
+def strictly(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings as a strict reading has them: what was tolerated is an error."""
+    return tuple(replace(one, severity="error") if _TOLERATED.fullmatch(one.code) else one for one in findings)
 
 
 def raise_if_errors(findings: Iterable[Finding]) -> None:

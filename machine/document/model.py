@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..errors import Place
-from .positions import Tree
+from .positions import Tree, below
 
 __all__ = [
     "Action",
@@ -177,6 +177,10 @@ class Document:
     def place(self, pointer: str) -> Place:
         """Where the value at a JSON Pointer stands."""
         return self.text.place(pointer) if self.text else Place(document=self.uri, pointer=pointer)
+
+    def inside(self, place: Place, *steps: str | int) -> Place:
+        """Where something inside the value at a place stands: at these keys and indexes."""
+        return self.place(below(place.pointer, *steps))
 
     def workflow(self, workflow_id: str) -> Workflow | None:
         return next((one for one in self.workflows if one.workflow_id == workflow_id), None)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from ..errors import Place
 
-__all__ = ["Mark", "Marks", "Piece", "Positions", "Spot", "Tree", "piece_of"]
+__all__ = ["Mark", "Marks", "Piece", "Positions", "Spot", "Tree", "below", "piece_of"]
 
 Spot = tuple[int, int]
 """Line and column, both from 1."""
@@ -92,7 +92,7 @@ class Positions(Mapping[str, Spot]):
         while waiting:
             prefix, marks = waiting.pop()
             for step in marks.spots if isinstance(marks.spots, dict) else range(len(marks.spots)):
-                pointer = f"{prefix}/{str(step).replace('~', '~0').replace('/', '~1')}"
+                pointer = below(prefix, step)
                 yield pointer
                 if inner := marks.inside.get(step):
                     waiting.append((pointer, inner))
@@ -128,6 +128,11 @@ class Tree:
         line, column = self.positions.get(near, (0, 0))
         brought = self.positions.document(near) if isinstance(self.positions, Positions) else ""
         return Place(document=brought or self.uri, pointer=pointer, line=line, column=column)
+
+
+def below(pointer: str, *steps: str | int) -> str:
+    """The pointer some levels down: at these keys and indexes (RFC 6901, 3)."""
+    return pointer + "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in steps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from .findings import Finding, Severity
-from .positions import Tree
+from .positions import Tree, below
 from .references import component, is_reusable
 from .schemas import InputSchemas
 from .table import COMPONENT_NAME, MAX_NUMBER, OBJECTS, SELECTOR_VERSIONS, Field, Version
@@ -32,7 +32,8 @@ _TARGETS: Final = ("operationId", "operationPath", "workflowId", "channelPath")
 def check(tree: Tree) -> tuple[Finding, ...]:
     """Every structural problem of the document, in its order.
 
-    Errors keep it from being compiled; warnings name what is tolerated or has no effect. Codes AZM-D100 to AZM-D122.
+    Errors keep it from being compiled; warnings name what is tolerated or has no effect. Codes AZM-D100 to
+    AZM-D122, and those of tolerances (C8, C11, C12).
     """
     checker = _Checker(tree)
     checker.document()
@@ -59,10 +60,9 @@ class _Checker:
         if len(self.findings) >= MAX_FINDINGS:
             self.left_out += 1
             return
+        full = code if code.startswith("C") else f"AZM-{code}"
         place = self.tree.place(pointer)
-        self.findings.append(
-            Finding(code=f"AZM-{code}", severity=severity, message=message, place=place, suggestion=suggestion)
-        )
+        self.findings.append(Finding(code=full, severity=severity, message=message, place=place, suggestion=suggestion))
 
     def guess(self, name: str, known: Collection[str]) -> str:
         """``did you mean X?``, or nothing."""
@@ -98,13 +98,13 @@ class _Checker:
         for key, item in value.items():
             if key.startswith("x-"):
                 if key == "x-machine" and not isinstance(item, dict):
-                    self.say("D103", f"x-machine is an object, this is {_a(_type(item))}", _in(pointer, key))
+                    self.say("D103", f"x-machine is an object, this is {_a(_type(item))}", below(pointer, key))
                 elif key.startswith(_RESERVED):
                     hint = "name extensions of your own otherwise"
                     self.say(
                         "D122",
                         f"{_shown(key)} is reserved ('Specification Extensions')",
-                        _in(pointer, key),
+                        below(pointer, key),
                         hint,
                         "warning",
                     )
@@ -112,9 +112,11 @@ class _Checker:
                 self._unknown(name, key, pointer)
             elif spec.since > self.minor:
                 hint = "write arazzo: 1.1.0 if the document is meant to use it"
-                self.say("D114", f"{key} came with Arazzo {spec.since}, this is {self.minor}", _in(pointer, key), hint)
+                self.say(
+                    "D114", f"{key} came with Arazzo {spec.since}, this is {self.minor}", below(pointer, key), hint
+                )
             else:
-                self._field(key, spec, item, _in(pointer, key))
+                self._field(key, spec, item, below(pointer, key))
         for key, spec in rule.fields.items():
             if spec.required and key not in value:
                 self.say("D102", f"the {rule.title} needs the field {key}", pointer)
@@ -125,13 +127,13 @@ class _Checker:
         message = f"the {OBJECTS[name].title} has no field {_shown(key)}"
         if name == "Arazzo" and key == "$schema":
             # Editors put it there; it says nothing about the workflows.
-            self.say("D101", message, _in(pointer, key), "it is ignored", "warning")
+            self.say("D101", message, below(pointer, key), "it is ignored", "warning")
             return
         known = [one for one, spec in OBJECTS[name].fields.items() if spec.since <= self.minor <= spec.until]
         hint = self.guess(key, known) or "extensions begin with x-"
         if key == "<<":
             hint = "YAML 1.2 has no merge keys: write the fields out"
-        self.say("D101", message, _in(pointer, key), hint)
+        self.say("D101", message, below(pointer, key), hint)
 
     def _field(self, key: str, spec: Field, value: Any, pointer: str) -> None:
         seen = _type(value)
@@ -152,8 +154,8 @@ class _Checker:
                     tolerated = spec.object == "Output" and self.minor == "1.0"
                     hint = "use letters, digits, dot, hyphen and underscore"
                     message = f"{_shown(name)} cannot be a name in {key}"
-                    self.say("D105", message, _in(pointer, name), hint, "warning" if tolerated else "error")
-                self._entry(spec.object, item, _in(pointer, name))
+                    self.say("D105", message, below(pointer, name), hint, "warning" if tolerated else "error")
+                self._entry(spec.object, item, below(pointer, name))
         elif spec.object:
             self._entry(spec.object, value, pointer)
 
@@ -164,7 +166,8 @@ class _Checker:
         if not spec.choices or spec.choices.get(value, "9") <= self.minor:
             return
         if self.minor == "1.0" and value in spec.tolerated:
-            self.say("D118", f"{key} may not be {value}", pointer, spec.tolerated[value], "warning")
+            code, hint = spec.tolerated[value]
+            self.say(code, f"{key} may not be {value}", pointer, hint, "warning")
         elif value in spec.choices:
             since = spec.choices[value]
             self.say("D114", f"{key}: {value} came with Arazzo {since}, this is {self.minor}", pointer)
@@ -177,7 +180,7 @@ class _Checker:
         if not items and spec.filled and spec.filled <= self.minor:
             self.say("D108", f"{key} may not be empty", pointer)
         for index, item in enumerate(items):
-            at = _in(pointer, index)
+            at = below(pointer, index)
             if not spec.object:
                 if not isinstance(item, str):
                     self.say("D103", f"an entry of {key} is a string, this is {_a(_type(item))}", at)
@@ -221,18 +224,18 @@ class _Checker:
         """Reusable Object: it names a component of this document; ``value`` is for parameters; the rest is ignored."""
         reference = item["reference"]
         if not isinstance(reference, str):
-            self.say("D103", f"reference is a string, this is {_a(_type(reference))}", _in(pointer, "reference"))
+            self.say("D103", f"reference is a string, this is {_a(_type(reference))}", below(pointer, "reference"))
         elif component(self.root, kind, item) is None:
             components = self.root.get("components")
             shelf = components.get(kind) if isinstance(components, dict) else None
             names = shelf if isinstance(shelf, dict) else {}
             hint = self.guess(reference.removeprefix(f"$components.{kind}."), names)
             hint = hint or f"it must name a member of components/{kind} of this document"
-            self.say("D113", f"{_shown(reference)} names nothing", _in(pointer, "reference"), hint)
+            self.say("D113", f"{_shown(reference)} names nothing", below(pointer, "reference"), hint)
         for key in item:
             if key != "reference" and not (key == "value" and kind == "parameters"):
                 message = f"{_shown(key)} beside a reference has no effect"
-                self.say("D116", message, _in(pointer, key), severity="warning")
+                self.say("D116", message, below(pointer, key), severity="warning")
 
     def _repeated(self, key: str, spec: Field, items: list[Any], pointer: str) -> None:
         first: dict[tuple[str, ...], int] = {}
@@ -242,8 +245,8 @@ class _Checker:
             known = (identity[0].lower(), "header") if identity and identity[1:] == ("header",) else identity
             if identity is None or known is None or first.setdefault(known, index) == index:
                 continue
-            before, at = first[known], _in(pointer, index)
-            line = self.tree.place(_in(pointer, before)).line
+            before, at = first[known], below(pointer, index)
+            line = self.tree.place(below(pointer, before)).line
             where = f"at line {line}" if line else f"at index {before}"
             named = " in ".join(_shown(one) for one in identity if one)
             if spec.identity == ("name",) and spec.object.endswith("Action") and item != items[before]:
@@ -308,7 +311,7 @@ def _check_components(self: _Checker, components: Mapping[str, Any], pointer: st
     shelf = components.get("inputs")
     for name, schema in shelf.items() if isinstance(shelf, dict) else ():
         if isinstance(schema, dict):
-            _check_schema(self, schema, _in(f"{pointer}/inputs", name))
+            _check_schema(self, schema, below(f"{pointer}/inputs", name))
 
 
 def _check_schema(self: _Checker, schema: Mapping[str, Any], pointer: str) -> None:
@@ -400,13 +403,13 @@ def _check_criterion(self: _Checker, criterion: Mapping[str, Any], pointer: str)
     kind = criterion.get("type", "simple")
     if (isinstance(kind, dict) or kind in ("regex", "jsonpath", "xpath")) and "context" not in criterion:
         self.say("D112", "a criterion with a type needs the field context", pointer, "for example $response.body")
-    if "type" not in criterion and "context" in criterion:
+    if kind == "simple" and "context" in criterion:
         hint = "add type: jsonpath, regex or xpath if the condition is one"
         self.say("D116", "context has no effect on a simple condition", f"{pointer}/context", hint, "warning")
     if isinstance(criterion.get("version"), str):
         if self.minor == "1.1":
             message = "version stands inside type: {type, version}"
-            self.say("D118", message, f"{pointer}/version", "it is read as if it did", "warning")
+            self.say("C11", message, f"{pointer}/version", "it is read as if it did", "warning")
         _check_version(self, kind, criterion["version"], f"{pointer}/version")
 
 
@@ -437,11 +440,6 @@ _RELATIONS: Final[Mapping[str, Callable[[_Checker, Mapping[str, Any], str], None
     "CriterionType": _check_expression_type,
     "SelectorType": _check_expression_type,
 }
-
-
-def _in(pointer: str, step: str | int) -> str:
-    """The pointer one level down (RFC 6901, 3)."""
-    return f"{pointer}/{str(step).replace('~', '~0').replace('/', '~1')}"
 
 
 def _type(value: Any) -> str:

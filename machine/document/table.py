@@ -34,8 +34,9 @@ class Field:
     until: Version = "1.1"
     choices: Mapping[str, Version] = field(default_factory=dict)
     """The strings allowed, each with the version that brought it; empty means any string."""
-    tolerated: Mapping[str, str] = field(default_factory=dict)
-    """Strings that 1.0 documents use although they may not, and how they are read; 1.1 documents may not."""
+    tolerated: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Strings that 1.0 documents use although they may not: the code of the tolerance, and how they are read. 1.1
+    documents may not."""
     pattern: re.Pattern[str] | None = None
     """What a string must look like as a whole."""
     minimum: int | None = None
@@ -170,7 +171,7 @@ OBJECTS: Final[Mapping[str, ObjectRule]] = {
                     "querystring": _NEW,
                     "channel": _NEW,
                 },
-                tolerated={"body": "it is read as a member of the request body, as Arazzo 1.0.0 had it"},
+                tolerated={"body": ("C12", "it is read as a member of the request body, as Arazzo 1.0.0 had it")},
             ),
             "value": Field(types=_ANY, required=True, object="Value"),
         },
@@ -236,7 +237,7 @@ OBJECTS: Final[Mapping[str, ObjectRule]] = {
             "type": Field(
                 required=True,
                 choices={"end": _BOTH, "goto": _BOTH},
-                tolerated={"retry": "it is read as a paced loop on the same step"},
+                tolerated={"retry": ("C8", "it is read as a loop on the same step, with its pace and its limit")},
             ),
             "workflowId": Field(pattern=_FILLED),
             "stepId": Field(pattern=_FILLED),

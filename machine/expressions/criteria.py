@@ -18,7 +18,7 @@ from .evaluate import Context, evaluate
 from .grammar import Expression, is_expression, parse_expression
 from .jsonpath import JsonPathCondition, JsonPathReading, compile_jsonpath, restore_jsonpath
 from .pattern import RegexCondition, compile_regex, restore_regex
-from .simple import Condition, compared, operands, parse_condition, test
+from .simple import Condition, Constant, Truth, compared, operands, parse_condition, test
 from .verdict import Verdict, clip, show
 from .xpath import XPathCondition, compile_xpath_condition, restore_xpath
 
@@ -31,6 +31,10 @@ _Condition: TypeAlias = Condition | RegexCondition | JsonPathCondition | XPathCo
 _JSONPATH_VERSIONS: Final = frozenset({"", "draft-goessner-dispatch-jsonpath-00", "rfc9535"})
 _CONTEXT_HINTS: Final = {"regex": "$response.header.Location", "jsonpath": "$response.body", "xpath": "$response.body"}
 _ONLY_OPERATOR: Final = re.compile(r"\s*(?:==|!=|<=|>=|<|>|&&|\|\||!)\s*\Z")
+_SYNTAX: Final = frozenset(
+    f"AZM-E{number}" for number in ("001", "002", "003", "004", "100", "101", "102", "103", "104", "106", "108")
+)
+"""What is wrong with a text, and not with its length, its depth or what it asks of us."""
 _LABEL_NOISE: Final = re.compile(r"""('(?:''|[^'])*'|"[^"]*")|\$\.(?=\w)|\s+""")
 
 
@@ -51,16 +55,20 @@ class CompiledCriterion:
     version: str = ""
     """Of XPath, as written; empty where the document is silent."""
     tolerances: tuple[str, ...] = ()
+    set_aside: tuple[str, ...] = field(default=(), compare=False)
+    """The codes of those that a reading which is not strict would have used, where the strict one means otherwise."""
     notes: tuple[str, ...] = field(default=(), compare=False)
     """Sentences for the author of the document; nothing depends on them."""
 
     def test(self, context: Context) -> Verdict:
         """Judge it. Never raises: whatever cannot be judged fails, with the reason (1.1, "Criterion Object")."""
+        short = clip(" ".join(self.text.split()), 160)
         if isinstance(self.condition, Condition):
+            if self.reading == "invalid":
+                return Verdict(truth=False, why=f"{short}: cannot be read, so it never passes")
             return test(self.condition, context)
         root = evaluate(self.context, context) if self.context is not None else None
         if root is None or isinstance(root, (Missing, SecretRef, SecretText)):
-            short = clip(" ".join(self.text.split()), 160)
             return Verdict(truth=False, why=f"{short}: its context {self.context} was {show(root)}")
         return self.condition.test(root, context)
 
@@ -122,7 +130,7 @@ class CompiledCriterion:
         tolerances = tuple(str(code) for code in codes)
         condition: _Condition
         if kind == "simple":
-            condition = parse_condition(text, Place())
+            condition = _never(text) if reading == "invalid" else parse_condition(text, Place())
         elif kind == "regex":
             condition = restore_regex(text, reading=str(reading), tolerances=tolerances)
         elif kind == "xpath":
@@ -178,9 +186,6 @@ def compile_criterion(
         )
     context = parse_expression(criterion.context, place=criterion.place, minor=minor)
     condition = _compile(criterion, minor, strict, lambda name: declares(context, name))
-    notes = condition.notes
-    if criterion.version == "rfc9535" and minor == "1.0":
-        notes += ("JSONPath version 'rfc9535' came with Arazzo 1.1 and changes nothing in a 1.0 document",)
     return CompiledCriterion(
         text=condition.text,
         type=cast("CriterionType", criterion.type),
@@ -189,7 +194,8 @@ def compile_criterion(
         condition=condition,
         version=criterion.version,
         tolerances=tuple(dict.fromkeys((*condition.tolerances, *context.tolerances))),
-        notes=notes,
+        set_aside=condition.set_aside if isinstance(condition, JsonPathCondition) else (),
+        notes=condition.notes,
     )
 
 
@@ -213,17 +219,30 @@ def _compile_simple(criterion: Criterion, minor: str) -> CompiledCriterion:
             "the condition is an operator without the two values it compares",
             f"Write the whole comparison, for example {clip(left, 60)} {criterion.condition.strip()} 'value'.",
         )
-    condition = parse_condition(criterion.condition, criterion.place, minor=minor)
-    notes = () if criterion.context is None else ("a simple condition reads no context: the field has no effect",)
+    reading: CriterionReading = "simple"
+    notes: tuple[str, ...] = ()
+    try:
+        condition = parse_condition(criterion.condition, criterion.place, minor=minor)
+    except DocumentError as problem:
+        if minor == "1.0" or problem.code not in _SYNTAX:
+            raise
+        # 1.1, "Evaluation Errors": what is wrong with a condition makes it fail, and not the document.
+        reading, condition = "invalid", _never(criterion.condition)
+        notes = (f"{problem.message}; in Arazzo 1.1 such a condition always fails",)
     return CompiledCriterion(
         text=criterion.condition,
         type="simple",
-        reading="simple",
+        reading=reading,
         context=None,
         condition=condition,
         tolerances=condition.tolerances,
         notes=notes,
     )
+
+
+def _never(text: str) -> Condition:
+    """A condition that cannot be read."""
+    return Condition(text=text, root=Truth(Constant(False)))
 
 
 def _refuse(criterion: Criterion, code: str, problem: str, advice: str) -> DocumentError:

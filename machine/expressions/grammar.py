@@ -30,7 +30,6 @@ TOLERANCES: Final[Mapping[str, str]] = {
     "C4": "a reference inside text has no braces; read as if it had them, because the name is declared",
     "C5": "the reference is not written as the grammar has it; read as the one form it can mean",
     "C10": "a value alone between quotes in JSON text takes the quotes' place where it is an object or a list",
-    "C12": "a parameter in: body is read as a member of the request body",
     "C14": "a string stands in double quotes or in none; read as a string in single quotes",
     "C15": "a pattern between slashes is read as the pattern, and what follows as its flags",
 }

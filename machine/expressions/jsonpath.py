@@ -189,6 +189,8 @@ class JsonPathCondition:
     declared: bool = False
     """For ``object-filter``: whether the description says that the object has the member named first."""
     tolerances: tuple[str, ...] = field(default=(), compare=False)
+    set_aside: tuple[str, ...] = field(default=(), compare=False)
+    """The tolerances that another reading than the strict one would have used."""
     notes: tuple[str, ...] = field(default=(), compare=False)
     """What a reader of the document should be told; nothing depends on it."""
 
@@ -258,7 +260,7 @@ def compile_jsonpath(
     # A query has no operator outside its brackets: where our grammar found one, RFC 9535 need not be asked.
     sample = _readable(parts) if condition is None or _alone(condition) is not None else ""
     if sample:
-        return _query_reading(text, parts, sample, declares if minor == "1.0" and not strict else None)
+        return _query_reading(text, parts, sample, declares if minor == "1.0" else None, strict=strict)
     if minor != "1.0":
         return JsonPathCondition(
             text=text,
@@ -314,7 +316,7 @@ def _modern(text: str, version: str) -> str:
 
 
 def _query_reading(
-    text: str, parts: tuple[Part, ...], sample: str, declares: Callable[[str], bool] | None
+    text: str, parts: tuple[Part, ...], sample: str, declares: Callable[[str], bool] | None, *, strict: bool
 ) -> JsonPathCondition:
     """The reading of a query; without ``declares`` a filter is about what is in the value, never about itself."""
     notes = tuple(
@@ -326,6 +328,8 @@ def _query_reading(
     if first is None or declares is None:
         return JsonPathCondition(text=text, reading="rfc9535", parts=parts, notes=notes)
     codes = ("C2", "C3") if _COUNT.search(QUOTED.sub("''", sample)) else ("C2",)
+    if strict:
+        return JsonPathCondition(text=text, reading="rfc9535", parts=parts, set_aside=codes, notes=notes)
     return JsonPathCondition(
         text=text, reading="object-filter", parts=parts, declared=declares(first), tolerances=codes, notes=notes
     )

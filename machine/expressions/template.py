@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, cast
 
@@ -25,6 +25,7 @@ from .selector import Selector, compile_selector, is_selector, restore_selector
 
 __all__ = [
     "Declared",
+    "Leaf",
     "ListTemplate",
     "Literal",
     "ObjectTemplate",
@@ -37,7 +38,10 @@ __all__ = [
     "Whole",
     "bare_references",
     "compile_template",
+    "expressions_of",
     "from_json",
+    "here",
+    "leaves",
     "references",
     "render",
     "to_json",
@@ -150,39 +154,61 @@ class Replaced:
 Template: TypeAlias = (
     "Literal | Whole | TextTemplate | Quoted | Unusable | Select | ObjectTemplate | ListTemplate | Replaced"
 )
-_Leaf: TypeAlias = "Whole | TextTemplate | Quoted | Unusable | Select"
+Steps: TypeAlias = "tuple[str | int, ...]"
+"""Keys and indexes that lead to a spot inside a value."""
+Leaf: TypeAlias = "Literal | Whole | TextTemplate | Quoted | Unusable | Select | Target"
+"""What stands alone in a template, or says where in a body a value goes."""
 
 
-def compile_template(value: object, *, place: Place, declared: Declared) -> Template:
-    """Compile any JSON value.
+def here(place: Place, *steps: str | int) -> Place:
+    """The place of a value for all that is inside it, where nobody knows better."""
+    return place
+
+
+def compile_template(
+    value: object, *, place: Place, declared: Declared, inside: Callable[..., Place] = here
+) -> Template:
+    """Compile any JSON value. ``inside(place, *keys)`` says where something in it stands, for what is refused there.
 
     :raises DocumentError: for a malformed expression, and for nesting deeper than 100 levels.
     """
-    return _compile(value, place, declared, 0)
+    return _Compiler(place, declared, inside).compile(value, (), 0)
 
 
-def _compile(value: object, place: Place, declared: Declared, depth: int) -> Template:
-    if depth > _MAX_DEPTH:
-        raise DocumentError(
-            f"the value is nested more than {_MAX_DEPTH} levels deep",
-            code="AZM-E020",
-            place=place,
-            next="Flatten the value, or pass the deep part as one input.",
-        )
-    if declared.minor != "1.0" and isinstance(value, Mapping) and is_selector(value):
-        return Select(compile_selector(value, minor=declared.minor, place=place))
-    if isinstance(value, Mapping):
-        return ObjectTemplate(
-            tuple((str(name), _compile(item, place, declared, depth + 1)) for name, item in value.items())
-        )
-    if isinstance(value, (list, tuple)):
-        return ListTemplate(tuple(_compile(item, place, declared, depth + 1) for item in value))
-    if isinstance(value, str):
-        component = _component(value, place, declared)
+@dataclass(frozen=True, slots=True)
+class _Compiler:
+    place: Place
+    declared: Declared
+    inside: Callable[..., Place]
+
+    def compile(self, value: object, steps: Steps, depth: int) -> Template:
+        if depth > _MAX_DEPTH:
+            raise DocumentError(
+                f"the value is nested more than {_MAX_DEPTH} levels deep",
+                code="AZM-E020",
+                place=self.inside(self.place, *steps),
+                next="Flatten the value, or pass the deep part as one input.",
+            )
+        if self.declared.minor != "1.0" and isinstance(value, Mapping) and is_selector(value):
+            place = self.inside(self.place, *steps)
+            return Select(compile_selector(value, minor=self.declared.minor, place=place))
+        if isinstance(value, Mapping):
+            members = value.items()
+            return ObjectTemplate(
+                tuple((str(name), self.compile(item, (*steps, str(name)), depth + 1)) for name, item in members)
+            )
+        if isinstance(value, (list, tuple)):
+            items = enumerate(value)
+            return ListTemplate(tuple(self.compile(item, (*steps, index), depth + 1) for index, item in items))
+        if not isinstance(value, str):
+            return Literal(cast("bool | int | float | None", value))
+        if "$" not in value:
+            return Literal(value)
+        place = self.inside(self.place, *steps)
+        component = _component(value, place, self.declared)
         if component is not None:
-            return _compile(component, place, declared, depth + 1)
-        return _compile_text(value, place, declared)
-    return Literal(cast("bool | int | float | None", value))
+            return self.compile(component, steps, depth + 1)
+        return _compile_text(value, place, self.declared)
 
 
 def _component(text: str, place: Place, declared: Declared) -> object:
@@ -343,64 +369,61 @@ def _as_text(value: Value, expression: Expression, null: str) -> str | SecretRef
         ) from None
 
 
-def _leaves(template: Template) -> Iterator[_Leaf | Target]:
-    if isinstance(template, ObjectTemplate):
-        for _, item in template.members:
-            yield from _leaves(item)
-    elif isinstance(template, ListTemplate):
-        for item in template.items:
-            yield from _leaves(item)
-    elif isinstance(template, Replaced):
-        yield from _leaves(template.body)
-        for target, change in template.changes:
-            yield target
-            yield from _leaves(change)
-    elif not isinstance(template, Literal):
-        yield template
+def leaves(template: Template) -> Iterator[tuple[Steps, Leaf]]:
+    """Everything in a template that is no object and no list, with the way that leads to it."""
+    waiting: list[tuple[Steps, Template | Target]] = [((), template)]
+    while waiting:
+        steps, one = waiting.pop()
+        if isinstance(one, ObjectTemplate):
+            waiting += reversed([((*steps, name), item) for name, item in one.members])
+        elif isinstance(one, ListTemplate):
+            waiting += reversed([((*steps, index), item) for index, item in enumerate(one.items)])
+        elif isinstance(one, Replaced):
+            # As in the Request Body Object, where the body stands under its name and each change in a list.
+            parts: list[tuple[Steps, Template | Target]] = [((*steps, "payload"), one.body)]
+            for number, (target, change) in enumerate(one.changes):
+                at = (*steps, "replacements", number)
+                parts += [((*at, "target"), target), ((*at, "value"), change)]
+            waiting += reversed(parts)
+        else:
+            yield steps, one
 
 
-def _expressions(leaf: _Leaf | Target) -> tuple[Expression, ...]:
+def expressions_of(leaf: Leaf) -> tuple[Expression, ...]:
+    """The expressions of one leaf, in their order."""
     if isinstance(leaf, (Whole, Quoted)):
         return (leaf.expression,)
     if isinstance(leaf, TextTemplate):
         return tuple(part for part in leaf.parts if isinstance(part, Expression))
-    if isinstance(leaf, Unusable):
+    if isinstance(leaf, (Literal, Unusable)):
         return ()
     return (leaf.selector if isinstance(leaf, Select) else leaf).expressions()
 
 
 def references(template: Template) -> tuple[Expression, ...]:
     """Every expression in the template, in its order: what the value depends on."""
-    return tuple(expression for leaf in _leaves(template) for expression in _expressions(leaf))
+    return tuple(expression for _, leaf in leaves(template) for expression in expressions_of(leaf))
 
 
-def tolerances(template: Template) -> list[tuple[str, str]]:
-    """What the template accepted beyond the specification: (code, explanation) for each spot."""
-    found: list[tuple[str, str]] = []
-    for leaf in _leaves(template):
-        for expression in _expressions(leaf):
-            found += [(code, f"{expression}: {TOLERANCES[code]}") for code in expression.tolerances]
-        if isinstance(leaf, TextTemplate):
-            found += [("C4", f"{reference}: {TOLERANCES['C4']}") for reference in leaf.braceless]
-        elif isinstance(leaf, Quoted):
-            found.append(("C10", TOLERANCES["C10"]))
-        elif isinstance(leaf, Unusable):
-            found.append(("C10", f"{leaf.why}; the step that sends it will fail"))
-        elif isinstance(leaf, Target):
-            found += [(code, f"{leaf.text}: {TOLERANCES[code]}") for code in leaf.tolerances]
+def tolerances(leaf: Leaf) -> list[tuple[str, str]]:
+    """What a leaf accepted beyond the specification: (code, explanation) for each spot."""
+    found = [
+        (code, f"{expression}: {TOLERANCES[code]}")
+        for expression in expressions_of(leaf)
+        for code in expression.tolerances
+    ]
+    if isinstance(leaf, TextTemplate):
+        found += [("C4", f"{reference}: {TOLERANCES['C4']}") for reference in leaf.braceless]
+    elif isinstance(leaf, Quoted):
+        found.append(("C10", TOLERANCES["C10"]))
+    elif isinstance(leaf, Target):
+        found += [(code, f"{leaf.text}: {TOLERANCES[code]}") for code in leaf.tolerances]
     return found
 
 
-def bare_references(template: Template) -> tuple[str, ...]:
+def bare_references(leaf: Leaf) -> tuple[str, ...]:
     """The references to declared names that are text because they have no braces: what an author may not have meant."""
-    if isinstance(template, ObjectTemplate):
-        return tuple(one for _, item in template.members for one in bare_references(item))
-    if isinstance(template, ListTemplate):
-        return tuple(one for item in template.items for one in bare_references(item))
-    if isinstance(template, Replaced):
-        items = (template.body, *(item for _, item in template.changes))
-        return tuple(one for item in items for one in bare_references(item))
-    return template.bare if isinstance(template, (Literal, TextTemplate)) else ()
+    return leaf.bare if isinstance(leaf, (Literal, TextTemplate)) else ()
 
 
 def to_json(template: Template) -> Json:

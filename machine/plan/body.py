@@ -6,21 +6,19 @@ parsed (``expressions/json_text.py``), targets in XML are XPaths and all others 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TypeAlias
 
 from ..document.model import Parameter, Replacement, RequestBody
 from ..errors import DocumentError, Place
 from ..expressions.json_text import compile_json_text, is_json_text
 from ..expressions.replacement import Target, compile_target
-from ..expressions.template import Declared, Literal, ObjectTemplate, Replaced, Template, Unusable, compile_template
+from ..expressions.template import ObjectTemplate, Replaced, Template, Unusable, here
 from ..sources.model import Operation, is_json_type, media_type
 from .problems import Problems
+from .reader import Reader
 
 __all__ = ["compile_body", "is_xml_type"]
-
-Check: TypeAlias = Callable[[Template, Place], Template]
 
 
 def is_xml_type(content_type: str) -> bool:
@@ -30,38 +28,29 @@ def is_xml_type(content_type: str) -> bool:
 
 
 def compile_body(
-    body: RequestBody | None,
-    members: Sequence[Parameter],
-    operation: Operation | None,
-    declared: Declared,
-    *,
-    place: Place,
-    strict: bool,
-    check: Check,
+    body: RequestBody | None, members: Sequence[Parameter], operation: Operation | None, reader: Reader
 ) -> Template | None:
     """The template of a step's body; None where it sends none. ``members`` are its parameters ``in: body``;
-    ``operation`` is None where it was not found, so that what is wrong with the body is told beside that. ``check``
-    is given every value with its place, and refuses what it refers to.
+    ``operation`` is None where it was not found, so that what is wrong with the body is told beside that.
 
     Raises DocumentError for a value or target that cannot be read, AZM-P060 for members of a payload that is no
     object, AZM-P061 for replacements in XML that is not there.
     """
     problems = Problems()
     kind = _kind(body, operation)
-    payload = problems.attempt(lambda: _payload(body, kind, declared, check, strict=strict))
-    added = problems.each(partial(_member, one, declared, check) for one in members)
-    written = body.replacements if body is not None else ()
-    changes = problems.each(partial(_change, one, kind, declared, check) for one in written)
+    payload = problems.attempt(lambda: _payload(body, kind, reader))
+    added = problems.each(partial(_member, one, reader) for one in members)
+    changes = problems.each(partial(_change, one, kind, reader) for one in (body.replacements if body else ()))
     problems.report()
     if added:
-        payload = _with_members(payload, added, place)
-    if not changes:
+        payload = _with_members(payload, added, members[0].place)
+    if body is None or not changes:
         return payload
     if payload is None and is_xml_type(kind):
         raise DocumentError(
             "replacements need a payload to be made in",
             code="AZM-P061",
-            place=place,
+            place=body.replacements[0].place,
             next="Write the XML under payload.",
         )
     return Replaced(ObjectTemplate(()) if payload is None else payload, changes)
@@ -75,28 +64,27 @@ def _kind(body: RequestBody | None, operation: Operation | None) -> str:
     return next((one for one in types if is_json_type(one)), types[0] if types else "application/json")
 
 
-def _payload(body: RequestBody | None, kind: str, declared: Declared, check: Check, *, strict: bool) -> Template | None:
+def _payload(body: RequestBody | None, kind: str, reader: Reader) -> Template | None:
     if body is None or not body.has_payload:
         return None
+    place = reader.document.inside(body.place, "payload")
     if is_json_type(kind) and isinstance(body.payload, str) and is_json_text(body.payload):
-        made = _json_text(body.payload, body.place, declared, strict=strict)
-    else:
-        made = compile_template(body.payload, place=body.place, declared=declared)
-    return check(made, body.place)
+        return reader.checked(_json_text(body.payload, place, reader), place, "request", here)
+    return reader.value(body.payload, place, "request")
 
 
-def _json_text(text: str, place: Place, declared: Declared, *, strict: bool) -> Template:
+def _json_text(text: str, place: Place, reader: Reader) -> Template:
     """Text that is no JSON is one step's trouble: a document with a slip in one branch runs through all others."""
     try:
-        return compile_json_text(text, place=place, declared=declared, aware=not strict)
+        return compile_json_text(text, place=place, declared=reader.declared, aware=not reader.strict)
     except DocumentError as error:
-        if strict or error.code != "AZM-E021":
+        if reader.strict or error.code != "AZM-E021":
             raise
         return Unusable(error.message)
 
 
-def _member(one: Parameter, declared: Declared, check: Check) -> tuple[str, Template]:
-    return one.name, check(compile_template(one.value, place=one.place, declared=declared), one.place)
+def _member(one: Parameter, reader: Reader) -> tuple[str, Template]:
+    return one.name, reader.parameter(one, "request")
 
 
 def _with_members(payload: Template | None, added: Sequence[tuple[str, Template]], place: Place) -> ObjectTemplate:
@@ -111,9 +99,13 @@ def _with_members(payload: Template | None, added: Sequence[tuple[str, Template]
     return ObjectTemplate(tuple(dict([*(payload.members if payload is not None else ()), *added]).items()))
 
 
-def _change(one: Replacement, kind: str, declared: Declared, check: Check) -> tuple[Target, Template]:
-    xml, minor = is_xml_type(kind), declared.minor
-    target = compile_target(one.target, one.selector, one.version, xml=xml, minor=minor, place=one.place)
-    change = (target, compile_template(one.value, place=one.place, declared=declared))
-    check(Replaced(Literal(None), (change,)), one.place)
-    return change
+def _change(one: Replacement, kind: str, reader: Reader) -> tuple[Target, Template]:
+    place = reader.document.inside(one.place, "target")
+    xml = is_xml_type(kind)
+    target = compile_target(one.target, one.selector, one.version, xml=xml, minor=reader.minor, place=place)
+    problems = Problems()
+    problems.attempt(lambda: reader.leaf(target, place, "request"))
+    value = problems.attempt(lambda: reader.value(one.value, reader.document.inside(one.place, "value"), "request"))
+    problems.report()
+    assert value is not None
+    return target, value

@@ -16,10 +16,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
+from ..document.findings import raise_if_errors, strictly
 from ..document.model import Document, Workflow
 from ..errors import DocumentError, UsageError
 from ..sources.description import Description
-from .calls import source_fields
 from .draft import Draft, draft_workflow
 from .inputs import read_inputs
 from .model import CallPlan, InputPlan, Notice, Plan, Policy
@@ -27,6 +27,7 @@ from .order import find_cycle, reaches
 from .problems import Problems
 from .rules import write_table
 from .secrecy import find_secrets
+from .sight import source_fields
 from .steps import UNSAFE
 from .workflows import Directory
 
@@ -51,6 +52,9 @@ def build_plan(
     drafts = _draft(description, chosen, problems, strict=strict)
     for one in drafts.values():
         problems.attempt(partial(_refuse_waiting_for_itself, one, drafts))
+    if strict:
+        for described in {id(one.site.description): one.site.description for one in drafts.values()}.values():
+            problems.attempt(partial(raise_if_errors, strictly(described.findings)))
     inputs = _inputs(drafts, problems)
     problems.report()
 
@@ -121,7 +125,7 @@ def _refuse_waiting_for_itself(draft: Draft, drafts: Mapping[str, Draft]) -> Non
         raise DocumentError(
             "workflows depend on each other",
             code="AZM-P045",
-            place=draft.site.workflow.place,
+            place=draft.site.description.document.inside(draft.site.workflow.place, "dependsOn"),
             seen=" -> ".join(cycle),
             next="leave out the dependsOn that closes the ring",
         )

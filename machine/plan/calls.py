@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
-from ..document.findings import Finding
-from ..document.model import Criterion, Document, Parameter, Step, Workflow
+from ..document.model import Parameter, Step, Workflow
 from ..errors import DocumentError, Place
-from ..expressions.criteria import CompiledCriterion, compile_criterion
-from ..expressions.grammar import TOLERANCES, Expression, split_path
-from ..expressions.template import Declared, Template, bare_references, compile_template, references, tolerances
+from ..expressions.template import Template, here
 from ..sources.model import Operation, Source
 from ..sources.operations import find_operation, find_operation_path
 from .body import compile_body
 from .effect import EffectPolicy, ProbePlan
 from .extension import EffectExtension, PollExtension, StepExtension
-from .members import response_members
-from .model import CallPlan, EffectKind, Notice, PollPolicy
+from .model import CallPlan, EffectKind, PollPolicy
 from .problems import Problems
+from .reader import Reader
+from .sight import Moment
 
-__all__ = [
-    "compile_criteria",
-    "compile_outputs",
-    "compile_poll",
-    "compile_step",
-    "declared_names",
-    "note_tolerances",
-    "source_fields",
-]
+__all__ = ["compile_poll", "compile_step"]
 
 _KIND_OF_METHOD: Mapping[str, EffectKind] = {
     "GET": "safe",
@@ -43,63 +32,25 @@ _KIND_OF_METHOD: Mapping[str, EffectKind] = {
     "POST": "create",
 }
 """RFC 9110 section 9.2: which methods may be repeated. Anything else, PATCH included, is ``unknown``."""
-_NONE: Mapping[str, Set[str]] = {}
 _REDIRECT = re.compile(r"\b3[0-9]{2}\b")
 
 
-def declared_names(workflow: Workflow, document: Document, returned: Mapping[str, Set[str]] = _NONE) -> Declared:
-    """What an expression may mean: inputs of the schema, outputs of the steps, parameters of Components; ``returned``
-    has the outputs of the steps that run a workflow and declare none of their own."""
-    properties = workflow.inputs.get("properties")
-    shelf = _mapping(_mapping(document.tree.get("components")).get("parameters"))
-    return Declared(
-        inputs=frozenset(_mapping(properties)),
-        steps={
-            step.step_id: frozenset(step.outputs or returned.get(step.step_id, frozenset())) for step in workflow.steps
-        },
-        minor=document.minor,
-        parameters={key: _mapping(one).get("value") for key, one in shelf.items()},
-    )
-
-
-def source_fields(document: Document) -> dict[str, dict[str, Any]]:
-    """Source name to the fields an expression can read of it ("Source Description Expression Resolution")."""
-    written = document.tree.get("sourceDescriptions")
-    return {str(one["name"]): dict(one) for one in written} if isinstance(written, list) else {}
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
 def compile_step(
-    step: Step,
-    workflow: Workflow,
-    sources: Mapping[str, Source],
-    declared: Declared,
-    extension: StepExtension,
-    *,
-    minor: str,
-    strict: bool,
-    notices: list[Notice],
+    step: Step, workflow: Workflow, sources: Mapping[str, Source], reader: Reader, extension: StepExtension
 ) -> CallPlan:
     """Raises DocumentError for an operation that is not there, what is not compiled yet, and every value or condition
     that cannot be read."""
     problems = Problems()
     body = step.request_body
-    operation = problems.attempt(lambda: _operation(step, sources, notices, strict=strict))
+    operation = problems.attempt(lambda: _operation(step, sources, reader))
     given = _parameters(step.parameters, workflow.parameters)
-    parameters = problems.each(
-        partial(_parameter, one, declared, notices, strict=strict) for one in given if one.location != "body"
-    )
+    parameters = problems.each(partial(_parameter, one, reader) for one in given if one.location != "body")
     members = [one for one in given if one.location == "body"]
-    payload = problems.attempt(lambda: _body(step, members, operation, declared, notices, strict=strict))
-    success = problems.attempt(
-        lambda: compile_criteria(step.success_criteria, minor, notices, strict=strict, operation=operation)
-    )
-    outputs = problems.attempt(lambda: compile_outputs(step.outputs, step.place, declared, notices, strict=strict))
-    effect = problems.attempt(lambda: _effect(extension.effect, step, sources, declared, minor, notices, strict=strict))
-    poll = problems.attempt(lambda: compile_poll(extension.poll, minor, notices, strict=strict, operation=operation))
+    payload = problems.attempt(lambda: compile_body(body, members, operation, reader))
+    success = problems.attempt(lambda: reader.criteria(step.success_criteria, "answer", operation))
+    outputs = problems.attempt(lambda: reader.outputs(step.outputs, step.place, "answer"))
+    effect = problems.attempt(lambda: _effect(extension.effect, step, sources, reader))
+    poll = problems.attempt(lambda: compile_poll(extension.poll, reader, "answer", operation))
     problems.report()
     assert operation is not None
     return CallPlan(
@@ -118,28 +69,11 @@ def compile_step(
     )
 
 
-def _parameter(one: Parameter, declared: Declared, notices: list[Notice], *, strict: bool) -> tuple[str, str, Template]:
-    return one.name, one.location, _template(one.value, one.place, declared, notices, strict=strict)
+def _parameter(one: Parameter, reader: Reader) -> tuple[str, str, Template]:
+    return one.name, one.location, reader.parameter(one, "request")
 
 
-def _body(
-    step: Step,
-    members: Sequence[Parameter],
-    operation: Operation | None,
-    declared: Declared,
-    notices: list[Notice],
-    *,
-    strict: bool,
-) -> Template | None:
-    body = step.request_body
-    place = step.place if body is None else body.place
-    for one in members:
-        note_tolerances([("C12", f"{one.name}: {TOLERANCES['C12']}")], one.place, notices, strict=strict)
-    check = partial(_checked, declared=declared, notices=notices, strict=strict)
-    return compile_body(body, members, operation, declared, place=place, strict=strict, check=check)
-
-
-def _operation(step: Step, sources: Mapping[str, Source], notices: list[Notice], *, strict: bool) -> Operation:
+def _operation(step: Step, sources: Mapping[str, Source], reader: Reader) -> Operation:
     if step.message_action or not (step.operation_id or step.operation_path):
         raise DocumentError(
             f"step {step.step_id!r} sends or receives messages; only calls over HTTP can be made",
@@ -147,17 +81,11 @@ def _operation(step: Step, sources: Mapping[str, Source], notices: list[Notice],
             place=step.place,
             next="call an operation with operationId or operationPath, or run a workflow with workflowId",
         )
-    return _found(sources, step.operation_id, step.operation_path, step.place, notices, strict=strict)
+    return _found(sources, step.operation_id, step.operation_path, step.place, reader)
 
 
 def _found(
-    sources: Mapping[str, Source],
-    operation_id: str,
-    operation_path: str,
-    place: Place,
-    notices: list[Notice],
-    *,
-    strict: bool,
+    sources: Mapping[str, Source], operation_id: str, operation_path: str, place: Place, reader: Reader
 ) -> Operation:
     """The operation that is named; in what odd form, and what its description leaves open, is noted."""
     notes: list[str] = []
@@ -165,10 +93,10 @@ def _found(
         operation = find_operation(sources, operation_id, place=place, notes=notes)
     else:
         operation = find_operation_path(sources, operation_path, place=place, notes=notes)
-    note_tolerances([("C6", note) for note in notes], place, notices, strict=strict)
+    reader.tolerated([("C6", note) for note in notes], place)
     for gap in operation.gaps:
         message = f"the description {operation.source!r} does not say all about {operation.title}: {gap}"
-        _add(notices, Notice(code="AZM-S006", message=message, place=place))
+        reader.note("AZM-S006", message, place)
     return operation
 
 
@@ -190,105 +118,7 @@ def _parameters(own: Sequence[Parameter], shared: Sequence[Parameter]) -> list[P
     return [*(one for one in shared if (one.name, one.location) not in names), *own]
 
 
-def compile_criteria(
-    criteria: Sequence[Criterion],
-    minor: str,
-    notices: list[Notice],
-    *,
-    strict: bool,
-    operation: Operation | None = None,
-) -> tuple[CompiledCriterion, ...]:
-    """Compile each; what had to be tolerated is noted once per site, or refused when ``strict``. ``operation`` is the
-    one whose answer they judge."""
-    problems = Problems()
-    compiled = problems.each(partial(_criterion, one, minor, notices, operation, strict=strict) for one in criteria)
-    problems.report()
-    return compiled
-
-
-def _criterion(
-    one: Criterion, minor: str, notices: list[Notice], operation: Operation | None, *, strict: bool
-) -> CompiledCriterion:
-    def declares(context: Expression, name: str) -> bool:
-        body = context.root == "response" and context.part == "body"
-        path = (*(split_path(context.name) or ()), *context.pointer)
-        return body and operation is not None and name in response_members(operation, path)
-
-    result = compile_criterion(one, minor=minor, strict=strict, declares=declares)
-    used = [(code, f"{result.text}: {TOLERANCES[code]}") for code in result.tolerances]
-    note_tolerances(used, one.place, notices, strict=strict)
-    for note in result.notes:
-        _add(notices, Notice(code="AZM-P022", message=f"{result.text}: {note}", place=one.place))
-    return result
-
-
-def compile_outputs(
-    outputs: Mapping[str, Any], place: Place, declared: Declared, notices: list[Notice], *, strict: bool
-) -> dict[str, Template]:
-    """Name to template for the outputs of a step or workflow; a value that is no expression is passed through."""
-    problems = Problems()
-    found = {}
-    for name, value in outputs.items():
-        template = problems.attempt(partial(_template, value, place, declared, notices, strict=strict))
-        if template is not None:
-            found[name] = template
-    problems.report()
-    return found
-
-
-def _template(value: Any, place: Place, declared: Declared, notices: list[Notice], *, strict: bool) -> Template:
-    template = compile_template(value, place=place, declared=declared)
-    return _checked(template, place, declared=declared, notices=notices, strict=strict)
-
-
-def _checked(template: Template, place: Place, *, declared: Declared, notices: list[Notice], strict: bool) -> Template:
-    note_tolerances(tolerances(template), place, notices, strict=strict)
-    for bare in bare_references(template):
-        message = f"{bare} has no braces: in Arazzo 1.1 it is text, and is sent as it stands"
-        _add(notices, Notice(code="AZM-P023", message=message, place=place))
-    for expression in references(template):
-        if expression.root == "steps" and expression.owner not in declared.steps:
-            raise DocumentError(
-                f"{expression} names a step that is not in this workflow",
-                code="AZM-P014",
-                place=place,
-                next=f"steps: {', '.join(declared.steps)}",
-            )
-        if expression.root == "inputs" and expression.name and declared.inputs and not declared.has(expression):
-            _add(
-                notices,
-                Notice(code="AZM-P021", message=f"{expression} names an input that is not declared", place=place),
-            )
-    return template
-
-
-def note_tolerances(found: Sequence[tuple[str, str]], place: Place, notices: list[Notice], *, strict: bool) -> None:
-    """Note each (code, why), once a site. Raises DocumentError with all of them when ``strict``."""
-    if found and strict:
-        findings = tuple(
-            Finding(code=code, severity="error", message=why, place=place, suggestion="leave out --strict to allow it")
-            for code, why in found
-        )
-        raise DocumentError("a tolerance is needed", code=found[0][0], place=place, findings=findings)
-    for code, why in found:
-        _add(notices, Notice(code=code, message=why, place=place))
-
-
-def _add(notices: list[Notice], notice: Notice) -> None:
-    if notice not in notices:
-        notices.append(notice)
-
-
-def _effect(
-    extension: EffectExtension,
-    step: Step,
-    sources: Mapping[str, Source],
-    declared: Declared,
-    minor: str,
-    notices: list[Notice],
-    *,
-    strict: bool,
-) -> EffectPolicy:
+def _effect(extension: EffectExtension, step: Step, sources: Mapping[str, Source], reader: Reader) -> EffectPolicy:
     probe = extension.probe
     if probe is None:
         return EffectPolicy(
@@ -296,7 +126,7 @@ def _effect(
             settle=120.0 if extension.settle is None else extension.settle,
             key=extension.key,
         )
-    operation = _found(sources, probe.operation_id, probe.operation_path, step.place, notices, strict=strict)
+    operation = _found(sources, probe.operation_id, probe.operation_path, step.place, reader)
     if _KIND_OF_METHOD.get(operation.method) != "safe":
         raise DocumentError(
             f"the probe of step {step.step_id!r} would change something: {operation.title}",
@@ -306,13 +136,12 @@ def _effect(
         )
     compiled = ProbePlan(
         operation=operation,
-        parameters=tuple(_parameter(one, declared, notices, strict=strict) for one in probe.parameters),
-        found=compile_criteria(probe.found, minor, notices, strict=strict, operation=operation),
-        absent=compile_criteria(probe.absent, minor, notices, strict=strict, operation=operation),
-        match={
-            pointer: _template(value, step.place, declared, notices, strict=strict)
-            for pointer, value in probe.match.items()
-        },
+        parameters=tuple(
+            (one.name, one.location, reader.value(one.value, one.place, "request", here)) for one in probe.parameters
+        ),
+        found=reader.criteria(probe.found, "answer", operation),
+        absent=reader.criteria(probe.absent, "answer", operation),
+        match={pointer: reader.value(value, step.place, "answer", here) for pointer, value in probe.match.items()},
     )
     return EffectPolicy(
         on_doubt=extension.on_doubt or "hold",
@@ -324,12 +153,7 @@ def _effect(
 
 
 def compile_poll(
-    extension: PollExtension | None,
-    minor: str,
-    notices: list[Notice],
-    *,
-    strict: bool,
-    operation: Operation | None = None,
+    extension: PollExtension | None, reader: Reader, moment: Moment, operation: Operation | None = None
 ) -> PollPolicy:
     """The pace a step has where it turns out to lie on a loop."""
     if extension is None:
@@ -339,5 +163,4 @@ def compile_poll(
         for name in ("interval", "backoff", "max", "jitter", "visits", "tolerate")
         if getattr(extension, name) is not None
     }
-    wait = compile_criteria(extension.wait, minor, notices, strict=strict, operation=operation)
-    return PollPolicy(**given, wait=wait)
+    return PollPolicy(**given, wait=reader.criteria(extension.wait, moment, operation))

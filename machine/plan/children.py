@@ -10,11 +10,13 @@ from functools import partial
 
 from ..document.model import Action, Parameter, Step
 from ..errors import DocumentError, Place
-from ..expressions.template import Declared, Template
-from .calls import compile_criteria, compile_outputs, compile_poll
+from ..expressions.template import Template
+from .calls import compile_poll
 from .extension import StepExtension
-from .model import ChildPlan, Notice
+from .model import ChildPlan
 from .problems import Problems
+from .reader import Reader
+from .sight import Moment
 from .workflows import Site
 
 __all__ = ["action_child", "dependency_child", "step_child"]
@@ -24,21 +26,17 @@ def step_child(
     step: Step,
     site: Site,
     callee: Site,
-    declared: Declared,
+    reader: Reader,
     extension: StepExtension,
-    *,
-    strict: bool,
-    notices: list[Notice],
 ) -> ChildPlan:
     """A step with a ``workflowId``. Raises DocumentError for what it cannot have and for every value or condition that
     cannot be read."""
     problems = Problems()
-    minor = site.description.document.minor
     problems.attempt(partial(_refuse_what_a_workflow_has_not, step, extension))
-    parameters = problems.attempt(partial(_inputs, step, site, callee, declared, notices, strict=strict))
-    success = problems.attempt(lambda: compile_criteria(step.success_criteria, minor, notices, strict=strict))
-    outputs = problems.attempt(lambda: compile_outputs(step.outputs, step.place, declared, notices, strict=strict))
-    poll = problems.attempt(lambda: compile_poll(extension.poll, minor, notices, strict=strict))
+    parameters = problems.attempt(partial(_inputs, step, site, callee, reader))
+    success = problems.attempt(lambda: reader.criteria(step.success_criteria, "return"))
+    outputs = problems.attempt(lambda: reader.outputs(step.outputs, step.place, "return"))
+    poll = problems.attempt(lambda: compile_poll(extension.poll, reader, "return"))
     problems.report()
     return ChildPlan(
         role="step",
@@ -55,23 +53,18 @@ def step_child(
 
 
 def _refuse_what_a_workflow_has_not(step: Step, extension: StepExtension) -> None:
+    """A body there has no effect, which is said when the document is read; of effects nothing may be misunderstood."""
     effect = extension.effect
-    for field, present in (
-        ("requestBody", step.request_body is not None),
-        ("x-machine.effect", effect.kind is not None or effect.probe is not None or effect.key is not None),
-    ):
-        if present:
-            raise DocumentError(
-                f"step {step.step_id!r} runs a workflow and has {field}, which only a call has",
-                code="AZM-P043",
-                place=step.place,
-                next="say it at the step of that workflow that makes the call",
-            )
+    if effect.kind is not None or effect.probe is not None or effect.key is not None:
+        raise DocumentError(
+            f"step {step.step_id!r} runs a workflow and has x-machine.effect, which only a call has",
+            code="AZM-P043",
+            place=step.place,
+            next="say it at the step of that workflow that makes the call",
+        )
 
 
-def _inputs(
-    step: Step, site: Site, callee: Site, declared: Declared, notices: list[Notice], *, strict: bool
-) -> tuple[tuple[str, Template], ...]:
+def _inputs(step: Step, site: Site, callee: Site, reader: Reader) -> tuple[tuple[str, Template], ...]:
     """Parameter Object: of a step that runs a workflow, all parameters map to its inputs by name.
 
     Those the workflow gives to all its steps mostly speak of requests (a header, a path), so of them only the ones the
@@ -81,24 +74,21 @@ def _inputs(
     known = set(properties) if isinstance(properties, Mapping) else set()
     own = {one.name for one in step.parameters}
     shared = [one for one in site.workflow.parameters if one.name in known and one.name not in own]
-    return _values([*shared, *step.parameters], declared, notices, strict=strict)
+    return _values([*shared, *step.parameters], reader, "request")
 
 
-def _values(
-    parameters: Sequence[Parameter], declared: Declared, notices: list[Notice], *, strict: bool
-) -> tuple[tuple[str, Template], ...]:
+def _values(parameters: Sequence[Parameter], reader: Reader, moment: Moment) -> tuple[tuple[str, Template], ...]:
     problems = Problems()
-    found = problems.each(
-        partial(compile_outputs, {one.name: one.value}, one.place, declared, notices, strict=strict)
-        for one in parameters
-    )
+    found = problems.each(partial(_named, one, reader, moment) for one in parameters)
     problems.report()
-    return tuple((name, value) for one in found for name, value in one.items())
+    return found
 
 
-def action_child(
-    action: Action, site: Site, callee: Site, declared: Declared, *, strict: bool, notices: list[Notice]
-) -> ChildPlan:
+def _named(one: Parameter, reader: Reader, moment: Moment) -> tuple[str, Template]:
+    return one.name, reader.parameter(one, moment)
+
+
+def action_child(action: Action, callee: Site, reader: Reader, moment: Moment) -> ChildPlan:
     """An action with a ``workflowId``: a ``goto`` transfers to it, a ``retry`` runs it before the step is retried.
 
     Its inputs are the action's parameters. Arazzo 1.0 has none there, so what the caller has under the same names is
@@ -107,8 +97,8 @@ def action_child(
     return ChildPlan(
         role="transfer" if action.type == "goto" else "repair",
         workflow=callee.key,
-        parameters=_values(action.parameters, declared, notices, strict=strict),
-        same_named=site.description.document.minor == "1.0" and not action.parameters,
+        parameters=_values(action.parameters, reader, moment),
+        same_named=reader.minor == "1.0" and not action.parameters,
         place=action.place,
     )
 

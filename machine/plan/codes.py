@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["CODES", "Code", "explain"]
+from ..document.findings import Severity
+
+__all__ = ["CODES", "Code", "explain", "severity_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,11 +22,19 @@ class Code:
 
     title: str
     why: str
+    severity: Severity = "warning"
+    """Of what keeps nothing from being compiled: ``error`` where a step can only fail, ``info`` where nobody has to do
+    anything about it."""
 
 
 def explain(code: str) -> str:
     """Why a finding of this code is told; empty for a code that explains itself in its message."""
     return CODES[code].why if code in CODES else ""
+
+
+def severity_of(code: str) -> Severity:
+    """How much something weighs that was found in what compiles."""
+    return CODES[code].severity if code in CODES else "warning"
 
 
 _STRUCTURE: Final = {
@@ -55,7 +65,10 @@ _STRUCTURE: Final = {
         title="Where a parameter goes",
         why="Parameters of operations say in what they go; inputs of workflows do not.",
     ),
-    "AZM-D118": Code(title="Tolerated form", why="The specification does not have it, and it can mean one thing only."),
+    "AZM-D118": Code(
+        title="Tolerated form",
+        why="The specification does not have it, and it can mean one thing only. A strict reading refuses it.",
+    ),
     "AZM-D119": Code(title="Not an Arazzo description", why="The root is an object with the field arazzo."),
     "AZM-D120": Code(
         title="Schema reference",
@@ -75,6 +88,7 @@ _REFERENCES: Final = {
         title="Not a document",
         why="Workflows of others are reached through a source description of type arazzo.",
     ),
+    "AZM-P014": Code(title="Reference to no step", why="Outputs are read from steps of the same workflow."),
     "AZM-P020": Code(title="Unreachable step", why="No step leads there, so its call is never made."),
     "AZM-P021": Code(
         title="Undeclared input",
@@ -84,7 +98,31 @@ _REFERENCES: Final = {
         title="A reference that is text",
         why="From 1.1 on an expression inside text needs braces; without them the words themselves are sent.",
     ),
-    "AZM-P022": Code(title="About a condition", why="It holds as written, and reads as if more was meant."),
+    "AZM-P022": Code(
+        title="About a condition", why="It holds as written, and reads as if more was meant.", severity="info"
+    ),
+    "AZM-P024": Code(
+        title="Step in the wrong order", why="It reads what a later step makes, which is always absent by then."
+    ),
+    "AZM-P025": Code(
+        title="Condition that never holds",
+        why="Arazzo 1.1 lets a condition fail that cannot be read, and says nothing. So the step always fails, or its "
+        "action never applies.",
+    ),
+    "AZM-P026": Code(
+        title="JSON text that is no JSON",
+        why="The body is declared as JSON and no JSON can be made of it. The step fails before it sends anything.",
+        severity="error",
+    ),
+    "AZM-P028": Code(
+        title="Read where it is not",
+        why="What an expression sees depends on when it is read; what is absent is left out of what is sent, and fails "
+        "in a comparison. A strict reading refuses it.",
+    ),
+    "AZM-P029": Code(
+        title="Reference to nothing",
+        why="Nothing has that name, so the value is always absent. A strict reading refuses it.",
+    ),
     "AZM-S001": Code(title="Missing source", why="Its file is not where it was looked for."),
     "AZM-S002": Code(title="Remote source", why="Nothing is fetched unasked."),
     "AZM-S003": Code(title="Swagger 2.0", why="Operations are read from OpenAPI 3."),
@@ -137,7 +175,7 @@ _TOLERANCES: Final = {
     "C10": Code(title="Object in quotes", why="In JSON text it would be a text of JSON; its author means the object."),
     "C11": Code(
         title="Version beside the type",
-        why="1.0 has it in one place and its schema in another; both are read.",
+        why="Arazzo 1.1 has it inside the type, 1.0 beside it and its schema the other way round; both are read.",
     ),
     "C12": Code(title="Parameter in the body", why="1.0.0 had it; it is a member of the request body."),
     "C13": Code(title="Unusable answers waited out", why="A poll waits out a few answers that are none."),

@@ -14,13 +14,16 @@ from functools import partial
 from ..document.model import Action, Criterion, Step
 from ..errors import DocumentError, Place
 from ..expressions.criteria import CompiledCriterion
-from ..expressions.template import Declared, Template, references
-from .calls import compile_criteria, compile_outputs, compile_step, declared_names, note_tolerances
+from ..expressions.template import Template, references
+from .calls import compile_step
 from .children import action_child, dependency_child, step_child
 from .extension import StepExtension, WorkflowExtension
 from .model import CallPlan, ChildPlan, Notice
 from .order import find_cycle, reaches, sort_steps
 from .problems import Problems
+from .reader import Reader, reader_of
+from .sight import Moment
+from .sites import sites_of
 from .steps import Need
 from .workflows import Directory, Site
 
@@ -111,90 +114,73 @@ class _Drafter:
         self.attempt = problems.attempt
         self.made = Draft(site=site)
         self.notices = self.made.notices
+        self.inside = site.description.document.inside
+        self.reader = self.read({})
+
+    def read(self, returned: Mapping[str, frozenset[str]]) -> Reader:
+        site = self.site
+        return reader_of(site.description, site.workflow, returned, strict=self.strict, notices=self.notices)
 
     def draft(self) -> Draft:
         made, workflow = self.made, self.workflow
         made.extension = (
             self.attempt(lambda: WorkflowExtension.read(workflow.extension, workflow.place)) or made.extension
         )
-        made.dependencies = self.problems.each(partial(self.dependency, name) for name in workflow.depends_on)
+        made.dependencies = self.problems.each(
+            partial(self.dependency, name, self.inside(workflow.place, "dependsOn", number))
+            for number, name in enumerate(workflow.depends_on)
+        )
         callees = {
-            step.step_id: self.attempt(partial(self.callee, step.workflow_id, step.place))
+            step.step_id: self.attempt(partial(self.callee, step.workflow_id, self.inside(step.place, "workflowId")))
             for step in workflow.steps
             if step.workflow_id
         }
-        returned = {step: frozenset(one.workflow.outputs) for step, one in callees.items() if one is not None}
-        declared = declared_names(workflow, self.site.description.document, returned)
+        self.reader = self.read(
+            {step: frozenset(one.workflow.outputs) for step, one in callees.items() if one is not None}
+        )
         for step in workflow.steps:
             own = self.attempt(partial(StepExtension.read, step.extension, step.place)) or StepExtension()
             made.extensions[step.step_id] = own
             if step.workflow_id:
                 callee = callees[step.step_id]
                 if callee is not None:
-                    self.run(step, callee, declared, own)
+                    self.run(step, callee, own)
             else:
-                self.call(step, declared, own)
+                self.call(step, own)
             self.attempt(partial(self.needs, step))
         for step in workflow.steps:
-            made.success[step.step_id] = self.actions(step, "success", declared)
-            made.failure[step.step_id] = self.actions(step, "failure", declared)
-        made.outputs = (
-            self.attempt(
-                lambda: compile_outputs(workflow.outputs, workflow.place, declared, self.notices, strict=self.strict)
-            )
-            or {}
-        )
+            made.success[step.step_id] = self.actions(step, "success")
+            made.failure[step.step_id] = self.actions(step, "failure")
+        made.outputs = self.attempt(lambda: self.reader.outputs(workflow.outputs, workflow.place, "end")) or {}
         self.attempt(self.sort)
         return made
 
-    def dependency(self, reference: str) -> ChildPlan:
-        return dependency_child(self.callee(reference, self.workflow.place), self.workflow.place)
+    def dependency(self, reference: str, place: Place) -> ChildPlan:
+        return dependency_child(self.callee(reference, place), place)
 
     def callee(self, reference: str, place: Place) -> Site:
         """The workflow that is meant. Raises DocumentError, in a strict reading also for one that is not named as the
         specification has it."""
         found, odd = self.directory.find(self.site, reference, place)
         if odd:
-            note_tolerances([("C6", odd)], place, self.notices, strict=self.strict)
+            self.reader.tolerated([("C6", odd)], place)
         self.made.callees[found.key] = found
         return found
 
-    def call(self, step: Step, declared: Declared, extension: StepExtension) -> None:
-        call = self.attempt(
-            partial(
-                compile_step,
-                step,
-                self.workflow,
-                self.site.description.sources,
-                declared,
-                extension,
-                minor=self.minor,
-                strict=self.strict,
-                notices=self.notices,
-            )
-        )
+    def call(self, step: Step, extension: StepExtension) -> None:
+        sources = self.site.description.sources
+        call = self.attempt(partial(compile_step, step, self.workflow, sources, self.reader, extension))
         if call is not None:
             self.made.calls[step.step_id] = call
 
-    def run(self, step: Step, callee: Site, declared: Declared, extension: StepExtension) -> None:
-        child = self.attempt(
-            partial(
-                step_child,
-                step,
-                self.site,
-                callee,
-                declared,
-                extension,
-                strict=self.strict,
-                notices=self.notices,
-            )
-        )
+    def run(self, step: Step, callee: Site, extension: StepExtension) -> None:
+        child = self.attempt(partial(step_child, step, self.site, callee, self.reader, extension))
         if child is not None:
             self.made.runs[step.step_id] = child
 
     # -- actions ---------------------------------------------------------------------------------------------------
 
-    def actions(self, step: Step, kind: str, declared: Declared) -> list[Edge] | None:
+    def actions(self, step: Step, kind: str) -> list[Edge] | None:
         """A step's actions, then those of the workflow it does not redefine by name (ambiguity A27).
 
         None when neither says anything: the sequential or breaking default of the Step Object applies.
@@ -209,62 +195,62 @@ class _Drafter:
             return None
         edges: list[Edge] = []
         for action in actions:
-            edge = self.attempt(partial(self.edge, step, action, declared))
+            # What all steps share speaks of calls; of a workflow that a step runs it may say nothing.
+            moment: Moment = "any" if action not in (own or ()) else "return" if step.workflow_id else "answer"
+            edge = self.attempt(partial(self.edge, step, action, moment))
             if edge is not None:
                 edges.append(edge)
                 if edge.certain and action.type != "retry":
                     break
         return edges
 
-    def edge(self, step: Step, action: Action, declared: Declared) -> Edge:
-        if action.type == "retry" and action.kind == "success":
-            self.retry_on_success(action)
+    def edge(self, step: Step, action: Action, moment: Moment) -> Edge:
+        if action.type == "retry":
+            self.retry(step, action)
         child = None
         if action.workflow_id and action.type != "end":
-            callee = self.callee(action.workflow_id, action.place)
-            child = action_child(action, self.site, callee, declared, strict=self.strict, notices=self.notices)
+            callee = self.callee(action.workflow_id, self.inside(action.place, "workflowId"))
+            child = action_child(action, callee, self.reader, moment)
         call = self.made.calls.get(step.step_id)
-        criteria = compile_criteria(
-            action.criteria,
-            self.minor,
-            self.notices,
-            strict=self.strict,
-            operation=call.operation if call is not None else None,
-        )
+        criteria = self.reader.criteria(action.criteria, moment, call.operation if call is not None else None)
         # An action whose criteria all stand among the step's success criteria applies on every success, so "nothing
         # matched" cannot happen behind it.
         sure = {_wording(one) for one in step.success_criteria} if action.kind == "success" else set()
         certain = all(_wording(one) in sure for one in action.criteria)
         return Edge(action=action, criteria=criteria, certain=certain, child=child)
 
-    def retry_on_success(self, action: Action) -> None:
-        """Success Action Object: there is no ``retry``. In 1.0 documents it means a loop (tolerance C8, A19); of 1.1 it
-        is refused when the document is read."""
-        why = f"{action.name}: a retry on success is read as a loop with its pace and its limit"
-        note_tolerances([("C8", why)], action.place, self.notices, strict=self.strict)
+    def retry(self, step: Step, action: Action) -> None:
+        """Success Action Object: there is no ``retry``; what that means in 1.0 (C8) is said when the document is read.
+        A retry through the step itself would call it twice each time, and is a plain retry (tolerance C9, A17)."""
+        if action.kind == "failure" and action.step_id == step.step_id:
+            why = f"{action.name}: a retry through the step itself is read as a plain retry"
+            self.reader.tolerated([("C9", why)], self.inside(action.place, "stepId"))
 
     # -- order -----------------------------------------------------------------------------------------------------
 
     def needs(self, step: Step) -> None:
         """Step Object, dependsOn: steps of this workflow by id, those of others by an expression."""
-        needs = tuple(self.need(one, step) for one in step.depends_on)
+        needs = tuple(
+            self.need(one, step, self.inside(step.place, "dependsOn", number))
+            for number, one in enumerate(step.depends_on)
+        )
         if step.step_id in self.made.calls:
             self.made.calls[step.step_id] = replace(self.made.calls[step.step_id], needs=needs)
         if step.step_id in self.made.runs:
             self.made.runs[step.step_id] = replace(self.made.runs[step.step_id], needs=needs)
 
-    def need(self, reference: str, step: Step) -> Need:
+    def need(self, reference: str, step: Step, place: Place) -> Need:
         if self.site.step(reference) is not None:
             return "", reference
         owner, found, name = reference.rpartition(".steps.")
         if found and owner.startswith("$"):
-            site, _ = self.directory.find(self.site, owner.removeprefix("$workflows."), step.place)
+            site, _ = self.directory.find(self.site, owner.removeprefix("$workflows."), place)
             if site.step(name) is not None:
                 return ("", name) if site.key == self.site.key else (site.key, name)
         raise DocumentError(
             f"step {step.step_id!r} depends on {reference!r}, and there is no such step",
             code="AZM-P042",
-            place=step.place,
+            place=place,
             next="name a step of this workflow, or $workflows.WORKFLOW.steps.STEP",
         )
 
@@ -277,7 +263,10 @@ class _Drafter:
         made.order = tuple(order)
         if cycle := find_cycle(waits):
             raise DocumentError(
-                "steps depend on each other", code="AZM-P044", place=self.place_of(cycle[0]), seen=" -> ".join(cycle)
+                "steps depend on each other",
+                code="AZM-P044",
+                place=self.inside(self.place_of(cycle[0]), "dependsOn"),
+                seen=" -> ".join(cycle),
             )
         reads = {step: self.reads(step) & set(order) for step in order}
         if any(step.depends_on for step in self.workflow.steps):
@@ -300,15 +289,22 @@ class _Drafter:
 
     def refuse_forward(self, step: str, other: str) -> None:
         message = f"step {step!r} reads outputs of {other!r}, which can only run after it"
+        place = self.place_of_reading(step, other)
         if self.minor == "1.0" and not self.strict:
-            self.notices.append(Notice(code="AZM-P024", message=message, place=self.place_of(step)))
+            self.reader.note("AZM-P024", message, place)
             return
         raise DocumentError(
-            message,
-            code="AZM-P024",
-            place=self.place_of(step),
-            next="put the steps in the order they need, or say dependsOn",
+            message, code="AZM-P024", place=place, next="put the steps in the order they need, or say dependsOn"
         )
+
+    def place_of_reading(self, step: str, other: str) -> Place:
+        """Where a step first reads an output of another for what it sends."""
+        document = self.site.description.document
+        for site in sites_of(document, self.workflow, self.reader.declared):
+            sent = site.step == step and site.part in ("parameter", "payload")
+            if sent and any(one.root == "steps" and one.owner == other for one in site.expressions):
+                return document.place(site.pointer)
+        return self.place_of(step)
 
     def reads(self, step: str) -> set[str]:
         """The steps whose outputs stand in what this one sends."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from ..document.findings import Finding, Severity
+from ..document.findings import Finding
 from ..document.model import Action, Criterion, Document, Step, Workflow
 from ..errors import Place
 from ..expressions.evaluate import Context, resolve_name
@@ -21,9 +21,10 @@ from ..expressions.template import Declared
 from ..sources.description import Description
 from ..sources.model import Source
 from ..sources.shapes import requires
-from .calls import declared_names
+from .codes import severity_of
 from .model import CallPlan, Notice, Plan
 from .probes import suggested_policy
+from .reader import declared_names
 from .sites import Site, sites_of
 
 __all__ = ["inspect", "told"]
@@ -57,6 +58,11 @@ class _Subject:
                 source, target = states[one.source], states[one.target]
                 edges.setdefault(source.step, set()).add(target.step)
         return {step: frozenset(_reached(edges, step)) for step in self.steps}
+
+    @cached_property
+    def noted(self) -> frozenset[tuple[str, Place]]:
+        """Code and place of everything the compiler noted."""
+        return frozenset((one.code, one.place) for one in self.plan.notices)
 
     def extension(self, step: str, name: str) -> Any:
         return self.steps[step].extension.get(name) if step in self.steps else None
@@ -107,8 +113,7 @@ def _returned(plan: Plan) -> dict[str, frozenset[str]]:
 
 def told(notice: Notice) -> Finding:
     """What the compiler noted, as a finding."""
-    severity: Severity = "info" if notice.code == "AZM-P022" else "warning"
-    return Finding(code=notice.code, severity=severity, message=notice.message, place=notice.place)
+    return Finding(code=notice.code, severity=severity_of(notice.code), message=notice.message, place=notice.place)
 
 
 def _order(finding: Finding) -> tuple[str, int, int, str]:
@@ -116,7 +121,8 @@ def _order(finding: Finding) -> tuple[str, int, int, str]:
 
 
 def _say(code: str, message: str, place: Place, suggestion: str = "", fix: str = "") -> Finding:
-    return Finding(code=f"AZM-{code}", severity="warning", message=message, place=place, suggestion=suggestion, fix=fix)
+    code = f"AZM-{code}"
+    return Finding(code=code, severity=severity_of(code), message=message, place=place, suggestion=suggestion, fix=fix)
 
 
 # -- answers -----------------------------------------------------------------------------------------------------------
@@ -323,7 +329,9 @@ def _too_early(subject: _Subject) -> Iterator[Finding]:
             if one.root != "steps" or one.owner not in used:
                 continue
             own = one.owner == site.step and site.part in ("criterion", "output", "action")
-            if not own and site.step not in subject.after[one.owner]:
+            if own or ("AZM-P024", subject.document.place(site.pointer)) in subject.noted:
+                continue
+            if site.step not in subject.after[one.owner]:
                 yield _say(
                     "L018",
                     f"{one} is read before {one.owner} has run",

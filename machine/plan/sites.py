@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..document.model import Action, Criterion, Document, Parameter, Step, Workflow
+from ..document.positions import below
 from ..errors import DocumentError, Place
 from ..expressions.criteria import compile_criterion
 from ..expressions.grammar import Expression
@@ -93,7 +94,7 @@ class _Reader:
 
     def outputs(self, part: Part, step: str, pointer: str, outputs: Mapping[str, Any]) -> Iterator[Site]:
         for name, value in outputs.items():
-            yield from self.values(part, step, f"{pointer}/outputs/{_escaped(name)}", value)
+            yield from self.values(part, step, below(pointer, "outputs", name), value)
 
     def values(self, part: Part, step: str, pointer: str, value: Any) -> Iterator[Site]:
         """The leaves of a value that read something. ``target`` are the tokens that lead to each."""
@@ -105,7 +106,7 @@ class _Reader:
             elif isinstance(one, list):
                 waiting += reversed([((*tokens, str(index)), item) for index, item in enumerate(one)])
             elif isinstance(one, str):
-                spot = pointer + "".join(f"/{_escaped(token)}" for token in tokens)
+                spot = below(pointer, *tokens)
                 try:
                     template = compile_template(one, place=Place(pointer=spot), declared=self.declared)
                 except DocumentError:
@@ -119,7 +120,3 @@ class _Reader:
                         whole=isinstance(template, Whole),
                         target=tokens,
                     )
-
-
-def _escaped(token: str) -> str:
-    return token.replace("~", "~0").replace("/", "~1")

@@ -12,10 +12,10 @@ from machine.library import shipped
 
 def test_the_document_as_people_write_it_is_told_everything(machine: Any, users_arguments: Any) -> None:
     done = machine("check", *users_arguments)
-    lines = [line.split(":", 2)[1] for line in done.out.splitlines() if ": warning " in line]
+    told = [line.split(":", 3) for line in done.out.splitlines() if ": warning " in line or ": info " in line]
 
     assert done.code == 0
-    assert lines == ["30", "33", "43", "44", "52", "65", "74", "74", "78", "84"]
+    assert [one[1] for one in told] == ["30", "33", "43", "44", "52", "65", "74", "74", "78", "84"]
     assert done.out.splitlines()[-1] == "0 errors, 10 warnings"
     assert "             operationId: getEndpoint" in done.out.splitlines()
 
@@ -25,6 +25,38 @@ def test_strict_makes_tolerances_errors(machine: Any, users_arguments: Any) -> N
 
     assert done.code == 65
     assert {one["code"] for one in done.json["findings"] if one["severity"] == "error"} == {"C1", "C4"}
+
+
+STRICT = """arazzo: 1.0.1
+info: {title: t, version: '1'}
+sourceDescriptions: [{name: api, url: api.yaml, type: openapi}]
+workflows:
+- workflowId: w
+  steps:
+  - stepId: s
+    operationId: one
+    parameters: [{name: n, in: body, value: 1}]
+    onSuccess: [{name: again, type: retry}]
+    onFailure: [{name: more, type: retry, stepId: s}]
+    successCriteria:
+    - {condition: $.a, type: jsonpath, version: rfc9535, context: $response.body}
+"""
+
+
+def test_what_is_tolerated_is_told_once_a_site_and_strictly_an_error_there(machine: Any, tmp_path: Path) -> None:
+    (tmp_path / "flow.yaml").write_text(STRICT)
+    (tmp_path / "api.yaml").write_text("openapi: 3.1.0\npaths: {/a: {get: {operationId: one}}}\n")
+
+    def told(*more: str) -> list[tuple[str, str, int]]:
+        found = machine("check", tmp_path / "flow.yaml", "--json", *more).json["findings"]
+        return [(one["code"], one["severity"], one["place"]["line"]) for one in found if "L0" not in one["code"]]
+
+    structure = [("C12", 9), ("C8", 10), ("AZM-D118", 13)]
+    whole = sorted([*structure, ("C9", 11)], key=lambda one: one[1])
+    assert told() == [(code, "warning", line) for code, line in whole]
+    assert told("--strict") == [(code, "error", line) for code, line in whole]
+    assert told("--schema-only") == [(code, "warning", line) for code, line in structure]
+    assert told("--schema-only", "--strict") == [(code, "error", line) for code, line in structure]
 
 
 def test_findings_are_data_with_their_explanation(machine: Any, users_arguments: Any) -> None:

@@ -161,11 +161,41 @@ def test_tolerances_of_condition_and_context_are_told() -> None:
     assert jsonpath("$.a == true", context="$inputs").tolerances == ("C1", "C5")
 
 
-def test_notes_tell_of_fields_without_effect() -> None:
-    idle = compile_criterion(criterion("$statusCode == 200", context="$response.body"), minor="1.0")
-    early = compile_criterion(
-        criterion("$.a", type="jsonpath", context="$response.body", version="rfc9535"), minor="1.0"
-    )
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("$statusCode = 200", "'=' is no operator"),
+        ("$statusCode == ", "a value is missing"),
+        ("$response.bdy == 1", "$response names no part"),
+        ("($statusCode == 200", "a parenthesis is not closed"),
+    ],
+)
+def test_a_simple_condition_that_cannot_be_read_fails_in_1_1_and_is_refused_in_1_0(text: str, why: str) -> None:
+    later = compile_criterion(criterion(text), minor="1.1")
+    again = CompiledCriterion.from_json(json.loads(json.dumps(later.to_json())))
 
-    assert "has no effect" in idle.notes[0]
-    assert "rfc9535" in early.notes[0]
+    for one in (later, again):
+        assert one.reading == "invalid"
+        assert one.test(Context(status=200)).truth is False
+        assert "cannot be read" in one.test(Context(status=200)).why
+    assert why in later.notes[0]
+    with pytest.raises(DocumentError):
+        compile_criterion(criterion(text), minor="1.0")
+
+
+@pytest.mark.parametrize("text", ["==", "$statusCode == 1 " + "|| 1 " * 1200, "(" * 70 + "1" + ")" * 70])
+def test_a_condition_we_do_not_take_is_refused_in_1_1_too(text: str) -> None:
+    with pytest.raises(DocumentError):
+        compile_criterion(criterion(text), minor="1.1")
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [("$[?@.a == 1]", ("C2",)), ("$[?count(@.a) > 1]", ("C2", "C3")), ("$.a[?@.b]", ())],
+)
+def test_what_a_strict_reading_sets_aside_is_told(text: str, codes: tuple[str, ...]) -> None:
+    query = criterion(text, type="jsonpath", context="$response.body")
+    strict = compile_criterion(query, minor="1.0", strict=True)
+
+    assert (strict.reading, strict.tolerances, strict.set_aside) == ("rfc9535", (), codes)
+    assert compile_criterion(query, minor="1.0").set_aside == ()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from machine.errors import DocumentError, Place
 from machine.expressions.evaluate import Context
 from machine.expressions.json_text import compile_json_text, is_json_text
-from machine.expressions.template import Declared, from_json, render, to_json, tolerances
+from machine.expressions.template import Declared, from_json, leaves, render, to_json, tolerances
 from machine.values import SecretRef, SecretText
 
 PLACE = Place(document="flow.yaml", line=3, column=5)
@@ -106,8 +106,10 @@ def test_only_what_begins_like_json_is_meant_as_it(payload: Any, truth: bool) ->
 def test_the_tolerance_is_told_once_with_its_code() -> None:
     made = compile_json_text('{"a": "{$inputs.o}", "b": "{$inputs.s}"}', place=PLACE, declared=DECLARED, aware=True)
 
-    assert {code for code, _ in tolerances(made)} == {"C10"}
-    assert len(set(tolerances(made))) == 1
+    told = [one for _, leaf in leaves(made) for one in tolerances(leaf)]
+
+    assert {code for code, _ in told} == {"C10"}
+    assert len(set(told)) == 1
 
 
 JSON = st.recursive(

@@ -24,6 +24,7 @@ from machine.expressions.template import (
     bare_references,
     compile_template,
     from_json,
+    leaves,
     references,
     render,
     to_json,
@@ -163,10 +164,11 @@ def test_references_come_in_order() -> None:
 
 
 def test_tolerances_name_the_code_and_the_spot() -> None:
-    found = tolerances(compiled({"a": "Bearer $inputs.hfToken", "b": "$steps.make.endpointName", "c": "{$url}"}))
+    made = compiled({"a": ["Bearer $inputs.hfToken"], "b": "$steps.make.endpointName", "c": "{$url}", "d": 1})
+    found = [(steps, *one) for steps, leaf in leaves(made) for one in tolerances(leaf)]
 
-    assert [code for code, _ in found] == ["C4", "C5"]
-    assert found[0][1].startswith("$inputs.hfToken: ")
+    assert [one[:2] for one in found] == [(("a", 0), "C4"), (("b",), "C5")]
+    assert found[0][2].startswith("$inputs.hfToken: ")
 
 
 @pytest.mark.parametrize(
@@ -279,7 +281,11 @@ def test_every_kind_of_template_survives_storage(node: Template) -> None:
 def test_all_that_a_body_depends_on_is_told() -> None:
     assert [str(one) for one in references(NODES[2])] == ["$inputs.hfToken", "$inputs.count", "$inputs.namespace"]
     assert [str(one) for one in references(NODES[1])] == ["$response.body"]
-    assert [code for code, _ in tolerances(NODES[2])] == ["C4"]
+    assert [steps for steps, _ in leaves(NODES[2])] == [
+        ("payload", "a"),
+        ("replacements", 0, "target"),
+        ("replacements", 0, "value", 0),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -297,6 +303,6 @@ def test_text_of_1_1_is_read_by_its_grammar(text: str, older: str, newer: str, b
 
     assert render(first, CONTEXT) == {"a": [older]}
     assert render(later, CONTEXT) == {"a": [newer]}
-    assert bare_references(later) == bare
-    assert bare_references(first) == ()
+    assert [one for _, leaf in leaves(later) for one in bare_references(leaf)] == list(bare)
+    assert [one for _, leaf in leaves(first) for one in bare_references(leaf)] == []
     assert render(from_json(json.loads(json.dumps(to_json(later)))), CONTEXT) == {"a": [newer]}

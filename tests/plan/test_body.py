@@ -101,7 +101,7 @@ def test_json_text_that_is_no_json_fails_its_step_and_only_that(built: Callable[
     plan = built([slip])
     again = Plan.from_json(json.loads(plan.text()))
 
-    assert [one.code for one in plan.notices if "no JSON" in one.message] == ["C10"]
+    assert [one.code for one in plan.notices if "no JSON" in one.message] == ["AZM-P026"]
     for one in (plan, again):
         with pytest.raises(RequestError) as failed:
             sent(one)

@@ -53,11 +53,6 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("an operation that is not there", step("a", "nope"), "AZM-D201"),
     ("a goto to no workflow", step("a", onSuccess=[{"name": "x", "type": "goto", "workflowId": "v"}]), "AZM-P040"),
     (
-        "a body for a workflow",
-        {"stepId": "a", "workflowId": "w", "requestBody": {"payload": {}}},
-        "AZM-P043",
-    ),
-    (
         "a kind of effect for a workflow",
         {"stepId": "a", "workflowId": "w", "x-machine": {"effect": {"kind": "safe"}}},
         "AZM-P043",

@@ -1,19 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from machine.document.model import Criterion, Document, Step, Workflow
-from machine.errors import DocumentError, Place
-from machine.expressions.template import Declared, Literal, references
-from machine.plan.calls import compile_criteria, compile_outputs, declared_names
-from machine.plan.model import Notice, Plan
-
-HERE = Place(document="d.yaml", line=7, column=1)
-DOCUMENT = Document(arazzo="1.0.1", title="t", version="1", sources=(), workflows=())
+from machine.expressions.template import Literal, references
+from machine.plan.model import Plan
 
 
 def step(name: str, operation: str = "getThing", **fields: Any) -> dict[str, Any]:
@@ -131,107 +124,3 @@ def test_an_operation_may_be_named_by_its_path(built: Callable[..., Plan]) -> No
     path = "{$sourceDescriptions.things.url}#/paths/~1things~1{id}/get"
 
     assert built([{"stepId": "a", "operationPath": path}]).calls["a"].operation.operation_id == "getThing"
-
-
-def test_declared_names_are_inputs_and_outputs_of_steps() -> None:
-    workflow = Workflow(
-        workflow_id="w",
-        inputs={"type": "object", "properties": {"x": {}, "y.z": {}}},
-        steps=(Step(step_id="a", outputs={"o": "1"}, place=HERE), Step(step_id="b", place=HERE)),
-        place=HERE,
-    )
-    tree = {"components": {"parameters": {"page": {"name": "page", "in": "query", "value": 7}}}}
-
-    assert declared_names(workflow, replace(DOCUMENT, arazzo="1.1.0", tree=tree)) == Declared(
-        inputs=frozenset({"x", "y.z"}),
-        steps={"a": frozenset({"o"}), "b": frozenset()},
-        minor="1.1",
-        parameters={"page": 7},
-    )
-
-
-@pytest.mark.parametrize("inputs", [{}, {"properties": True}, {"properties": None}], ids=["none", "true", "null"])
-def test_a_schema_without_properties_declares_nothing(inputs: dict[str, Any]) -> None:
-    workflow = Workflow(workflow_id="w", inputs=inputs, steps=(), place=HERE)
-
-    assert declared_names(workflow, DOCUMENT).inputs == frozenset()
-
-
-DECLARED = Declared(inputs=frozenset({"a", "b.c"}), steps={"s": frozenset({"o"})})
-
-
-@pytest.mark.parametrize(
-    ("value", "codes"),
-    [
-        pytest.param("$inputs.a", [], id="declared"),
-        pytest.param("$inputs.a.x", [], id="a-member-of-it"),
-        pytest.param("$inputs.a[0]", [], id="an-item-of-it"),
-        pytest.param("$inputs.b.c", [], id="a-name-with-a-dot"),
-        pytest.param("$inputs.b", ["AZM-P021"], id="half-a-name"),
-        pytest.param("{$inputs.z} and {$inputs.z}", ["AZM-P021"], id="undeclared-twice-is-told-once"),
-        pytest.param("$steps.s.outputs.unheard", [], id="an-output-of-a-step"),
-        pytest.param("Bearer $inputs.a", ["C4"], id="without-braces"),
-    ],
-)
-def test_what_a_value_refers_to_is_looked_up_and_noted(value: str, codes: list[str]) -> None:
-    notices: list[Notice] = []
-    compile_outputs({"x": value, "y": value}, HERE, DECLARED, notices, strict=False)
-
-    assert [one.code for one in notices] == codes
-    assert all(one.place == HERE for one in notices)
-
-
-def test_a_reference_that_is_text_in_1_1_is_noted() -> None:
-    notices: list[Notice] = []
-    compile_outputs({"x": "by $inputs.a"}, HERE, replace(DECLARED, minor="1.1"), notices, strict=True)
-
-    assert [(one.code, one.place) for one in notices] == [("AZM-P023", HERE)]
-    assert "it is text" in notices[0].message
-
-
-def test_nothing_is_called_undeclared_where_nothing_is_declared() -> None:
-    notices: list[Notice] = []
-    compile_outputs({"x": "$inputs.z"}, HERE, Declared(), notices, strict=False)
-
-    assert notices == []
-
-
-def test_a_value_that_names_a_step_of_nowhere_is_refused_with_the_steps_there_are() -> None:
-    with pytest.raises(DocumentError) as refused:
-        compile_outputs({"x": ["$steps.t.outputs.o"]}, HERE, DECLARED, [], strict=False)
-
-    assert refused.value.findings[0].code == "AZM-P014"
-    assert refused.value.findings[0].suggestion == "steps: s"
-
-
-COMPARISON = Criterion(condition="$.a == 'x'", type="jsonpath", context="$response.body", place=HERE)
-
-
-def test_a_tolerance_is_noted_once_a_site_and_refused_when_strict() -> None:
-    notices: list[Notice] = []
-    (compiled,) = compile_criteria([COMPARISON], "1.0", notices, strict=False)
-    compile_criteria([COMPARISON], "1.0", notices, strict=False)
-
-    assert compiled.tolerances == ("C1",)
-    assert [one.code for one in notices] == ["C1"]
-    assert str(notices[0]).startswith("d.yaml:7:1: C1 $.a == 'x'")
-    with pytest.raises(DocumentError) as refused:
-        compile_criteria([COMPARISON], "1.0", [], strict=True)
-    assert [(one.code, one.severity) for one in refused.value.findings] == [("C1", "error")]
-
-
-def test_a_comparison_that_1_1_calls_an_error_is_not_tolerated_there() -> None:
-    notices: list[Notice] = []
-    (compiled,) = compile_criteria([COMPARISON], "1.1", notices, strict=False)
-
-    assert compiled.tolerances == ()
-    assert [one.code for one in notices] == ["AZM-P022"]
-    assert "it always fails" in notices[0].message
-
-
-def test_every_bad_criterion_of_a_list_is_reported() -> None:
-    bad = [Criterion(condition=text, place=HERE) for text in ("$statusCode ==", "==", "$statusCode == 200", "(")]
-    with pytest.raises(DocumentError) as refused:
-        compile_criteria(bad, "1.0", [], strict=False)
-
-    assert len(refused.value.findings) == 3

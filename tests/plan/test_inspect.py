@@ -156,6 +156,15 @@ def test_what_may_not_be_meant_is_told(found: Any, steps: list[Json], expected: 
     assert codes(found(*steps)) == expected
 
 
+def test_what_the_compiler_says_of_the_order_is_not_said_twice(found: Any) -> None:
+    parameter = {"name": "q", "in": "query", "value": "$steps.t.outputs.o"}
+    findings = found(step("s", parameters=[parameter]), step("t", outputs={"o": "$response.body#/o"}))
+
+    assert [(one.code, one.place.pointer) for one in findings if one.code in ("AZM-P024", "AZM-L018")] == [
+        ("AZM-P024", "/workflows/0/steps/0/parameters/0/value")
+    ]
+
+
 def test_a_required_parameter_nobody_gives_is_told(found: Any, things_api: Json) -> None:
     api = deepcopy(things_api)
     api["paths"]["/things"]["get"]["parameters"] = [

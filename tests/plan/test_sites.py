@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from machine.plan.calls import declared_names
+from machine.plan.reader import declared_names
 from machine.plan.sites import sites_of
 from machine.sources.description import Description
 

@@ -1,0 +1,157 @@
+"""An expression and the moment it is read at -> why it can never have a value there; empty where it may have one.
+
+What there is to see at a moment is what ``chart/judge.py`` gives expressions to look at; what a name can mean is what
+the document declares. So a reference that is always absent is known before anything runs. Pure, and never an error by
+itself: by the specification what is absent is just absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from ..document.model import Document, Workflow
+from ..expressions.evaluate import resolve_name
+from ..expressions.grammar import Expression
+from ..sources.description import Description
+
+__all__ = ["Absence", "Moment", "Sight", "names_of", "sight_of"]
+
+Moment = Literal["request", "answer", "return", "end", "any"]
+"""When a value is read: for the request of a step, with the answer to it, when the workflow it ran has returned, when
+the whole workflow ends; ``any`` where one value serves several moments."""
+
+_EXCHANGE: Final = frozenset({"request", "response", "url", "method"})
+_BEFORE: Final = "it is read for what is sent, before anything was answered"
+_INSIDE: Final = "the step runs a workflow, and sees nothing of its calls but the last status"
+_AFTER: Final = "outputs of a workflow are read at its end, when no call is looked at"
+_RETURNED: Final = "$outputs is what a workflow that a step runs has returned"
+_UNSEEN: Final[Mapping[Moment, Mapping[str, str]]] = {
+    "request": {**dict.fromkeys((*_EXCHANGE, "statusCode"), _BEFORE), "outputs": f"{_RETURNED}, and {_BEFORE}"},
+    "answer": {"outputs": f"{_RETURNED}, and this step calls an operation"},
+    "return": dict.fromkeys(_EXCHANGE, _INSIDE),
+    "end": {
+        **dict.fromkeys((*_EXCHANGE, "statusCode"), _AFTER),
+        "outputs": f"{_RETURNED}; outputs of a step are $steps.STEP.outputs.NAME",
+    },
+    "any": {},
+}
+"""By moment, the roots that nothing is known of, and why."""
+_OPEN: Final = frozenset({"$ref", "anyOf", "oneOf", "patternProperties", "then", "else", "dependentSchemas"})
+"""Keywords by which a schema may have properties it does not list itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absence:
+    """Why a reference is absent: the code of what is said about it, how that ends its sentence, and what to do."""
+
+    code: str
+    why: str
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """The names a document has, beside those of ``expressions.template.Declared``."""
+
+    minor: str = "1.0"
+    inputs: frozenset[str] | None = frozenset()
+    """Of the workflow; None where its schema may have more than it lists."""
+    steps: tuple[str, ...] = ()
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Source name -> the fields an expression can read of it."""
+    workflows: Mapping[str, Mapping[str, frozenset[str] | None]] = field(default_factory=dict)
+    """Workflow id -> ``inputs`` and ``outputs`` -> their names; those of other documents with the source's name first.
+    None where there may be others."""
+
+    def absence(self, expression: Expression, moment: Moment) -> Absence | None:
+        """Why the expression has no value at that moment in any run; None where it may have one."""
+        root, name = expression.root, expression.name
+        if root in _UNSEEN[moment]:
+            return Absence(code="AZM-P028", why=_UNSEEN[moment][root])
+        if root == "self" and self.minor == "1.0":
+            return Absence(
+                code="AZM-D114", why=f"$self came with Arazzo 1.1, this is {self.minor}", next="write it out"
+            )
+        if root == "components":
+            return Absence(code="AZM-P028", why="a component stands for a whole value and is not seen inside one")
+        if root == "steps" and expression.owner not in self.steps:
+            return Absence(
+                code="AZM-P014", why="this workflow has no such step", next=f"steps: {', '.join(self.steps) or 'none'}"
+            )
+        if root == "inputs" and name and not _has(self.inputs, name):
+            return Absence(code="AZM-P021", why="names an input that is not declared")
+        if root == "sourceDescriptions":
+            return self._of_source(expression)
+        return self._of_workflow(expression) if root == "workflows" else None
+
+    def _of_source(self, expression: Expression) -> Absence | None:
+        fields = self.sources.get(expression.owner)
+        if fields is None:
+            known = f"source descriptions: {', '.join(self.sources) or 'none'}"
+            return Absence(code="AZM-P029", why="this document has no such source description", next=known)
+        if expression.name not in fields:
+            return Absence(
+                code="AZM-P029", why="the source description has no such field", next=f"fields: {', '.join(fields)}"
+            )
+        return None
+
+    def _of_workflow(self, expression: Expression) -> Absence | None:
+        sides = self.workflows.get(expression.owner)
+        if sides is None:
+            known = f"workflows: {', '.join(self.workflows)}"
+            return Absence(code="AZM-P029", why="there is no such workflow", next=known)
+        names = sides.get(expression.part)
+        if not expression.name or _has(names, expression.name):
+            return None
+        known = f"its {expression.part}: {', '.join(sorted(names or ())) or 'none'}"
+        if expression.part == "inputs":
+            return Absence(code="AZM-P021", why="names an input that is not declared", next=known)
+        return Absence(code="AZM-P029", why="the workflow declares no such output", next=known)
+
+
+def _has(names: frozenset[str] | None, name: str) -> bool:
+    return names is None or resolve_name(name, names) is not None
+
+
+def sight_of(description: Description, workflow: Workflow) -> Sight:
+    """What a workflow of a described document can see."""
+    document = description.document
+    workflows = {one.workflow_id: names_of(one) for one in document.workflows}
+    for name, other in description.documents.items():
+        workflows |= {f"{name}.{one.workflow_id}": names_of(one) for one in other.document.workflows}
+    return Sight(
+        minor=document.minor,
+        inputs=names_of(workflow)["inputs"],
+        steps=tuple(step.step_id for step in workflow.steps),
+        sources={name: tuple(fields) for name, fields in source_fields(document).items()},
+        workflows=workflows,
+    )
+
+
+def names_of(workflow: Workflow) -> Mapping[str, frozenset[str] | None]:
+    """The inputs and outputs of a workflow by their names."""
+    return {"inputs": _properties(workflow.inputs), "outputs": frozenset(workflow.outputs)}
+
+
+def _properties(schema: Mapping[str, Any]) -> frozenset[str] | None:
+    """The properties a schema lists, those of all its parts together; None where it may have others."""
+    names: set[str] = set()
+    waiting: list[Any] = [schema]
+    while waiting:
+        one = waiting.pop()
+        if not isinstance(one, Mapping):
+            continue
+        if _OPEN & set(one):
+            return None
+        properties, parts = one.get("properties"), one.get("allOf")
+        names |= set(map(str, properties)) if isinstance(properties, Mapping) else set()
+        waiting += parts if isinstance(parts, list) else []
+    return frozenset(names)
+
+
+def source_fields(document: Document) -> dict[str, dict[str, Any]]:
+    """Source name to the fields an expression can read of it ("Source Description Expression Resolution")."""
+    written = document.tree.get("sourceDescriptions")
+    return {str(one["name"]): dict(one) for one in written} if isinstance(written, list) else {}

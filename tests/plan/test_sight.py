@@ -1,0 +1,219 @@
+"""References that are absent whatever happens: which, at which moment, and what a strict reading makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from machine.document.model import Workflow
+from machine.errors import DocumentError, Place
+from machine.expressions.grammar import parse_expression
+from machine.plan.build import build_plan
+from machine.plan.model import Plan
+from machine.plan.sight import Moment, Sight, names_of
+from machine.sources.description import Description
+
+Json = dict[str, Any]
+Found = tuple[str, bool]
+
+SIGHT = Sight(
+    minor="1.1",
+    inputs=frozenset({"x", "d.o.t"}),
+    steps=("s",),
+    sources={"api": ("name", "url", "x-more")},
+    workflows={
+        "w": {"inputs": frozenset({"i"}), "outputs": frozenset({"o"})},
+        "far.w": {"inputs": None, "outputs": frozenset()},
+    },
+)
+
+MOMENTS: tuple[Moment, ...] = ("request", "answer", "return", "end", "any")
+
+
+@pytest.mark.parametrize(
+    ("text", "absent"),
+    [
+        ("$statusCode", ["request", "end"]),
+        ("$response.body#/a", ["request", "return", "end"]),
+        ("$response.header.Location", ["request", "return", "end"]),
+        ("$request.query.q", ["request", "return", "end"]),
+        ("$url", ["request", "return", "end"]),
+        ("$method", ["request", "return", "end"]),
+        ("$outputs.o", ["request", "answer", "end"]),
+        ("$self", []),
+        ("$inputs.x", []),
+        ("$inputs", []),
+        ("$steps.s.outputs.any", []),
+    ],
+)
+def test_what_can_be_seen_depends_on_the_moment(text: str, absent: list[Moment]) -> None:
+    expression = parse_expression(text, place=Place())
+    codes = {moment: found.code for moment in MOMENTS if (found := SIGHT.absence(expression, moment))}
+
+    assert codes == dict.fromkeys(absent, "AZM-P028")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "advice"),
+    [
+        ("$inputs.d.o.t.deep", "", ""),
+        ("$inputs.d.o", "AZM-P021", ""),
+        ("$steps.t.outputs.o", "AZM-P014", "steps: s"),
+        ("$sourceDescriptions.api.x-more", "", ""),
+        ("$sourceDescriptions.api.getThing", "AZM-P029", "fields: name, url, x-more"),
+        ("$sourceDescriptions.other.url", "AZM-P029", "source descriptions: api"),
+        ("$workflows.w.outputs.o", "", ""),
+        ("$workflows.w.outputs", "", ""),
+        ("$workflows.w.outputs.p", "AZM-P029", "its outputs: o"),
+        ("$workflows.w.inputs.i", "", ""),
+        ("$workflows.w.inputs.j", "AZM-P021", "its inputs: i"),
+        ("$workflows.v.outputs.o", "AZM-P029", "workflows: w, far.w"),
+        ("$workflows.far.w.inputs.unlisted", "", ""),
+        ("$workflows.far.w.outputs.o", "AZM-P029", "its outputs: none"),
+        ("$components.parameters.page", "AZM-P028", ""),
+    ],
+)
+def test_a_name_that_nothing_has_is_told_with_those_there_are(text: str, code: str, advice: str) -> None:
+    found = SIGHT.absence(parse_expression(text, place=Place()), "answer")
+
+    assert ((found.code, found.next) if found else ("", "")) == (code, advice)
+
+
+@pytest.mark.parametrize(
+    ("schema", "names"),
+    [
+        ({}, set()),
+        ({"properties": {"a": {}}}, {"a"}),
+        ({"properties": {"a": {}}, "allOf": [{"properties": {"b": {}}}, True]}, {"a", "b"}),
+        ({"properties": {"a": {}}, "anyOf": [{"properties": {"b": {}}}]}, None),
+        ({"allOf": [{"$ref": "#/$defs/x"}]}, None),
+        ({"patternProperties": {"^x-": {}}}, None),
+        ({"properties": True, "allOf": 1}, set()),
+    ],
+    ids=["none", "properties", "all of", "any of", "a reference", "a pattern", "nonsense"],
+)
+def test_the_inputs_of_a_schema_are_known_where_it_lists_them(schema: Json, names: set[str] | None) -> None:
+    found = names_of(Workflow(workflow_id="w", inputs=schema, steps=(), outputs={"o": 1}, place=Place()))
+
+    assert found == {"inputs": names, "outputs": {"o"}}
+
+
+# -- in a document -----------------------------------------------------------------------------------------------------
+
+
+def parameter(value: Any) -> Json:
+    return {"parameters": [{"name": "q", "in": "query", "value": value}]}
+
+
+S = "/workflows/0/steps/0"
+ABSENT: list[Any] = [
+    pytest.param(parameter("$inputs.lost"), {}, "AZM-P021", f"{S}/parameters/0/value", id="an-input"),
+    pytest.param(
+        {"successCriteria": [{"condition": "$inputs.lost == 1"}]},
+        {},
+        "AZM-P021",
+        f"{S}/successCriteria/0",
+        id="an-input-in-a-condition",
+    ),
+    pytest.param(
+        parameter("{$sourceDescriptions.other.url}"), {}, "AZM-P029", f"{S}/parameters/0/value", id="a-source"
+    ),
+    pytest.param(
+        parameter("$sourceDescriptions.things.host"), {}, "AZM-P029", f"{S}/parameters/0/value", id="field-of-a-source"
+    ),
+    pytest.param({}, {"outputs": {"o": "$workflows.v.outputs.x"}}, "AZM-P029", "/workflows/0/outputs/o", id="workflow"),
+    pytest.param(
+        {},
+        {"outputs": {"o": "$workflows.w.outputs.x"}},
+        "AZM-P029",
+        "/workflows/0/outputs/o",
+        id="output-of-a-workflow",
+    ),
+    pytest.param(
+        {}, {"outputs": {"o": "$workflows.w.inputs.x"}}, "AZM-P021", "/workflows/0/outputs/o", id="input-of-a-workflow"
+    ),
+    pytest.param(
+        {"successCriteria": [{"condition": "$components.parameters.page == 1"}]},
+        {},
+        "AZM-P028",
+        f"{S}/successCriteria/0",
+        id="component-in-a-condition",
+    ),
+    pytest.param({"outputs": {"o": "$outputs.x"}}, {}, "AZM-P028", f"{S}/outputs/o", id="outputs-of-an-operation"),
+    pytest.param(parameter("$statusCode"), {}, "AZM-P028", f"{S}/parameters/0/value", id="status-before-the-answer"),
+    pytest.param(
+        {"requestBody": {"payload": {"a": ["$response.body#/a"]}}},
+        {},
+        "AZM-P028",
+        f"{S}/requestBody/payload/a/0",
+        id="answer-before-the-answer",
+    ),
+    pytest.param({}, {"outputs": {"o": "$url"}}, "AZM-P028", "/workflows/0/outputs/o", id="url-at-the-end"),
+    pytest.param(
+        {}, {"outputs": {"o": "$response.body#/a"}}, "AZM-P028", "/workflows/0/outputs/o", id="answer-at-the-end"
+    ),
+    pytest.param(
+        {"onSuccess": [{"name": "n", "type": "end", "criteria": [{"condition": "$outputs.x == 1"}]}]},
+        {},
+        "AZM-P028",
+        f"{S}/onSuccess/0/criteria/0",
+        id="outputs-in-an-action",
+    ),
+]
+
+
+@pytest.mark.parametrize(("step", "workflow", "code", "pointer"), ABSENT)
+def test_a_reference_that_is_always_absent_is_told_where_it_stands(
+    describe_things: Callable[..., Description], step: Json, workflow: Json, code: str, pointer: str
+) -> None:
+    description = describe_things([{"stepId": "s", "operationId": "makeThing", **step}], workflow=workflow)
+    plan = build_plan(description)
+
+    assert [(one.code, one.place.pointer) for one in plan.notices] == [(code, pointer)]
+    if code == "AZM-P021":
+        assert build_plan(description, strict=True).notices == plan.notices, "somebody may give it unasked"
+        return
+    with pytest.raises(DocumentError) as refused:
+        build_plan(description, strict=True)
+    assert [(one.code, one.place.pointer) for one in refused.value.findings] == [(code, pointer)]
+
+
+def test_the_name_of_the_document_is_of_1_1(describe_things: Callable[..., Description]) -> None:
+    steps = [{"stepId": "s", "operationId": "makeThing", **parameter("$self")}]
+    with pytest.raises(DocumentError) as refused:
+        build_plan(describe_things(steps))
+
+    assert [(one.code, one.place.pointer) for one in refused.value.findings] == [
+        ("AZM-D114", f"{S}/parameters/0/value")
+    ]
+    assert build_plan(describe_things(steps, version="1.1.0")).notices == ()
+
+
+def test_a_step_that_runs_a_workflow_sees_what_that_returned(composed: Callable[..., Plan]) -> None:
+    runs = {
+        "stepId": "r",
+        "workflowId": "child",
+        "successCriteria": [{"condition": "$statusCode == 200"}, {"condition": "$response.body#/a == 1"}],
+        "outputs": {"o": "$outputs.x", "u": "$url"},
+    }
+    child = {
+        "workflowId": "child",
+        "steps": [{"stepId": "s", "operationId": "listThings"}],
+        "outputs": {"x": "$inputs"},
+    }
+    plan = composed({"workflowId": "root", "steps": [runs]}, child)
+
+    assert [(one.code, one.place.pointer) for one in plan.notices if one.code != "C5"] == [
+        ("AZM-P028", f"{S}/successCriteria/1"),
+        ("AZM-P028", f"{S}/outputs/u"),
+    ]
+
+
+def test_what_all_steps_share_is_not_held_against_those_that_run_a_workflow(composed: Callable[..., Plan]) -> None:
+    shared = [{"name": "no", "type": "end", "criteria": [{"condition": "$response.body#/a == 1"}]}]
+    steps = [{"stepId": "r", "workflowId": "child"}, {"stepId": "s", "operationId": "listThings"}]
+    child = {"workflowId": "child", "steps": [{"stepId": "s", "operationId": "listThings"}]}
+
+    assert composed({"workflowId": "root", "steps": steps, "failureActions": shared}, child).notices == ()
