@@ -15,6 +15,7 @@ from ..expressions.json_text import compile_json_text, is_json_text
 from ..expressions.replacement import Target, compile_target
 from ..expressions.template import ObjectTemplate, Replaced, Template, Unusable, here
 from ..sources.model import Operation, is_json_type, media_type
+from .misplaced import misplaced
 from .problems import Problems
 from .reader import Reader
 
@@ -53,7 +54,11 @@ def compile_body(
             place=body.replacements[0].place,
             next="Write the XML under payload.",
         )
-    return Replaced(ObjectTemplate(()) if payload is None else payload, changes)
+    made = Replaced(ObjectTemplate(()) if payload is None else payload, changes)
+    for number, why in misplaced(made):
+        place = reader.document.inside(body.replacements[number].place, "target")
+        reader.doomed("AZM-P027", f"{why}; the step that sends it fails", place)
+    return made
 
 
 def _kind(body: RequestBody | None, operation: Operation | None) -> str:

@@ -114,6 +114,11 @@ _REFERENCES: Final = {
         why="The body is declared as JSON and no JSON can be made of it. The step fails before it sends anything.",
         severity="error",
     ),
+    "AZM-P027": Code(
+        title="Replacement that cannot be made",
+        why="Its target is not in the payload, whatever the values are. The step fails before it sends anything.",
+        severity="error",
+    ),
     "AZM-P028": Code(
         title="Read where it is not",
         why="What an expression sees depends on when it is read; what is absent is left out of what is sent, and fails "
