@@ -202,7 +202,8 @@ _LINT: Final = {
     "AZM-L012": Code(
         title="No policy for doubt",
         why="When the answer to this call is lost nobody knows whether it was applied. The run then stops and "
-        "asks; with a probe it could look by itself.",
+        "asks, and nothing is done twice; with a probe it could look by itself.",
+        severity="info",
     ),
     "AZM-L013": Code(
         title="Loop without a pace",
@@ -233,6 +234,15 @@ _LINT: Final = {
         why="It is sent, and the description says nothing of it; perhaps its name is wrong.",
     ),
     "AZM-L021": Code(title="Missing parameter", why="The description requires it and nothing gives it."),
+    "AZM-L022": Code(
+        title="Path parameter without a value",
+        why="No URL can be made without it. The step fails before it sends anything.",
+        severity="error",
+    ),
+    "AZM-L023": Code(
+        title="Workflow that runs itself",
+        why="Unless something ends it before, it fails where workflows run each other deeper than is allowed.",
+    ),
 }
 
 CODES: Final[Mapping[str, Code]] = {**_STRUCTURE, **_REFERENCES, **_TOLERANCES, **_LINT}

@@ -17,12 +17,13 @@ from ..document.model import Action, Criterion, Document, Step, Workflow
 from ..errors import Place
 from ..expressions.evaluate import Context, resolve_name
 from ..expressions.question import Ask, nobody
-from ..expressions.template import Declared
+from ..expressions.template import Declared, Literal
 from ..sources.description import Description
 from ..sources.model import Source
 from ..sources.shapes import requires
 from .codes import severity_of
 from .model import CallPlan, Notice, Plan
+from .order import reaches
 from .probes import suggested_policy
 from .reader import declared_names
 from .sites import Site, sites_of
@@ -32,6 +33,7 @@ __all__ = ["inspect", "told"]
 _CREDENTIALS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 """Headers an operation often does not declare because its security schemes do."""
 _STATUS: Final = re.compile(r"\$statusCode\s*==\s*'?([1-5][0-9]{2})\b")
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
 _ONWARDS: Final = frozenset({"replied", "call_failed", "returned"})
 
 
@@ -361,13 +363,47 @@ def _unknown_parameters(subject: _Subject) -> Iterator[Finding]:
                 )
         for spec in operation.parameters:
             key = (spec.name if spec.location != "header" else spec.name.lower(), spec.location)
-            if spec.required and key not in given and not credential(spec.name, spec.location):
+            if spec.location == "path" or not spec.required or credential(spec.name, spec.location):
+                continue
+            if key not in given:
                 yield _say(
                     "L021",
                     f"{operation.title} requires the {spec.location} parameter {spec.name!r}",
                     step.place,
                     "add it to the parameters of the step",
                 )
+
+
+def _unfilled(subject: _Subject) -> Iterator[Finding]:
+    """Placeholders of a path that nothing is put in the place of: without one there is no URL (ambiguity A40)."""
+    for step, call in subject.calls():
+        given = {name for name, location, value in call.parameters if location == "path" and value != Literal(None)}
+        for name in dict.fromkeys(_PLACEHOLDER.findall(call.operation.path)):
+            if name not in given:
+                yield _say(
+                    "L022",
+                    f"path parameter {name!r}: it has no value, and {call.operation.title} cannot be called without it",
+                    step.place,
+                    f"give the step a parameter {name!r} with in: path",
+                )
+
+
+def _running_itself(subject: _Subject) -> Iterator[Finding]:
+    """Steps that run a workflow which leads back to their own."""
+    plan = subject.plan
+    runs = {
+        table.workflow: {child.workflow for child in table.children.values() if child.role != "transfer"}
+        for table in plan.tables()
+    }
+    for child in plan.children.values():
+        if child.role == "step" and plan.workflow in {child.workflow, *reaches(runs, child.workflow)}:
+            step = subject.steps[child.step]
+            yield _say(
+                "L023",
+                f"step {child.step} runs {step.workflow_id}, and so {plan.workflow} runs itself",
+                subject.document.inside(step.place, "workflowId"),
+                "run a workflow that ends without this one, or go back to a step of this one with a goto",
+            )
 
 
 # -- small things ------------------------------------------------------------------------------------------------------
@@ -383,6 +419,8 @@ _RULES: Final[tuple[Rule, ...]] = (
     _undeclared_outputs,
     _too_early,
     _unknown_parameters,
+    _unfilled,
+    _running_itself,
 )
 
 

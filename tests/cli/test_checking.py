@@ -15,8 +15,9 @@ def test_the_document_as_people_write_it_is_told_everything(machine: Any, users_
     told = [line.split(":", 3) for line in done.out.splitlines() if ": warning " in line or ": info " in line]
 
     assert done.code == 0
+    assert [one[1] for one in told if " info " in one[3]] == ["30"]
     assert [one[1] for one in told] == ["30", "33", "43", "44", "52", "65", "74", "74", "78", "84"]
-    assert done.out.splitlines()[-1] == "0 errors, 10 warnings"
+    assert done.out.splitlines()[-1] == "0 errors, 9 warnings, 1 info"
     assert "             operationId: getEndpoint" in done.out.splitlines()
 
 
@@ -59,12 +60,22 @@ def test_what_is_tolerated_is_told_once_a_site_and_strictly_an_error_there(machi
     assert told("--schema-only", "--strict") == [(code, "error", line) for code, line in structure]
 
 
+def test_a_step_that_can_only_fail_is_an_error_though_the_document_runs(machine: Any, tmp_path: Path) -> None:
+    (tmp_path / "api.yaml").write_text("openapi: 3.1.0\npaths: {'/a/{id}': {get: {operationId: one}}}\n")
+    (tmp_path / "flow.yaml").write_text(STRICT.partition("    parameters")[0])
+    done = machine("check", tmp_path / "flow.yaml")
+
+    assert done.code == 65
+    assert ": error AZM-L022 path parameter 'id'" in done.out
+    assert machine("plan", tmp_path / "flow.yaml").code == 0
+
+
 def test_findings_are_data_with_their_explanation(machine: Any, users_arguments: Any) -> None:
     done = machine("check", *users_arguments, "--json")
     first = done.json["findings"][0]
 
     assert (done.json["errors"], done.err) == (0, "")
-    assert (first["code"], first["severity"], first["place"]["line"]) == ("AZM-L012", "warning", 30)
+    assert (first["code"], first["severity"], first["place"]["line"]) == ("AZM-L012", "info", 30)
     assert first["explanation"]
     assert first["suggestion"]
     assert first["fix"].startswith("x-machine:")

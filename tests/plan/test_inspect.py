@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -13,7 +14,7 @@ from machine.document.findings import Finding
 from machine.plan.build import build_plan
 from machine.plan.inspect import inspect
 from machine.runtime.evaluator import Evaluator
-from machine.sources.description import Description
+from machine.sources.description import Description, describe
 
 Json = dict[str, Any]
 
@@ -156,6 +157,60 @@ def test_what_may_not_be_meant_is_told(found: Any, steps: list[Json], expected: 
     assert codes(found(*steps)) == expected
 
 
+UNFILLED: list[Any] = [
+    pytest.param([], [(1, "id")], id="nothing-gives-it"),
+    pytest.param([{"name": "id", "in": "path", "value": None}], [(1, "id")], id="null-is-no-value"),
+    pytest.param([{"name": "id", "in": "query", "value": "x"}], [(1, "id")], id="given-somewhere-else"),
+    pytest.param([{"name": "id", "in": "path", "value": "$inputs.x"}], [], id="given"),
+]
+
+
+@pytest.mark.parametrize("declared", [True, False], ids=["declared", "only-in-the-path"])
+@pytest.mark.parametrize(("given", "expected"), UNFILLED)
+def test_a_path_parameter_without_a_value_is_an_error_at_the_step(
+    found: Any, things_api: Json, given: list[Json], expected: list[tuple[int, str]], declared: bool
+) -> None:
+    api = deepcopy(things_api)
+    if not declared:
+        del api["paths"]["/things/{id}"]["parameters"]
+    steps = [step("a", "listThings"), step("s", parameters=given)]
+    findings = [
+        one for one in found(*steps, api=api, inputs={"x": {}}, workflow={"parameters": []}) if one.severity == "error"
+    ]
+
+    assert [(int(one.place.pointer.split("/")[4]), one.message.split("'")[1]) for one in findings] == expected
+    assert all(one.code == "AZM-L022" for one in findings)
+    assert "AZM-L021" not in [one.code for one in findings]
+
+
+def test_a_workflow_that_runs_itself_is_told_at_the_step(things_api: Json) -> None:
+    call = {"stepId": "s", "operationId": "listThings"}
+
+    def runs(name: str) -> Json:
+        return {"stepId": "r", "workflowId": name}
+
+    def places(*flows: Json) -> list[str]:
+        document = {
+            "arazzo": "1.0.1",
+            "info": {"title": "t", "version": "1"},
+            "sourceDescriptions": [{"name": "things", "url": "things.json"}],
+            "workflows": flows,
+        }
+        texts = {"d.json": json.dumps(document).encode(), "things.json": json.dumps(things_api).encode()}
+        description = describe("d.json", read=texts.__getitem__)
+        told = inspect(description, build_plan(description, workflow="a"))
+        return [one.place.pointer for one in told if one.code == "AZM-L023"]
+
+    itself = {"workflowId": "a", "steps": [call, runs("a")]}
+    ring = [{"workflowId": "a", "steps": [runs("b")]}, {"workflowId": "b", "steps": [call, runs("a")]}]
+    over = [{"name": "over", "type": "goto", "workflowId": "a"}]
+    transfer = [{"workflowId": "a", "steps": [runs("b")]}, {"workflowId": "b", "steps": [{**call, "onSuccess": over}]}]
+
+    assert places(itself) == ["/workflows/0/steps/1/workflowId"]
+    assert places(*ring) == ["/workflows/0/steps/0/workflowId"]
+    assert places(*transfer) == []
+
+
 def test_what_the_compiler_says_of_the_order_is_not_said_twice(found: Any) -> None:
     parameter = {"name": "q", "in": "query", "value": "$steps.t.outputs.o"}
     findings = found(step("s", parameters=[parameter]), step("t", outputs={"o": "$response.body#/o"}))
@@ -163,6 +218,13 @@ def test_what_the_compiler_says_of_the_order_is_not_said_twice(found: Any) -> No
     assert [(one.code, one.place.pointer) for one in findings if one.code in ("AZM-P024", "AZM-L018")] == [
         ("AZM-P024", "/workflows/0/steps/0/parameters/0/value")
     ]
+
+
+def test_what_lets_a_step_fail_is_an_error_and_what_nobody_must_act_on_an_info(found: Any) -> None:
+    text = {"contentType": "application/json", "payload": '{"a": }'}
+    findings = found(step("m", "makeThing", requestBody=text), step("n", "makeThing"))
+
+    assert {(one.code, one.severity) for one in findings} == {("AZM-P026", "error"), ("AZM-L012", "info")}
 
 
 def test_a_required_parameter_nobody_gives_is_told(found: Any, things_api: Json) -> None:
@@ -246,7 +308,8 @@ def test_the_document_as_people_write_it_is_told_everything_line_by_line(
         (78, "C1"),
         (84, "C1"),
     ]
-    assert all(one.severity == "warning" for one in findings)
+    assert {one.code for one in findings if one.severity != "warning"} == {"AZM-L012"}
+    assert all(one.severity in ("warning", "info") for one in findings)
 
 
 def test_findings_are_told_once_and_in_the_order_of_the_document(found: Any) -> None:
