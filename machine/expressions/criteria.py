@@ -59,6 +59,8 @@ class CompiledCriterion:
     """The codes of those that a reading which is not strict would have used, where the strict one means otherwise."""
     notes: tuple[str, ...] = field(default=(), compare=False)
     """Sentences for the author of the document; nothing depends on them."""
+    place: Place = field(default=Place(), compare=False)
+    """Where it stands, while it is compiled; a stored plan does not say."""
 
     def test(self, context: Context) -> Verdict:
         """Judge it. Never raises: whatever cannot be judged fails, with the reason (1.1, "Criterion Object")."""
@@ -196,6 +198,7 @@ def compile_criterion(
         tolerances=tuple(dict.fromkeys((*condition.tolerances, *context.tolerances))),
         set_aside=condition.set_aside if isinstance(condition, JsonPathCondition) else (),
         notes=condition.notes,
+        place=criterion.place,
     )
 
 
@@ -237,6 +240,7 @@ def _compile_simple(criterion: Criterion, minor: str) -> CompiledCriterion:
         condition=condition,
         tolerances=condition.tolerances,
         notes=notes,
+        place=criterion.place,
     )
 
 

@@ -32,6 +32,7 @@ def step_child(
     """A step with a ``workflowId``. Raises DocumentError for what it cannot have and for every value or condition that
     cannot be read."""
     problems = Problems()
+    reader = reader.returning(callee.workflow)
     problems.attempt(partial(_refuse_what_a_workflow_has_not, step, extension))
     parameters = problems.attempt(partial(_inputs, step, site, callee, reader))
     success = problems.attempt(lambda: reader.criteria(step.success_criteria, "return"))

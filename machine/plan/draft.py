@@ -70,16 +70,16 @@ class Draft:
         return [*self.dependencies, *self.runs.values(), *(edge.child for edge in edges if edge.child is not None)]
 
     @property
-    def criteria(self) -> list[tuple[Place, CompiledCriterion]]:
+    def criteria(self) -> list[CompiledCriterion]:
         """Every condition that is no call's own: those of its actions, and of its steps that run workflows."""
         found = [
-            (one.place, criterion)
+            criterion
             for one in self.runs.values()
             for criterion in (*one.success, *(one.poll.wait if one.poll else ()))
         ]
         for step in self.site.workflow.steps:
             edges = [*(self.success.get(step.step_id) or ()), *(self.failure.get(step.step_id) or ())]
-            found += [(step.place, criterion) for edge in edges for criterion in edge.criteria]
+            found += [criterion for edge in edges for criterion in edge.criteria]
         return found
 
     def successors(self) -> dict[str, set[str]]:
@@ -116,6 +116,8 @@ class _Drafter:
         self.notices = self.made.notices
         self.inside = site.description.document.inside
         self.reader = self.read({})
+        self.ran: dict[str, Site] = {}
+        """By step: the workflows that steps run."""
 
     def read(self, returned: Mapping[str, frozenset[str]]) -> Reader:
         site = self.site
@@ -123,9 +125,8 @@ class _Drafter:
 
     def draft(self) -> Draft:
         made, workflow = self.made, self.workflow
-        made.extension = (
-            self.attempt(lambda: WorkflowExtension.read(workflow.extension, workflow.place)) or made.extension
-        )
+        place = self.inside(workflow.place, "x-machine")
+        made.extension = self.attempt(lambda: WorkflowExtension.read(workflow.extension, place)) or made.extension
         made.dependencies = self.problems.each(
             partial(self.dependency, name, self.inside(workflow.place, "dependsOn", number))
             for number, name in enumerate(workflow.depends_on)
@@ -135,18 +136,16 @@ class _Drafter:
             for step in workflow.steps
             if step.workflow_id
         }
-        self.reader = self.read(
-            {step: frozenset(one.workflow.outputs) for step, one in callees.items() if one is not None}
-        )
+        self.ran = {step: one for step, one in callees.items() if one is not None}
+        self.reader = self.read({step: frozenset(one.workflow.outputs) for step, one in self.ran.items()})
         for step in workflow.steps:
-            own = self.attempt(partial(StepExtension.read, step.extension, step.place)) or StepExtension()
+            place = self.inside(step.place, "x-machine")
+            own = self.attempt(partial(StepExtension.read, step.extension, place)) or StepExtension()
             made.extensions[step.step_id] = own
-            if step.workflow_id:
-                callee = callees[step.step_id]
-                if callee is not None:
-                    self.run(step, callee, own)
-            else:
+            if not step.workflow_id:
                 self.call(step, own)
+            elif step.step_id in self.ran:
+                self.run(step, self.ran[step.step_id], own)
             self.attempt(partial(self.needs, step))
         for step in workflow.steps:
             made.success[step.step_id] = self.actions(step, "success")
@@ -207,12 +206,13 @@ class _Drafter:
     def edge(self, step: Step, action: Action, moment: Moment) -> Edge:
         if action.type == "retry":
             self.retry(step, action)
-        child = None
+        child, ran = None, self.ran.get(step.step_id)
+        reader = self.reader if ran is None else self.reader.returning(ran.workflow)
         if action.workflow_id and action.type != "end":
             callee = self.callee(action.workflow_id, self.inside(action.place, "workflowId"))
-            child = action_child(action, callee, self.reader, moment)
+            child = action_child(action, callee, reader, moment)
         call = self.made.calls.get(step.step_id)
-        criteria = self.reader.criteria(action.criteria, moment, call.operation if call is not None else None)
+        criteria = reader.criteria(action.criteria, moment, call.operation if call is not None else None)
         # An action whose criteria all stand among the step's success criteria applies on every success, so "nothing
         # matched" cannot happen behind it.
         sure = {_wording(one) for one in step.success_criteria} if action.kind == "success" else set()

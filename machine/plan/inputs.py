@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from ..document.model import Workflow
-from ..errors import DocumentError, InputError, Place
+from ..errors import DocumentError, InputError
 from ..expressions.criteria import CompiledCriterion
 from ..expressions.evaluate import resolve_name
 from ..expressions.pattern import wrong_with
@@ -73,7 +73,7 @@ def _told(schema: Mapping[str, Any]) -> Any:
 def read_inputs(
     workflow: Workflow,
     calls: Mapping[str, CallPlan],
-    criteria: Iterable[tuple[Place, CompiledCriterion]],
+    criteria: Iterable[CompiledCriterion],
     *,
     secrets: Mapping[str, str],
     may_name_origin: Callable[[str], bool],
@@ -105,10 +105,8 @@ def read_inputs(
                 origin=extension.origin if may_name_origin(name) else "",
             )
         )
-    own = [
-        (call.place, one) for call in calls.values() for one in (*call.success, *(call.poll.wait if call.poll else ()))
-    ]
-    problems.each(partial(_refuse_guard_on, set(secrets), place, criterion) for place, criterion in [*own, *criteria])
+    own = [one for call in calls.values() for one in (*call.success, *(call.poll.wait if call.poll else ()))]
+    problems.each(partial(_refuse_guard_on, set(secrets), criterion) for criterion in [*own, *criteria])
     problems.report()
     return tuple(found)
 
@@ -137,14 +135,14 @@ def _flowing_into_credentials(calls: Mapping[str, CallPlan], declared: Collectio
     return found
 
 
-def _refuse_guard_on(secrets: Set[str], place: Place, criterion: CompiledCriterion) -> None:
+def _refuse_guard_on(secrets: Set[str], criterion: CompiledCriterion) -> None:
     for expression in criterion.compared():
         known = resolve_name(expression.name, secrets) if expression.root == "inputs" else None
         if known:
             raise DocumentError(
                 f"a guard tests the secret input {known[0]!r}",
                 code="AZM-P030",
-                place=place,
+                place=criterion.place,
                 seen=criterion.label,
                 next="test something else; only == null and != null are allowed on a secret",
             )

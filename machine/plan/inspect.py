@@ -62,6 +62,17 @@ class _Subject:
         return {step: frozenset(_reached(edges, step)) for step in self.steps}
 
     @cached_property
+    def open(self) -> frozenset[str]:
+        """The steps whose outputs are those of a workflow that may transfer to another one."""
+        plan = self.plan
+        children = [child for child in plan.children.values() if child.outputs is None]
+        return frozenset(
+            one.step
+            for one in children
+            if any(inner.role == "transfer" for inner in plan.table(one.workflow).children.values())
+        )
+
+    @cached_property
     def noted(self) -> frozenset[tuple[str, Place]]:
         """Code and place of everything the compiler noted."""
         return frozenset((one.code, one.place) for one in self.plan.notices)
@@ -312,7 +323,9 @@ def _undeclared_outputs(subject: _Subject) -> Iterator[Finding]:
         for one in site.expressions:
             if one.root != "steps" or one.owner not in subject.steps or not one.name or subject.declared.has(one):
                 continue
-            names = ", ".join(subject.declared.steps.get(one.owner, ())) or "none"
+            if one.owner in subject.open:
+                continue
+            names = ", ".join(sorted(subject.declared.steps.get(one.owner, ()))) or "none"
             yield _say(
                 "L017",
                 f"step {one.owner} declares no output {one.name!r}",

@@ -8,7 +8,7 @@ in one way, once a site.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -33,7 +33,7 @@ from ..sources.model import Operation
 from .members import response_members
 from .model import Notice
 from .problems import Problems
-from .sight import Moment, Sight, sight_of
+from .sight import Moment, Sight, names_of, sight_of
 
 __all__ = ["Reader", "declared_names", "reader_of"]
 
@@ -76,6 +76,10 @@ class Reader:
     @property
     def minor(self) -> str:
         return self.document.minor
+
+    def returning(self, workflow: Workflow) -> Reader:
+        """The reader of a step that runs this workflow."""
+        return replace(self, sight=replace(self.sight, returned=names_of(workflow)["outputs"]))
 
     # -- values ----------------------------------------------------------------------------------------------------
 

@@ -61,6 +61,8 @@ class Sight:
     steps: tuple[str, ...] = ()
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Source name -> the fields an expression can read of it."""
+    returned: frozenset[str] | None = None
+    """The outputs of the workflow that the step at hand runs; None where they are not known."""
     workflows: Mapping[str, Mapping[str, frozenset[str] | None]] = field(default_factory=dict)
     """Workflow id -> ``inputs`` and ``outputs`` -> their names; those of other documents with the source's name first.
     None where there may be others."""
@@ -82,6 +84,12 @@ class Sight:
             )
         if root == "inputs" and name and not _has(self.inputs, name):
             return Absence(code="AZM-P021", why="names an input that is not declared")
+        if root == "outputs" and name and moment == "return" and not _has(self.returned, name):
+            return Absence(
+                code="AZM-P029",
+                why="the workflow declares no such output",
+                next=f"its outputs: {', '.join(sorted(self.returned or ())) or 'none'}",
+            )
         if root == "sourceDescriptions":
             return self._of_source(expression)
         return self._of_workflow(expression) if root == "workflows" else None
@@ -131,8 +139,13 @@ def sight_of(description: Description, workflow: Workflow) -> Sight:
 
 
 def names_of(workflow: Workflow) -> Mapping[str, frozenset[str] | None]:
-    """The inputs and outputs of a workflow by their names."""
-    return {"inputs": _properties(workflow.inputs), "outputs": frozenset(workflow.outputs)}
+    """The inputs and outputs of a workflow by their names. One that transfers to another ends with the outputs of that
+    one (ambiguity A21)."""
+    actions = [*workflow.success_actions, *workflow.failure_actions]
+    for step in workflow.steps:
+        actions += [*(step.on_success or ()), *(step.on_failure or ())]
+    transfers = any(one.type == "goto" and one.workflow_id for one in actions)
+    return {"inputs": _properties(workflow.inputs), "outputs": None if transfers else frozenset(workflow.outputs)}
 
 
 def _properties(schema: Mapping[str, Any]) -> frozenset[str] | None:

@@ -211,6 +211,33 @@ def test_a_workflow_that_runs_itself_is_told_at_the_step(things_api: Json) -> No
     assert places(*transfer) == []
 
 
+def test_outputs_of_a_step_are_listed_by_name_and_those_of_a_transfer_are_not_known(things_api: Json) -> None:
+    call = {"stepId": "s", "operationId": "listThings"}
+    over = [{"name": "over", "type": "goto", "workflowId": "c"}]
+    many = dict.fromkeys("zyxwv", "$response.body")
+    document = {
+        "arazzo": "1.0.1",
+        "info": {"title": "t", "version": "1"},
+        "sourceDescriptions": [{"name": "things", "url": "things.json"}],
+        "workflows": [
+            {
+                "workflowId": "a",
+                "steps": [{"stepId": "r", "workflowId": "b"}, {**call, "outputs": many}],
+                "outputs": {"o": "$steps.r.outputs.late", "p": "$steps.s.outputs.none"},
+            },
+            {"workflowId": "b", "steps": [{**call, "onSuccess": over}]},
+            {"workflowId": "c", "steps": [call], "outputs": {"late": "$inputs"}},
+        ],
+    }
+    texts = {"d.json": json.dumps(document).encode(), "things.json": json.dumps(things_api).encode()}
+    description = describe("d.json", read=texts.__getitem__)
+    findings = inspect(description, build_plan(description, workflow="a"))
+
+    assert [(one.code, one.suggestion) for one in findings if one.code == "AZM-L017"] == [
+        ("AZM-L017", "its outputs: v, w, x, y, z")
+    ]
+
+
 def test_what_the_compiler_says_of_the_order_is_not_said_twice(found: Any) -> None:
     parameter = {"name": "q", "in": "query", "value": "$steps.t.outputs.o"}
     findings = found(step("s", parameters=[parameter]), step("t", outputs={"o": "$response.body#/o"}))

@@ -203,7 +203,9 @@ def test_every_guard_on_a_secret_is_reported(built: Callable[..., Plan]) -> None
     with pytest.raises(DocumentError) as refused:
         built(steps, inputs={"token": {}, "secret": {}})
 
-    assert [one.code for one in refused.value.findings] == ["AZM-P030", "AZM-P030"]
+    assert [(one.code, one.place.pointer) for one in refused.value.findings] == [
+        ("AZM-P030", f"/workflows/0/steps/{at}/successCriteria/0") for at in range(2)
+    ]
 
 
 # -- defaults and what is missing --------------------------------------------------------------------------------------

@@ -196,7 +196,8 @@ def test_a_step_that_runs_a_workflow_sees_what_that_returned(composed: Callable[
         "stepId": "r",
         "workflowId": "child",
         "successCriteria": [{"condition": "$statusCode == 200"}, {"condition": "$response.body#/a == 1"}],
-        "outputs": {"o": "$outputs.x", "u": "$url"},
+        "outputs": {"o": "$outputs.x", "u": "$url", "n": "$outputs.none"},
+        "onSuccess": [{"name": "n", "type": "end", "criteria": [{"condition": "$outputs.none == 1"}]}],
     }
     child = {
         "workflowId": "child",
@@ -208,7 +209,19 @@ def test_a_step_that_runs_a_workflow_sees_what_that_returned(composed: Callable[
     assert [(one.code, one.place.pointer) for one in plan.notices if one.code != "C5"] == [
         ("AZM-P028", f"{S}/successCriteria/1"),
         ("AZM-P028", f"{S}/outputs/u"),
+        ("AZM-P029", f"{S}/outputs/n"),
+        ("AZM-P029", f"{S}/onSuccess/0/criteria/0"),
     ]
+
+
+def test_a_workflow_that_transfers_to_another_ends_with_the_outputs_of_that_one(composed: Callable[..., Plan]) -> None:
+    runs = {"stepId": "r", "workflowId": "child", "outputs": {"o": "$outputs.whatever"}}
+    over = [{"name": "over", "type": "goto", "workflowId": "last"}]
+    call = {"stepId": "s", "operationId": "listThings"}
+    child = {"workflowId": "child", "steps": [{**call, "onSuccess": over}]}
+    root = {"workflowId": "root", "steps": [runs], "outputs": {"p": "$workflows.child.outputs.whatever"}}
+
+    assert composed(root, child, {"workflowId": "last", "steps": [call]}).notices == ()
 
 
 def test_what_all_steps_share_is_not_held_against_those_that_run_a_workflow(composed: Callable[..., Plan]) -> None:
