@@ -17,6 +17,7 @@ from ..errors import DocumentError, Place
 __all__ = [
     "TOLERANCES",
     "Expression",
+    "here",
     "is_expression",
     "parse_expression",
     "refusal",
@@ -50,6 +51,11 @@ _DOTTED_NAME: Final = re.compile(r"[A-Za-z0-9._\-]+")
 """The two identifiers of the 1.1 grammar; in 1.0 a name is any text."""
 _INDEX: Final = re.compile(r"\[[0-9]{1,9}\]")
 _PATH: Final = re.compile(r"""\.?([^.\[\]]+)|\[([0-9]{1,9})\]|\['([^']*)'\]|\["([^"]*)"\]""")
+
+
+def here(place: Place, *steps: str | int) -> Place:
+    """The place of a value for all that is inside it, where nobody knows better."""
+    return place
 
 
 def refusal(problem: str, *, code: str, place: Place, text: str, at: int, expected: str) -> DocumentError:

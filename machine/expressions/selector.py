@@ -8,7 +8,7 @@ XPath has no such form, and is one value where it selects one. What selects noth
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, cast
 
@@ -90,8 +90,8 @@ def is_selector(value: object) -> bool:
     )
 
 
-def compile_selector(value: Mapping[str, object], *, minor: str, place: Place) -> Selector:
-    """Compile what :func:`is_selector` found to be one.
+def compile_selector(value: Mapping[str, object], *, minor: str, inside: Callable[..., Place]) -> Selector:
+    """Compile what :func:`is_selector` found to be one. ``inside(field)`` is the place of a field of it.
 
     :raises DocumentError: AZM-E320 for a type or version nobody knows, AZM-E321 for a pointer that is none, and what
         the query's own language refuses.
@@ -102,15 +102,15 @@ def compile_selector(value: Mapping[str, object], *, minor: str, place: Place) -
         raise DocumentError(
             f"a selector of type {kind or 'unknown'!r}{f' and version {version!r}' if version else ''} is not known",
             code="AZM-E320",
-            place=place,
+            place=inside("type"),
             next=f"Use type: {', '.join(_KINDS)}.",
         )
     return Selector(
-        context=parse_expression(str(value["context"]), place=place, minor=minor),
+        context=parse_expression(str(value["context"]), place=inside("context"), minor=minor),
         kind=cast("Kind", kind),
         text=text,
         version=version,
-        selects=selection(kind, text, version, minor=minor, place=place),
+        selects=selection(kind, text, version, minor=minor, place=inside("selector")),
     )
 
 

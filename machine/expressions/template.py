@@ -14,12 +14,13 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, TypeAlias, cast
 
 from ..errors import BugError, DocumentError, Place, RequestError
 from ..values import MISSING, Json, Missing, SecretRef, SecretText, Value, contains_file, contains_secret, join_text
 from .evaluate import Context, evaluate, resolve_name
-from .grammar import TOLERANCES, Expression, is_expression, parse_expression
+from .grammar import TOLERANCES, Expression, here, is_expression, parse_expression
 from .replacement import Target, restore_target
 from .selector import Selector, compile_selector, is_selector, restore_selector
 
@@ -40,7 +41,6 @@ __all__ = [
     "compile_template",
     "expressions_of",
     "from_json",
-    "here",
     "leaves",
     "references",
     "render",
@@ -160,11 +160,6 @@ Leaf: TypeAlias = "Literal | Whole | TextTemplate | Quoted | Unusable | Select |
 """What stands alone in a template, or says where in a body a value goes."""
 
 
-def here(place: Place, *steps: str | int) -> Place:
-    """The place of a value for all that is inside it, where nobody knows better."""
-    return place
-
-
 def compile_template(
     value: object, *, place: Place, declared: Declared, inside: Callable[..., Place] = here
 ) -> Template:
@@ -190,8 +185,8 @@ class _Compiler:
                 next="Flatten the value, or pass the deep part as one input.",
             )
         if self.declared.minor != "1.0" and isinstance(value, Mapping) and is_selector(value):
-            place = self.inside(self.place, *steps)
-            return Select(compile_selector(value, minor=self.declared.minor, place=place))
+            inside = partial(self.inside, self.place, *steps)
+            return Select(compile_selector(value, minor=self.declared.minor, inside=inside))
         if isinstance(value, Mapping):
             members = value.items()
             return ObjectTemplate(

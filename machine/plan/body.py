@@ -11,9 +11,10 @@ from functools import partial
 
 from ..document.model import Parameter, Replacement, RequestBody
 from ..errors import DocumentError, Place
+from ..expressions.grammar import here
 from ..expressions.json_text import compile_json_text, is_json_text
 from ..expressions.replacement import Target, compile_target
-from ..expressions.template import ObjectTemplate, Replaced, Template, Unusable, here
+from ..expressions.template import ObjectTemplate, Replaced, Template, Unusable
 from ..sources.model import Operation, is_json_type, media_type
 from .misplaced import misplaced
 from .problems import Problems

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
 from ..document.model import Parameter, Step, Workflow
 from ..errors import DocumentError, Place
-from ..expressions.template import Template, here
+from ..expressions.grammar import here
+from ..expressions.template import Template
 from ..sources.model import Operation, Source
 from ..sources.operations import find_operation, find_operation_path
 from .body import compile_body
@@ -20,7 +21,7 @@ from .problems import Problems
 from .reader import Reader
 from .sight import Moment
 
-__all__ = ["compile_poll", "compile_step"]
+__all__ = ["compile_poll", "compile_step", "parameters_of"]
 
 _KIND_OF_METHOD: Mapping[str, EffectKind] = {
     "GET": "safe",
@@ -43,14 +44,15 @@ def compile_step(
     problems = Problems()
     body = step.request_body
     operation = problems.attempt(lambda: _operation(step, sources, reader))
-    given = _parameters(step.parameters, workflow.parameters)
+    given = parameters_of(step, workflow)
+    answer = reader.calling(given)
     parameters = problems.each(partial(_parameter, one, reader) for one in given if one.location != "body")
     members = [one for one in given if one.location == "body"]
     payload = problems.attempt(lambda: compile_body(body, members, operation, reader))
-    success = problems.attempt(lambda: reader.criteria(step.success_criteria, "answer", operation))
-    outputs = problems.attempt(lambda: reader.outputs(step.outputs, step.place, "answer"))
+    success = problems.attempt(lambda: answer.criteria(step.success_criteria, "answer", operation))
+    outputs = problems.attempt(lambda: answer.outputs(step.outputs, step.place, "answer"))
     effect = problems.attempt(lambda: _effect(extension.effect, step, sources, reader))
-    poll = problems.attempt(lambda: compile_poll(extension.poll, reader, "answer", operation))
+    poll = problems.attempt(lambda: compile_poll(extension.poll, answer, "answer", operation))
     problems.report()
     assert operation is not None
     return CallPlan(
@@ -112,10 +114,10 @@ def _asks_for_a_redirect(step: Step, workflow: Workflow) -> bool:
     return any(_REDIRECT.search(one.condition) for one in criteria)
 
 
-def _parameters(own: Sequence[Parameter], shared: Sequence[Parameter]) -> list[Parameter]:
+def parameters_of(step: Step, workflow: Workflow) -> list[Parameter]:
     """Workflow Object, parameters: they apply to every step and are overridden by name and location, never removed."""
-    names = {(one.name, one.location) for one in own}
-    return [*(one for one in shared if (one.name, one.location) not in names), *own]
+    names = {(one.name, one.location) for one in step.parameters}
+    return [*(one for one in workflow.parameters if (one.name, one.location) not in names), *step.parameters]
 
 
 def _effect(extension: EffectExtension, step: Step, sources: Mapping[str, Source], reader: Reader) -> EffectPolicy:

@@ -239,6 +239,10 @@ _LINT: Final = {
         why="No URL can be made without it. The step fails before it sends anything.",
         severity="error",
     ),
+    "AZM-L024": Code(
+        title="Workflow that has not run",
+        why="Its inputs and outputs are absent: naming a workflow does not run it, dependsOn does.",
+    ),
     "AZM-L023": Code(
         title="Workflow that runs itself",
         why="Unless something ends it before, it fails where workflows run each other deeper than is allowed.",

@@ -15,7 +15,7 @@ from ..document.model import Action, Criterion, Step
 from ..errors import DocumentError, Place
 from ..expressions.criteria import CompiledCriterion
 from ..expressions.template import Template, references
-from .calls import compile_step
+from .calls import compile_step, parameters_of
 from .children import action_child, dependency_child, step_child
 from .extension import StepExtension, WorkflowExtension
 from .model import CallPlan, ChildPlan, Notice
@@ -207,7 +207,8 @@ class _Drafter:
         if action.type == "retry":
             self.retry(step, action)
         child, ran = None, self.ran.get(step.step_id)
-        reader = self.reader if ran is None else self.reader.returning(ran.workflow)
+        given = parameters_of(step, self.workflow)
+        reader = self.reader.calling(given) if ran is None else self.reader.returning(ran.workflow)
         if action.workflow_id and action.type != "end":
             callee = self.callee(action.workflow_id, self.inside(action.place, "workflowId"))
             child = action_child(action, callee, reader, moment)

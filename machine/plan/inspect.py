@@ -355,6 +355,32 @@ def _too_early(subject: _Subject) -> Iterator[Finding]:
                 )
 
 
+def _not_run(subject: _Subject) -> Iterator[Finding]:
+    """References to workflows that no run of this one runs before. One that another workflow runs may come after it."""
+    plan, document = subject.plan, subject.document
+    if any(subject.workflow.workflow_id in _named(one) for one in document.workflows):
+        return
+    known = {one.workflow_id for one in document.workflows} - {table.workflow for table in plan.tables()}
+    for site in subject.sites:
+        for owner in dict.fromkeys(one.owner for one in site.expressions if one.root == "workflows"):
+            if owner in known:
+                yield _say(
+                    "L024",
+                    f"{owner} is read and does not run before {plan.workflow}",
+                    document.place(site.pointer),
+                    f"say dependsOn: [{owner}] at {plan.workflow}, or run it by a step",
+                )
+
+
+def _named(workflow: Workflow) -> set[str]:
+    """The workflows one runs, as they are written."""
+    found = {*workflow.depends_on, *(step.workflow_id for step in workflow.steps)}
+    actions = [*workflow.success_actions, *workflow.failure_actions]
+    for step in workflow.steps:
+        actions += [*(step.on_success or ()), *(step.on_failure or ())]
+    return found | {action.workflow_id for action in actions}
+
+
 def _unknown_parameters(subject: _Subject) -> Iterator[Finding]:
     """Parameters the description does not have, and those it requires and nobody gives (ambiguity A40)."""
     for step, call in subject.calls():
@@ -431,6 +457,7 @@ _RULES: Final[tuple[Rule, ...]] = (
     _lacking,
     _undeclared_outputs,
     _too_early,
+    _not_run,
     _unknown_parameters,
     _unfilled,
     _running_itself,

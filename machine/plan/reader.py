@@ -77,6 +77,11 @@ class Reader:
     def minor(self) -> str:
         return self.document.minor
 
+    def calling(self, given: Sequence[Parameter]) -> Reader:
+        """The reader of a step that calls an operation with these parameters."""
+        sent = frozenset((one.location, one.name) for one in given)
+        return replace(self, sight=replace(self.sight, sent=sent))
+
     def returning(self, workflow: Workflow) -> Reader:
         """The reader of a step that runs this workflow."""
         return replace(self, sight=replace(self.sight, returned=names_of(workflow)["outputs"]))

@@ -61,6 +61,8 @@ class Sight:
     steps: tuple[str, ...] = ()
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Source name -> the fields an expression can read of it."""
+    sent: frozenset[tuple[str, str]] | None = None
+    """Place and name of each parameter of the step at hand; None where they are not known."""
     returned: frozenset[str] | None = None
     """The outputs of the workflow that the step at hand runs; None where they are not known."""
     workflows: Mapping[str, Mapping[str, frozenset[str] | None]] = field(default_factory=dict)
@@ -90,9 +92,19 @@ class Sight:
                 why="the workflow declares no such output",
                 next=f"its outputs: {', '.join(sorted(self.returned or ())) or 'none'}",
             )
+        if root == "request" and moment == "answer" and not self._sends(expression):
+            return Absence(code="AZM-P028", why=f"the step gives no such {expression.part} parameter")
         if root == "sourceDescriptions":
             return self._of_source(expression)
         return self._of_workflow(expression) if root == "workflows" else None
+
+    def _sends(self, expression: Expression) -> bool:
+        place, name = expression.part, expression.name
+        if self.sent is None or place == "body":
+            return True
+        # RFC 9110, 5.1: names of headers are case-insensitive.
+        sent = {(where, one.lower() if where == "header" else one) for where, one in self.sent}
+        return (place, name.lower() if place == "header" else name) in sent
 
     def _of_source(self, expression: Expression) -> Absence | None:
         fields = self.sources.get(expression.owner)

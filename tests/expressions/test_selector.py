@@ -19,7 +19,7 @@ JSON: Any = {"items": [{"id": 1, "sku": "a"}, {"id": 2, "sku": "b"}], "a/b": {"~
 
 def selected(selector: str, kind: Any, body: Any = JSON, **inputs: Any) -> Any:
     value = {"context": "$response.body", "selector": selector, "type": kind}
-    made = compile_selector(value, minor="1.1", place=PLACE)
+    made = compile_selector(value, minor="1.1", inside=lambda *_: PLACE)
     restored = restore_selector(json.loads(json.dumps(made.to_json())))
     context = Context(response=ResponseView(body=body), inputs=inputs, ask=answer_xpath)
 
@@ -103,7 +103,9 @@ def test_only_an_object_with_exactly_the_three_fields_is_a_selector(value: Any, 
 )
 def test_a_selector_that_cannot_be_read_is_refused(kind: Any, selector: str, code: str) -> None:
     with pytest.raises(DocumentError) as refused:
-        compile_selector({"context": "$response.body", "selector": selector, "type": kind}, minor="1.1", place=PLACE)
+        compile_selector(
+            {"context": "$response.body", "selector": selector, "type": kind}, minor="1.1", inside=lambda *_: PLACE
+        )
 
     assert (refused.value.code, refused.value.place) == (code, PLACE)
 

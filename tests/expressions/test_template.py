@@ -255,7 +255,9 @@ NODES: list[Template] = [
     Quoted(parse_expression("$inputs.count", place=Place())),
     Select(
         compile_selector(
-            {"context": "$response.body", "selector": "$.id", "type": "jsonpath"}, minor="1.1", place=Place()
+            {"context": "$response.body", "selector": "$.id", "type": "jsonpath"},
+            minor="1.1",
+            inside=lambda *_: Place(),
         )
     ),
     Replaced(

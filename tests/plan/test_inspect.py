@@ -35,6 +35,18 @@ def criteria(*conditions: str) -> Json:
     return {"criteria": [{"condition": one} for one in conditions]} if conditions else {}
 
 
+def described(api: Json, *flows: Json) -> Description:
+    """A document of these workflows."""
+    document = {
+        "arazzo": "1.0.1",
+        "info": {"title": "t", "version": "1"},
+        "sourceDescriptions": [{"name": "things", "url": "things.json"}],
+        "workflows": flows,
+    }
+    texts = {"d.json": json.dumps(document).encode(), "things.json": json.dumps(api).encode()}
+    return describe("d.json", read=texts.__getitem__)
+
+
 @pytest.fixture
 def found(describe_things: Callable[..., Description]) -> Callable[..., list[Finding]]:
     def find(*steps: Json, **options: Any) -> list[Finding]:
@@ -190,14 +202,7 @@ def test_a_workflow_that_runs_itself_is_told_at_the_step(things_api: Json) -> No
         return {"stepId": "r", "workflowId": name}
 
     def places(*flows: Json) -> list[str]:
-        document = {
-            "arazzo": "1.0.1",
-            "info": {"title": "t", "version": "1"},
-            "sourceDescriptions": [{"name": "things", "url": "things.json"}],
-            "workflows": flows,
-        }
-        texts = {"d.json": json.dumps(document).encode(), "things.json": json.dumps(things_api).encode()}
-        description = describe("d.json", read=texts.__getitem__)
+        description = described(things_api, *flows)
         told = inspect(description, build_plan(description, workflow="a"))
         return [one.place.pointer for one in told if one.code == "AZM-L023"]
 
@@ -211,26 +216,37 @@ def test_a_workflow_that_runs_itself_is_told_at_the_step(things_api: Json) -> No
     assert places(*transfer) == []
 
 
+def test_a_workflow_that_is_read_and_not_run_is_told(things_api: Json) -> None:
+    call = {"stepId": "s", "operationId": "listThings"}
+    other = {"workflowId": "b", "steps": [call], "outputs": {"x": "$inputs"}}
+    reads = {"workflowId": "a", "steps": [call], "outputs": {"o": "$workflows.b.outputs.x"}}
+
+    def told(*flows: Json) -> list[str]:
+        description = described(things_api, *flows)
+        found = inspect(description, build_plan(description, workflow="a"))
+        return [one.place.pointer for one in found if one.code == "AZM-L024"]
+
+    runs = {**reads, "steps": [{"stepId": "r", "workflowId": "b"}]}
+    caller = {"workflowId": "c", "steps": [{"stepId": "one", "workflowId": "b"}, {"stepId": "two", "workflowId": "a"}]}
+
+    assert told(reads, other) == ["/workflows/0/outputs/o"]
+    assert told({**reads, "dependsOn": ["b"]}, other) == []
+    assert told(runs, other) == []
+    assert told(reads, other, caller) == [], "who runs it may have run the other one before"
+
+
 def test_outputs_of_a_step_are_listed_by_name_and_those_of_a_transfer_are_not_known(things_api: Json) -> None:
     call = {"stepId": "s", "operationId": "listThings"}
     over = [{"name": "over", "type": "goto", "workflowId": "c"}]
     many = dict.fromkeys("zyxwv", "$response.body")
-    document = {
-        "arazzo": "1.0.1",
-        "info": {"title": "t", "version": "1"},
-        "sourceDescriptions": [{"name": "things", "url": "things.json"}],
-        "workflows": [
-            {
-                "workflowId": "a",
-                "steps": [{"stepId": "r", "workflowId": "b"}, {**call, "outputs": many}],
-                "outputs": {"o": "$steps.r.outputs.late", "p": "$steps.s.outputs.none"},
-            },
-            {"workflowId": "b", "steps": [{**call, "onSuccess": over}]},
-            {"workflowId": "c", "steps": [call], "outputs": {"late": "$inputs"}},
-        ],
+    root = {
+        "workflowId": "a",
+        "steps": [{"stepId": "r", "workflowId": "b"}, {**call, "outputs": many}],
+        "outputs": {"o": "$steps.r.outputs.late", "p": "$steps.s.outputs.none"},
     }
-    texts = {"d.json": json.dumps(document).encode(), "things.json": json.dumps(things_api).encode()}
-    description = describe("d.json", read=texts.__getitem__)
+    transferring = {"workflowId": "b", "steps": [{**call, "onSuccess": over}]}
+    last = {"workflowId": "c", "steps": [call], "outputs": {"late": "$inputs"}}
+    description = described(things_api, root, transferring, last)
     findings = inspect(description, build_plan(description, workflow="a"))
 
     assert [(one.code, one.suggestion) for one in findings if one.code == "AZM-L017"] == [

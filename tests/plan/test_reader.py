@@ -205,7 +205,9 @@ def test_a_selector_and_a_tolerance_are_told_at_their_very_places(describe_thing
     body = {"payload": {"l": [{"t": "Bearer $inputs.x"}]}}
     plan = build_plan(describe_things([{**steps[0], "outputs": {}, "requestBody": body}], inputs={"x": {}}))
 
-    assert [(one.code, one.place.pointer) for one in refused.value.findings] == [("AZM-E204", f"{S}/outputs/o")]
+    assert [(one.code, one.place.pointer) for one in refused.value.findings] == [
+        ("AZM-E204", f"{S}/outputs/o/selector")
+    ]
     assert [(one.code, one.place.pointer) for one in plan.notices] == [("C4", f"{S}/requestBody/payload/l/0/t")]
 
 

@@ -180,6 +180,29 @@ def test_a_reference_that_is_always_absent_is_told_where_it_stands(
     assert [(one.code, one.place.pointer) for one in refused.value.findings] == [(code, pointer)]
 
 
+SENT: list[Any] = [
+    pytest.param("$request.query.q", [], id="a-parameter-of-the-step"),
+    pytest.param("$request.path.id", [], id="a-parameter-of-the-workflow"),
+    pytest.param("$request.header.x-one", [], id="a-header-in-other-case"),
+    pytest.param("$request.body#/a", [], id="the-body"),
+    pytest.param("$request.query.id", ["AZM-P028"], id="given-somewhere-else"),
+    pytest.param("$request.header.Accept", ["AZM-P028"], id="a-header-the-driver-adds"),
+]
+
+
+@pytest.mark.parametrize("where", ["outputs", "onSuccess"])
+@pytest.mark.parametrize(("text", "codes"), SENT)
+def test_a_request_shows_the_parameters_the_step_gives(
+    built: Callable[..., Plan], text: str, codes: list[str], where: str
+) -> None:
+    given = [{"name": "q", "in": "query", "value": 1}, {"name": "X-One", "in": "header", "value": 1}]
+    action = {"name": "n", "type": "end", "criteria": [{"condition": f"{text} == 1"}]}
+    reading: Json = {"outputs": {"o": text}} if where == "outputs" else {"onSuccess": [action]}
+    plan = built([{"stepId": "s", "operationId": "getThing", "parameters": given, **reading}])
+
+    assert [one.code for one in plan.notices] == codes
+
+
 def test_the_name_of_the_document_is_of_1_1(describe_things: Callable[..., Description]) -> None:
     steps = [{"stepId": "s", "operationId": "makeThing", **parameter("$self")}]
     with pytest.raises(DocumentError) as refused:
