@@ -1,8 +1,8 @@
-"""An expression and the moment it is read at -> why it can never have a value there; empty where it may have one.
+"""An expression and the moment it is read at -> why it can never have a value there; None where it may have one.
 
 What there is to see at a moment is what ``chart/judge.py`` gives expressions to look at; what a name can mean is what
-the document declares. So a reference that is always absent is known before anything runs. Pure, and never an error by
-itself: by the specification what is absent is just absent.
+the document declares; a test ties the two. So a reference that is always absent is known before anything runs. Pure,
+and never an error by itself: by the specification what is absent is just absent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..expressions.evaluate import resolve_name
 from ..expressions.grammar import Expression
 from ..sources.description import Description
 
-__all__ = ["Absence", "Moment", "Sight", "names_of", "sight_of"]
+__all__ = ["Absence", "Moment", "Sight", "names_of", "sight_of", "source_fields"]
 
 Moment = Literal["request", "answer", "return", "end", "any"]
 """When a value is read: for the request of a step, with the answer to it, when the workflow it ran has returned, when
@@ -74,12 +74,14 @@ class Sight:
         root, name = expression.root, expression.name
         if root in _UNSEEN[moment]:
             return Absence(code="AZM-P028", why=_UNSEEN[moment][root])
+        if root == "response" and expression.part in ("query", "path"):
+            return Absence(code="AZM-P028", why="an answer has headers and a body")
         if root == "self" and self.minor == "1.0":
-            return Absence(
-                code="AZM-D114", why=f"$self came with Arazzo 1.1, this is {self.minor}", next="write it out"
-            )
+            why = f"it came with Arazzo 1.1, this is {self.minor}"
+            return Absence(code="AZM-D114", why=why, next="write the URI itself")
         if root == "components":
-            return Absence(code="AZM-P028", why="a component stands for a whole value and is not seen inside one")
+            why = "a component takes the place of a whole value, and is not seen in conditions and inside text"
+            return Absence(code="AZM-P028", why=why)
         if root == "steps" and expression.owner not in self.steps:
             return Absence(
                 code="AZM-P014", why="this workflow has no such step", next=f"steps: {', '.join(self.steps) or 'none'}"

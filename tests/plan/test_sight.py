@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from machine.chart.turn import outputs_of
 from machine.document.model import Workflow
 from machine.errors import DocumentError, Place
 from machine.expressions.grammar import parse_expression
+from machine.expressions.question import nobody
 from machine.plan.build import build_plan
 from machine.plan.model import Plan
 from machine.plan.sight import Moment, Sight, names_of
 from machine.sources.description import Description
+from machine.values import MISSING
 
 Json = dict[str, Any]
 Found = tuple[str, bool]
@@ -42,6 +46,7 @@ MOMENTS: tuple[Moment, ...] = ("request", "answer", "return", "end", "any")
         ("$url", ["request", "return", "end"]),
         ("$method", ["request", "return", "end"]),
         ("$outputs.o", ["request", "answer", "end"]),
+        ("$response.query.q", ["request", "answer", "return", "end", "any"]),
         ("$self", []),
         ("$inputs.x", []),
         ("$inputs", []),
@@ -235,6 +240,58 @@ def test_a_step_that_runs_a_workflow_sees_what_that_returned(composed: Callable[
         ("AZM-P029", f"{S}/outputs/n"),
         ("AZM-P029", f"{S}/onSuccess/0/criteria/0"),
     ]
+
+
+SEEN = [
+    "$statusCode",
+    "$url",
+    "$method",
+    "$self",
+    "$inputs.x",
+    "$request.query.fixed",
+    "$request.query.other",
+    "$response.body#/a",
+    "$response.header.h",
+    "$response.query.a",
+    "$outputs.x",
+    "$outputs.none",
+    "$steps.p.outputs.x",
+    "$workflows.child.outputs.x",
+    "$workflows.child.outputs.none",
+    "$sourceDescriptions.things.url",
+    "$sourceDescriptions.things.none",
+]
+
+
+@pytest.mark.parametrize("text", SEEN)
+def test_what_is_said_to_be_absent_is_what_a_run_does_not_have(
+    composed: Callable[..., Plan], drive: Callable[..., Any], text: str
+) -> None:
+    call: Json = {"operationId": "listThings"}
+    given = [{"name": "q", "in": "query", "value": text}, {"name": "fixed", "in": "query", "value": 1}]
+    steps = [
+        {"stepId": "p", **call, "outputs": {"x": "$response.body#/a"}},
+        {"stepId": "r", "workflowId": "child", "outputs": {"return": text}},
+        {"stepId": "s", **call, "parameters": given, "outputs": {"answer": text}},
+    ]
+    child = {"workflowId": "child", "steps": [{"stepId": "c", **call}], "outputs": {"x": "$inputs.y"}}
+    child |= {"inputs": {"type": "object", "properties": {"y": {"default": 2}}}}
+    inputs = {"type": "object", "properties": {"x": {}}}
+    plan = composed(
+        {"workflowId": "root", "inputs": inputs, "steps": steps, "outputs": {"end": text}}, child, version="1.1.0"
+    )
+    plan = replace(plan, self_uri="https://flows.example/it")
+    run = drive(plan, {"x": 3})
+    for _ in range(3):
+        last = run.snapshot.pending
+        run.reply(200, {"a": 1}, headers={"h": "1"})
+    values = {**run.snapshot.frame.steps["r"], **run.snapshot.frame.steps["s"]}
+    values |= {"request": "q=" in str(last.request.target) or None}
+    values |= {"end": outputs_of(plan, run.snapshot, ask=nobody).get("end")}
+    told = {one.place.pointer.rpartition("/")[2] for one in plan.notices if one.code in ("AZM-P028", "AZM-P029")}
+
+    seen = {moment for moment, value in values.items() if value is not None and value is not MISSING}
+    assert seen == {"request", "answer", "return", "end"} - {"request" if one == "value" else one for one in told}
 
 
 def test_a_workflow_that_transfers_to_another_ends_with_the_outputs_of_that_one(composed: Callable[..., Plan]) -> None:
