@@ -121,8 +121,8 @@ _REFERENCES: Final = {
     ),
     "AZM-P028": Code(
         title="Read where it is not",
-        why="What an expression sees depends on when it is read; what is absent is left out of what is sent, and fails "
-        "in a comparison. A strict reading refuses it.",
+        why="What an expression sees depends on when it is read. What is absent is left out of what is sent, and in a "
+        "comparison it equals nothing but null. A strict reading refuses it.",
     ),
     "AZM-P029": Code(
         title="Reference to nothing",
@@ -239,13 +239,13 @@ _LINT: Final = {
         why="No URL can be made without it. The step fails before it sends anything.",
         severity="error",
     ),
-    "AZM-L024": Code(
-        title="Workflow that has not run",
-        why="Its inputs and outputs are absent: naming a workflow does not run it, dependsOn does.",
-    ),
     "AZM-L023": Code(
         title="Workflow that runs itself",
         why="Unless something ends it before, it fails where workflows run each other deeper than is allowed.",
+    ),
+    "AZM-L024": Code(
+        title="Workflow that has not run",
+        why="Its inputs and outputs are absent: naming a workflow does not run it, dependsOn does.",
     ),
 }
 

@@ -417,7 +417,7 @@ def _unfilled(subject: _Subject) -> Iterator[Finding]:
     """Placeholders of a path that nothing is put in the place of: without one there is no URL (ambiguity A40)."""
     for step, call in subject.calls():
         given = {name for name, location, value in call.parameters if location == "path" and value != Literal(None)}
-        for name in dict.fromkeys(_PLACEHOLDER.findall(call.operation.path)):
+        for name in dict.fromkeys(_PLACEHOLDER.findall(call.operation.path.partition("#")[0])):
             if name not in given:
                 yield _say(
                     "L022",

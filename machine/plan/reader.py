@@ -42,6 +42,8 @@ _REFUSED = frozenset({"AZM-P014", "AZM-D114"})
 """References that no reading of the document gives a meaning."""
 _ALLOWED = frozenset({"AZM-P021"})
 """References that may have a value after all: an input nobody declared can be given."""
+_NAMELESS = frozenset({"AZM-P014", "AZM-P021"})
+"""What is said of these begins with a verb."""
 
 
 def declared_names(workflow: Workflow, document: Document, returned: Mapping[str, frozenset[str]] = _NONE) -> Declared:
@@ -170,7 +172,7 @@ class Reader:
         absence = self.sight.absence(expression, moment)
         if absence is None:
             return
-        joint = " " if absence.code == "AZM-P021" else " is always absent: "
+        joint = " " if absence.code in _NAMELESS else " is always absent: "
         message = f"{expression}{joint}{absence.why}"
         if absence.code in _REFUSED or (self.strict and absence.code not in _ALLOWED):
             raise DocumentError(message, code=absence.code, place=place, next=absence.next)

@@ -84,7 +84,9 @@ class Sight:
             return Absence(code="AZM-P028", why=why)
         if root == "steps" and expression.owner not in self.steps:
             return Absence(
-                code="AZM-P014", why="this workflow has no such step", next=f"steps: {', '.join(self.steps) or 'none'}"
+                code="AZM-P014",
+                why="names a step that is not in this workflow",
+                next=f"steps: {', '.join(self.steps) or 'none'}",
             )
         if root == "inputs" and name and not _has(self.inputs, name):
             return Absence(code="AZM-P021", why="names an input that is not declared")

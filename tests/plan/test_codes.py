@@ -9,7 +9,15 @@ from machine.expressions.grammar import TOLERANCES
 from machine.plan.codes import CODES, explain
 
 PACKAGE = Path(__file__).resolve().parents[2] / "machine"
-FILES = ("document/rules.py", "sources/operations.py", "sources/gather.py", "plan/inspect.py", "chart/coverage.py")
+FILES = (
+    "document/rules.py",
+    "sources/operations.py",
+    "sources/gather.py",
+    "plan/inspect.py",
+    "plan/reader.py",
+    "plan/sight.py",
+    "chart/coverage.py",
+)
 
 
 def used() -> set[str]:
