@@ -108,6 +108,8 @@ class TextTemplate:
     """The references that stood in the text without braces and were filled in (tolerance C4): in 1.0."""
     bare: tuple[str, ...] = field(default=(), compare=False)
     """Those that are text: in 1.1."""
+    markup: bool = False
+    """Whether the text is XML: a value in it is character data and makes no element, attribute or entity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +326,10 @@ def _render_replaced(template: Replaced, context: Context) -> Value:
     return body
 
 
+_CHARACTER_DATA: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"})
+"""XML 1.0 section 2.4: what is written so is text, between tags and between quotes."""
+
+
 def _render_text(template: TextTemplate, context: Context) -> Value:
     pieces: list[str | SecretRef | SecretText] = []
     present = False
@@ -333,7 +339,8 @@ def _render_text(template: TextTemplate, context: Context) -> Value:
             continue
         value = evaluate(part, context)
         present = present or not isinstance(value, Missing)
-        pieces.append(_as_text(value, part, template.null))
+        text = _as_text(value, part, template.null)
+        pieces.append(text.translate(_CHARACTER_DATA) if template.markup and isinstance(text, str) else text)
     return join_text(pieces) if present else MISSING
 
 
@@ -429,7 +436,7 @@ def to_json(template: Template) -> Json:
         return {"expr": str(template.expression)}
     if isinstance(template, TextTemplate):
         parts: list[Json] = [part if isinstance(part, str) else {"expr": str(part)} for part in template.parts]
-        return {"text": parts, **_null(template)}
+        return {"text": parts, **_null(template), **({"markup": True} if template.markup else {})}
     if isinstance(template, Quoted):
         return {"quoted": str(template.expression), **_null(template)}
     if isinstance(template, Unusable):
@@ -453,7 +460,7 @@ def from_json(value: object) -> Template:
 
     :raises BugError: for JSON that :func:`to_json` cannot have written.
     """
-    kinds = [name for name in value if name != "null"] if isinstance(value, Mapping) else []
+    kinds = [name for name in value if name not in ("null", "markup")] if isinstance(value, Mapping) else []
     if isinstance(value, Mapping) and len(kinds) == 1 and isinstance(null := value.get("null", ""), str):
         kind, body = kinds[0], value[kinds[0]]
         if kind == "lit" and (body is None or isinstance(body, (bool, int, float, str))):
@@ -461,7 +468,8 @@ def from_json(value: object) -> Template:
         if kind == "expr":
             return Whole(_stored(value))
         if kind == "text" and isinstance(body, list):
-            return TextTemplate(tuple(part if isinstance(part, str) else _stored(part) for part in body), null)
+            parts = tuple(part if isinstance(part, str) else _stored(part) for part in body)
+            return TextTemplate(parts, null, markup=value.get("markup") is True)
         if kind == "quoted" and isinstance(body, str):
             return Quoted(parse_expression(body, place=Place()), null)
         if kind == "unusable" and isinstance(body, str):

@@ -7,6 +7,7 @@ parsed (``expressions/json_text.py``), targets in XML are XPaths and all others 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from ..document.model import Parameter, Replacement, RequestBody
@@ -14,7 +15,7 @@ from ..errors import DocumentError, Place
 from ..expressions.grammar import here
 from ..expressions.json_text import compile_json_text, is_json_text
 from ..expressions.replacement import Target, compile_target
-from ..expressions.template import ObjectTemplate, Replaced, Template, Unusable
+from ..expressions.template import ObjectTemplate, Replaced, Template, TextTemplate, Unusable
 from ..sources.model import Operation, is_json_type, media_type
 from .misplaced import misplaced
 from .problems import Problems
@@ -76,7 +77,9 @@ def _payload(body: RequestBody | None, kind: str, reader: Reader) -> Template | 
     place = reader.document.inside(body.place, "payload")
     if is_json_type(kind) and isinstance(body.payload, str) and is_json_text(body.payload):
         return reader.checked(_json_text(body.payload, place, reader), place, "request", here)
-    return reader.value(body.payload, place, "request")
+    made = reader.value(body.payload, place, "request")
+    # A text in XML would be markup where a value brings some; one expression alone is the whole document it says.
+    return replace(made, markup=True) if is_xml_type(kind) and isinstance(made, TextTemplate) else made
 
 
 def _json_text(text: str, place: Place, reader: Reader) -> Template:

@@ -150,6 +150,31 @@ def test_strict_keeps_what_is_quoted_in_json_text_a_text(built: Callable[..., Pl
     assert sent(plan) == {"a": '{"k":1}'}
 
 
+MARKUP = "</n><paid a=\"1\" b='2'>&amp;"
+
+
+def test_no_value_is_markup_in_a_text_that_is_xml(built: Callable[..., Plan]) -> None:
+    from xml.etree import ElementTree
+
+    body = {"contentType": "application/xml", "payload": "<t a='{$inputs.v}'><n>{$inputs.v} of {$inputs.n}</n></t>"}
+    plan = Plan.from_json(built([step(body)], inputs=INPUTS).to_json())
+    template = plan.calls["a"].body
+    assert template is not None
+    text = render(template, Context(inputs={**VALUES, "v": MARKUP}))
+    root = ElementTree.fromstring(str(text))
+
+    assert [one.tag for one in root.iter()] == ["t", "n"]
+    assert (root.get("a"), root[0].text) == (MARKUP, f"{MARKUP} of 3")
+
+
+def test_a_value_alone_is_the_xml_it_is(built: Callable[..., Plan]) -> None:
+    plan = built([step({"contentType": "application/xml", "payload": "$inputs.s"})], inputs=INPUTS)
+    template = plan.calls["a"].body
+    assert template is not None
+
+    assert render(template, Context(inputs={**VALUES, "s": "<a/>"})) == "<a/>"
+
+
 @pytest.mark.parametrize(
     ("kind", "truth"),
     [
