@@ -16,7 +16,7 @@ from . import calling
 from . import options as flags
 from .app import concealer, deaf, exit_with, hush
 from .editing import edited_of, reading
-from .given import fitted, read_inputs, read_token, references_of
+from .given import fitted, read_dependency_inputs, read_inputs, read_token, references_of
 from .simulating import simulated
 
 if TYPE_CHECKING:
@@ -44,6 +44,13 @@ _quiet = click.option("-q", "--quiet", is_flag=True, help="Say only what money d
 @flags.document
 @click.option("-i", "--input", "inputs", multiple=True, metavar="NAME=VALUE", help="An input.")
 @click.option("--inputs", "inputs_file", type=click.Path(path_type=Path), help="A YAML or JSON file of inputs.")
+@click.option(
+    "--dep-input",
+    "dependency_inputs",
+    multiple=True,
+    metavar="WORKFLOW.NAME=VALUE",
+    help="An input of a workflow this one depends on.",
+)
 @click.option("--id", "run_id", default=None, help="The run's id; the same one never creates twice.")
 @flags.reach
 @calling.calls
@@ -74,6 +81,7 @@ def run(target: str, **given: Any) -> None:
     from ..chart.settings import Settings
     from ..library import Files
     from ..plan.build import build_plan
+    from ..plan.dependencies import with_dependency_inputs
     from ..runtime.prepare import prepare
     from ..stores.base import check_run_id
     from .printing import ask_for
@@ -88,6 +96,7 @@ def run(target: str, **given: Any) -> None:
     files = Files()
     description = flags.describe_target(target, given, files)
     plan = build_plan(description, workflow=given["workflow"], unmatched=given["unmatched"], strict=given["strict"])
+    plan = with_dependency_inputs(plan, read_dependency_inputs(given["dependency_inputs"]))
     prepared = prepare(plan, read_inputs(plan, given, simulated=bool(simulate)), prompt=ask_for)
     if given["run_id"] is not None:
         # An empty one is refused too: a variable that was not set must not become an id of its own every time.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..runtime.secrets import Reference
     from ..runtime.token import Token
 
-__all__ = ["fitted", "read_inputs", "read_token", "references_of"]
+__all__ = ["fitted", "read_dependency_inputs", "read_inputs", "read_token", "references_of"]
 
 
 def read_inputs(plan: Plan, given: Mapping[str, Any], *, simulated: bool) -> dict[str, Any]:
@@ -34,6 +34,22 @@ def read_inputs(plan: Plan, given: Mapping[str, Any], *, simulated: bool) -> dic
         if simulated and name not in values:
             values[name] = Reference(f"@env:SIMULATED_{name.upper()}")
     return values
+
+
+def read_dependency_inputs(texts: Iterable[str]) -> dict[tuple[str, str], str]:
+    """``WORKFLOW.NAME=VALUE`` texts; the last dot before the ``=`` divides. Raises UsageError for any other form."""
+    found = {}
+    for name, value in flags.pairs(texts, "--dep-input").items():
+        workflow, mark, own = name.rpartition(".")
+        if not mark or not workflow or not own:
+            raise UsageError(
+                "--dep-input takes WORKFLOW.NAME=VALUE",
+                code="AZM-U140",
+                seen=name[:80],
+                next="name the workflow that is depended on, and its input",
+            )
+        found[workflow, own] = value
+    return found
 
 
 def read_token(source: str) -> Token:

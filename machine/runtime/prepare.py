@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import InputError
+from ..plan.dependencies import dependency_inputs
 from ..plan.inputs import check_inputs, coerce, origin_name
 from ..plan.model import Plan
 from ..plan.needs import file_inputs
@@ -30,6 +31,8 @@ class Prepared:
     values: Mapping[str, Any]
     references: Mapping[str, Reference]
     warnings: tuple[str, ...] = ()
+    passed_on: Mapping[str, Any] = field(default_factory=dict)
+    """What is given to workflows the run depends on, by workflow."""
 
     @property
     def sha256(self) -> str:
@@ -40,7 +43,8 @@ class Prepared:
             for name, value in self.values.items()
             if not isinstance(value, SecretRef)
         }
-        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+        told = [plain, self.passed_on] if self.passed_on else plain
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def prepare(plan: Plan, given: Mapping[str, Any], *, prompt: Callable[[str], str] | None = None) -> Prepared:
@@ -88,7 +92,7 @@ def prepare(plan: Plan, given: Mapping[str, Any], *, prompt: Callable[[str], str
     for name, value in values.items():
         _check_json(name, value)
     checked, warnings = check_inputs(plan, values, ask=Evaluator())
-    return Prepared(values=checked, references=references, warnings=warnings)
+    return Prepared(values=checked, references=references, warnings=warnings, passed_on=dependency_inputs(plan))
 
 
 def _check_json(name: str, value: Any) -> None:

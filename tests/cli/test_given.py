@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from machine.cli.given import read_dependency_inputs
+from machine.errors import UsageError
+
 FILES = [
     pytest.param(["run", "deploy-inference-endpoint", "--simulate", "--inputs", "given"], id="inputs"),
     pytest.param(["resume", "--token", "given"], id="token"),
@@ -20,6 +23,30 @@ FILES = [
 @pytest.fixture
 def doubtful(machine: Any, deploy: Any) -> None:
     machine(*deploy, "ambiguous-create", "--on-doubt", "hold", "--id", "one")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a.b=c", ("a", "b", "c")),
+        ("a.x.b=c.d=e", ("a.x", "b", "c.d=e")),
+        ("ab=c", None),
+        (".b=c", None),
+        ("a.=c", None),
+    ],
+)
+def test_an_input_of_a_dependency_names_the_workflow_first(text: str, found: tuple[str, str, str] | None) -> None:
+    if found is None:
+        with pytest.raises(UsageError, match="WORKFLOW"):
+            read_dependency_inputs([text])
+    else:
+        assert read_dependency_inputs([text]) == {found[:2]: found[2]}
+
+
+def test_an_input_of_no_dependency_is_refused_before_a_run_begins(machine: Any) -> None:
+    done = machine("run", "deploy-inference-endpoint", "--simulate", "--dep-input", "login.user=me", "--json")
+
+    assert (done.code, done.json["error"]["code"]) == (65, "AZM-I011")
 
 
 @pytest.mark.parametrize("command", FILES)
