@@ -220,6 +220,8 @@ class Judgement:
             case "retries":
                 used = self.snapshot.frame.retries.get(transition.id, 0)
                 return used < transition.retry_limit, f"{used} of {transition.retry_limit} retries used"
+            case "unknown":
+                return self._unknown()
             case "applied":
                 return self._applied()
             case "unapplied":
@@ -422,6 +424,13 @@ class Judgement:
             bool(request.security) or contains_secret((request.target, dict(request.headers), request.body))
         )
         return status in (401, 403) and carried, f"answered {status}" if status else self.no_answer()
+
+    def _unknown(self) -> tuple[bool, str]:
+        """Whether this leaves open what became of the call."""
+        if isinstance(self.event, CallFailed):
+            return self.event.fate == "unknown", self.no_answer()
+        status = self.reply.status if self.reply else 0
+        return self.reply is not None and outcome_of(self.reply) == "unknown", f"answered {status}"
 
     def _applied(self) -> tuple[bool, str]:
         if self.snapshot.pending is not None:

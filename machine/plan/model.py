@@ -84,6 +84,7 @@ FACTS: Mapping[str, str] = {
     "retries": "retries are left",
     "applied": "the call was or may have been applied",
     "unapplied": "it was not answered as applied",
+    "unknown": "the answer leaves open whether it was applied",
     "not_sent": "it is known not to have been sent",
     "adopted": "somebody vouched for its result",
     "reissue": "somebody asked to send it again",

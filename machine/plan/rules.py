@@ -286,7 +286,21 @@ class _Writer:
             target, pace = self.going(step, edge)
             self.table.edge(here, target, on, action.name, "action", "!held", criteria=edge.criteria, pace=pace)
         else:
-            self.retry(here, self.repair(here, step, edge), edge, on, "!held", *self.careful(step))
+            repair, call = self.repair(here, step, edge), self.calls.get(step)
+            if repair != here and call is not None and call.unsafe:
+                # A retry of what may have been applied is held; then nothing is done to prepare for it either.
+                self.table.edge(
+                    here,
+                    here,
+                    on,
+                    f"{action.name} held",
+                    "hold",
+                    "!held",
+                    "unknown",
+                    criteria=edge.criteria,
+                    stop="in_doubt",
+                )
+            self.retry(here, repair, edge, on, "!held", *self.careful(step))
 
     def careful(self, step: str) -> tuple[str, ...]:
         """What was applied is never done again by a retry, whatever else the step asks of its answer."""

@@ -574,6 +574,20 @@ def test_a_retry_through_a_workflow_runs_it_first_whatever_comes_of_it(drive: Be
     assert run.reply().state == "end"
 
 
+@pytest.mark.parametrize("through", ["stepId", "workflowId"])
+def test_nothing_is_repaired_for_a_retry_that_is_held(drive: Begin, composed: Composed, through: str) -> None:
+    """After a 5xx nobody knows whether it was made; after a 4xx it is known that it was not."""
+    again = action("fix", "retry", **{through: "r" if through == "stepId" else "login"}, retryAfter=0)
+    made = step("s", "makeThing", outputs=NAME, onFailure=[again])
+    plan = composed(flow("root", made, step("end", onSuccess=[action("done", "end")]), step("r")), LOGIN)
+    run = drive(plan).reply(500)
+
+    assert (run.reason, run.state, run.outcomes, run.last) == ("in_doubt", "s", ["unknown"], "fix held")
+    run.resolve("not_sent").reply(422)
+
+    assert (run.reason, run.path[0], run.pending.kind) == ("", "fix for s", "safe")
+
+
 def test_doubt_about_a_repair_is_settled_before_the_retry(drive: Begin, composed: Composed) -> None:
     again = action("fix", "retry", stepId="r", retryAfter=0)
     run = drive(composed(flow("root", step("s", onFailure=[again]), step("r", "makeThing", outputs=NAME)))).reply(400)
