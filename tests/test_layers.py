@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("chart",),
     ("stores", "diagram"),
     ("runtime", "library"),
+    ("reports",),
     ("testing",),
     ("cli",),
     ("__init__", "__main__"),

@@ -32,7 +32,7 @@ _VERBS = {
     "resolve": "settling",
     "cancel": "settling",
     "runs": "looking",
-    "show": "looking",
+    "show": "showing",
     "plan": "planning",
     "check": "checking",
     "diagram": "planning",

@@ -26,7 +26,8 @@ __all__ = ["show_remains"]
 
 def show_remains(store: SqliteStore, run_id: str, error: MachineError, *, why: bool, as_json: bool) -> NoReturn:
     """Show what is left of a run and end with ``error``, the first damage that was met."""
-    from .printing import echo_json, run_lines, say, why_lines
+    from ..reports.why import why_lines
+    from .printing import echo_json, run_lines, say
 
     remains = store.remains(run_id)
     snapshot, recomputed = _snapshot(store, remains)

@@ -133,7 +133,7 @@ def run(target: str, **given: Any) -> None:
                 texts=description.texts,
             )
             if started.first is None:
-                progress.taken_up(started)
+                progress.taken_up(started, store.history(run_id))
             _finish(started, progress, given["as_json"])
 
 
@@ -213,7 +213,7 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
                 resumed = runner.resume(
                     chosen, changes=flags.changes_of(given), options=options, references=references, edited=edited
                 )
-                progress.taken_up(resumed)
+                progress.taken_up(resumed, store.history(chosen))
                 _finish(resumed, progress, given["as_json"], said)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,8 +20,6 @@ from ..values import redact
 from .app import concealer
 
 if TYPE_CHECKING:
-    from ..chart.snapshot import Record
-    from ..plan.model import Plan
     from ..runtime.result import Result
     from ..stores.base import RunHead
 
@@ -38,7 +36,6 @@ __all__ = [
     "safe_line",
     "say",
     "table",
-    "why_lines",
 ]
 
 COLOURS = {"starting": "white", "created": "blue", "polling": "yellow", "ready": "green", "failed": "red"}
@@ -129,20 +126,6 @@ def other_side(result: Result) -> Iterator[str]:
             yield f"{effect.step} may have been applied: {effect.request}; what it made may be there, and may be billed"
         else:
             yield f"{effect.step} was not applied: nothing was created by {effect.request}"
-
-
-def why_lines(plan: Plan, records: Iterable[Record]) -> Iterator[str]:
-    """The history, guard by guard, in the terms of the plan that applies at its end."""
-    from ..chart.edit import in_terms_of_now
-    from ..runtime.result import timestamp
-
-    for record in in_terms_of_now(list(records)):
-        for number, move in enumerate(record.moves):
-            source, target = plan.state(move.source).name, plan.state(move.target).name
-            head = f"{record.seq:>4}  {timestamp(record.at)}  {record.kind}" if number == 0 else f"      {move.on}"
-            yield f"{head}  {source} -> {target}"
-            for verdict in move.guards:
-                yield f"        {'yes' if verdict.truth else 'no ':<3} {verdict.label}: {verdict.why}"
 
 
 def run_lines(result: Result, head: RunHead, edits: Sequence[Mapping[str, Any]]) -> Iterator[str]:

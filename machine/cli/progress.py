@@ -5,31 +5,108 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TextIO
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TextIO
 
 import click
 
 from ..chart.effects import Call
-from ..chart.snapshot import Record
-from ..diagram.model import printable
-from ..plan.model import UNSAFE
+from ..chart.snapshot import Record, Snapshot
+from ..diagram.model import printable, span
+from ..plan.model import UNSAFE, Plan, State
+from ..reports.timeline import LOOKED, answer_of, outputs_of
 from ..runtime.clock import Interrupts, SystemClock
 from ..runtime.result import timestamp
-from ..runtime.run import Run
 from ..values import redact
 from .app import concealer
 from .printing import COLOURS, safe_line
 
-__all__ = ["LiveClock", "Progress"]
+__all__ = ["LiveClock", "Progress", "Watched"]
 
 _NAME = 16
-_NARROWEST = 20
+_NARROWEST = 36
+_WIDEST = 44
+"""Of what was seen, where there is no terminal: what follows stands in a column as far as can be."""
+_LEAST = 16
+"""Characters that are left to what was seen before a time is left out."""
+_CALENDAR = 100 * 365 * 86_400.0
+"""A deadline further away is none."""
+_QUIETEST = 60.0
+"""Seconds for which an unchanged answer is not told again."""
+
+
+class Watched(Protocol):
+    """What is told of: a Run, or what another process has stored of one."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def plan(self) -> Plan: ...
+    @property
+    def snapshot(self) -> Snapshot: ...
+    @property
+    def where(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    """What is known after one record; ``at`` is the moment it is said."""
+
+    state: State
+    text: str
+    answer: str
+    visit: int
+    since: float
+    at: float
+    due: float | None
+    deadline: float | None
+
+    def same(self, other: _Line) -> bool:
+        return (self.state.id, self.answer, self.text) == (other.state.id, other.answer, other.text)
+
+    @property
+    def head(self) -> str:
+        phase = "" if self.state.phase == self.state.name else f"({self.state.phase}) "
+        return f"{printable(self.state.name):<{_NAME}} {phase}{printable(self.answer):<5} "
+
+    def tail(self) -> list[str]:
+        """How it is with time, the most important last."""
+        if self.due is None:
+            return []
+        here, left = self.at - self.since, (self.deadline or 0.0) - self.at
+        return [
+            *([f"visit {self.visit}"] if self.visit > 1 else []),
+            *([f"{span(here)} here"] if here >= 1 else []),
+            *([f"{span(left)} left"] if self.deadline is not None and left < _CALENDAR else []),
+            f"next look in {max(self.due - self.at, 0):.0f} s",
+        ]
+
+    def plain(self, *, brief: bool) -> str:
+        """One line of a log. ``brief``: of time only when the next look is."""
+        wait = f"next look in {self.due - self.at:.3g} s" if self.due is not None else ""
+        tail = wait if brief else ", ".join([*self.tail()[:-1], wait])
+        return f"{self.head}{printable(self.text):<{_WIDEST}} {tail}".rstrip()
+
+    def fitted(self, room: int) -> tuple[str, str]:
+        """The name of the state, and what follows in at most so many characters with it: first what was seen is cut,
+        then of the times the less important are left out."""
+        head, tail = self.head, self.tail()
+        while len(tail) > 1 and len(head) + _LEAST + len(", ".join(tail)) > room:
+            tail.pop(0)
+        times = ", ".join(tail)
+        text = printable(self.text)
+        space = max(room - len(head) - len(times) - bool(times), 1)
+        text = text if len(text) <= space else text[: space - 1] + "\N{HORIZONTAL ELLIPSIS}"
+        return head[:_NAME], f"{head[_NAME:]}{text} {times}"
 
 
 class Progress:
     """A run's observer that tells a person what is happening. ``quiet`` says only what money depends on.
 
-    A stream that cannot be written to any more is given up silently: a run never depends on being watched.
+    On a terminal the last line is written again with every answer and every second; elsewhere an answer that changes
+    nothing is told once a minute, so that a log stays short and does not look dead. A stream that cannot be written to
+    any more is given up silently: a run never depends on being watched.
     """
 
     def __init__(self, stream: TextIO | None = None, *, quiet: bool = False, store: str = "") -> None:
@@ -38,18 +115,22 @@ class Progress:
         self._quiet = quiet
         self._store = store
         self._live = self._stream is not None and self._stream.isatty() and not quiet
-        self._open: tuple[str, str] | None = None
-        """The line on the terminal that may still be rewritten: what it says, and how long until the next look."""
-        self._colour = ""
-        self._last: tuple[str, str] = ("", "")
+        self._open: _Line | None = None
+        """The line on the terminal that may still be rewritten."""
+        self._told: tuple[_Line, float] | None = None
+        """What was said last, and when."""
+        self._state = ""
+        self._since = 0.0
 
-    def __call__(self, run: Run, record: Record) -> None:
+    def __call__(self, run: Watched, record: Record) -> None:
         call = next((effect for effect in record.effects if isinstance(effect, Call)), None)
         if record.kind == "run.started":
             self.line(
                 f"run {run.id}, {run.plan.workflow}, deadline {_moment(run.snapshot.deadline)}, store {run.where}"
             )
-        if not self._quiet and record.kind in ("call.replied", "call.failed", "run.reopened"):
+        if record.target != self._state:
+            self._state, self._since = record.target, record.at
+        if not self._quiet and record.kind != "run.started":
             self._tell(run, record, call)
         if call is not None and call.kind in UNSAFE:
             # Said before the request leaves: whatever happens next, the reader knows how to find the run again.
@@ -57,41 +138,54 @@ class Progress:
             self.line(f"{call.step} {sends} {call.request.method} {redact(call.request.target)}")
             self.line(f"  if anything goes wrong: arazzo-machine resume {run.id}{self._store}")
 
-    def taken_up(self, run: Run) -> None:
-        """Say which stored run is gone on with, before anything of it is done; of a ready one nothing will be."""
+    def taken_up(self, run: Watched, records: Sequence[Record] = ()) -> None:
+        """Say which stored run is gone on with, before anything of it is done; of a ready one nothing will be.
+        ``records``, its history, tell since when it is where it is."""
         stop = run.snapshot.stopped
         state = run.plan.state(run.snapshot.frame.state)
+        for record in records:
+            if record.target != self._state:
+                self._state, self._since = record.target, record.at
         if state.phase == "ready":
             return
         ending = f", stopped: {stop.reason}" if stop else ""
         self.line(f"run {run.id}, {run.plan.workflow}, is in {state.name}{ending}")
 
-    def _tell(self, run: Run, record: Record, call: Call | None) -> None:
+    def _tell(self, run: Watched, record: Record, call: Call | None) -> None:
         state = run.plan.state(record.target)
-        reply = record.event.get("reply")
-        answer = str(reply["status"]) if isinstance(reply, dict) else str(record.event.get("cause", "again"))
-        outputs = {key: redact(value) for key, value in record.outputs.items() if value is not None}
-        seen = ", ".join(f"{name} {value}" for name, value in outputs.items())
-        if record.transition in self._looks(run):
-            # Most often a 404, which would be taken for a failure.
-            seen = "looked whether it is there already, before it is sent"
-        wait = f"next look in {call.delay:g} s" if call is not None and call.delay else ""
-        # Looked through before it is cut to the width of the terminal: what is left of a secret would not be found.
-        seen = concealer().scrub(seen)
-        text = f"{printable(state.name):<{_NAME}} {printable(answer):<5} {printable(seen):<44}".rstrip()
-        same = (state.id, answer) == self._last
-        self._last = (state.id, answer)
-        if not self._live:
-            self.line(f"{text:<67} {wait}".rstrip())
-            return
-        if not same:
-            self._close()
-        self._colour = COLOURS[state.phase]
-        self._open = (text, wait)
-        self._draw()
-
-    def _looks(self, run: Run) -> set[str]:
-        return {one.id for table in run.plan.tables() for one in table.transitions if one.rule == "look"}
+        looked = record.transition in {
+            one.id for table in run.plan.tables() for one in table.transitions if one.rule == "look"
+        }
+        seen = LOOKED if looked else outputs_of(record)
+        if record.kind in ("run.reopened", "run.cancelled", "doubt.resolved"):
+            answer, seen = "", answer_of(record)
+        else:
+            answer = answer_of(record)
+        line = _Line(
+            state=state,
+            # Looked through before it is cut to the width of the terminal: what is left of a secret would not be found.
+            text=concealer().scrub(seen),
+            answer=answer,
+            visit=run.snapshot.frame.visits.get(record.target, 0),
+            since=self._since,
+            at=record.at,
+            due=record.at + call.delay if call is not None and call.delay else None,
+            deadline=run.snapshot.deadline,
+        )
+        last, moment = self._told or (None, 0.0)
+        same = last is not None and last.same(line)
+        if self._live:
+            if last is None or (last.state.id, last.answer) != (line.state.id, line.answer):
+                self._close()
+            self._told = line, record.at
+            self._open = line
+            self._draw()
+        elif not same:
+            self._told = line, record.at
+            self.line(line.plain(brief=True))
+        elif record.at - moment >= _QUIETEST:
+            self._told = line, record.at
+            self.line(line.plain(brief=False))
 
     def line(self, text: str) -> None:
         """A line of its own."""
@@ -100,8 +194,8 @@ class Progress:
 
     def tick(self, seconds: float) -> None:
         """Show how long until the next look, on a terminal."""
-        if self._open is not None and self._open[1]:
-            self._open = (self._open[0], f"next look in {seconds:.0f} s")
+        if self._open is not None and self._open.due is not None:
+            self._open = replace(self._open, at=self._open.due - seconds)
             self._draw()
 
     def done(self) -> None:
@@ -111,12 +205,9 @@ class Progress:
     def _draw(self) -> None:
         """Write the open line over what is there. One that wrapped could not be taken back, so it is cut to fit; how
         long until the next look is never cut off."""
-        if self._open is None:
-            return
-        text, wait = self._open
-        room = max(self._width() - 1 - len(wait) - bool(wait), _NARROWEST)
-        text = text if len(text) <= room else text[: room - 1] + "\N{HORIZONTAL ELLIPSIS}"
-        self._write(f"\r\x1b[2K{click.style(text[:_NAME], fg=self._colour)}{text[_NAME:]} {wait}".rstrip())
+        if self._open is not None:
+            head, rest = self._open.fitted(max(self._width() - 1, _NARROWEST))
+            self._write(f"\r\x1b[2K{click.style(head, fg=COLOURS[self._open.state.phase])}{rest}".rstrip())
 
     def _width(self) -> int:
         try:

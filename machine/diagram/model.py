@@ -26,7 +26,7 @@ from ..chart.snapshot import Record
 from ..errors import UsageError
 from ..plan.model import Phase, Plan, PollPolicy, State, Transition
 
-__all__ = ["LOOKS", "Diagram", "Edge", "Group", "Look", "Node", "diagram_of", "printable", "wrap"]
+__all__ = ["LOOKS", "Diagram", "Edge", "Group", "Look", "Node", "diagram_of", "printable", "span", "wrap"]
 
 Kind = Literal["call", "doubt", "final", "workflow"]
 
@@ -315,6 +315,19 @@ def _shown(character: str) -> str:
     noncharacter = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
     hidden = noncharacter or unicodedata.category(character) in ("Cc", "Cf", "Cs")
     return "\N{REPLACEMENT CHARACTER}" if hidden else character
+
+
+def span(seconds: float) -> str:
+    """A length of time in a few characters: ``0.45s``, ``4.2s``, ``2m10s``, ``1h05m``, ``3d02h``."""
+    if seconds < 10:
+        return f"{max(seconds, 0):.2g}s"
+    if seconds < 60:
+        return f"{seconds:.0f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m{rest:02}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02}m" if hours < 24 else f"{hours // 24}d{hours % 24:02}h"
 
 
 _BREAKS = re.compile(r"(?<= )|(?=/)")

@@ -1,10 +1,10 @@
-"""``runs`` and ``show``: they tell what there is, and change nothing, even where nothing could be changed."""
+"""``runs`` tells what there is, and changes nothing, even where nothing could be changed."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -34,46 +34,34 @@ def test_runs_are_listed_newest_first_with_what_matters(machine: Any, deploy: An
     assert listed[1] == machine("show", "first", "--json").json
 
 
-def test_a_run_is_shown_with_what_it_left_and_what_to_do(machine: Any, deploy: Any) -> None:
-    machine(*deploy, "failed-image", "--id", "one")
-    lines = machine("show", "one").out.splitlines()
-    told = {line.split(maxsplit=1)[0]: line.split(maxsplit=1)[1] for line in lines}
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--phase", "failed"], ["second"]),
+        (["--phase", "failed", "--phase", "ready"], ["second", "first"]),
+        (["--workflow", "deploy-inference-endpoint", "--since", "1h"], ["second", "first"]),
+        (["-w", "another"], []),
+        (["--since", "0s"], []),
+    ],
+    ids=" ".join,
+)
+def test_runs_can_be_chosen_by_phase_workflow_and_age(
+    machine: Any, deploy: Any, flags: list[str], expected: list[str]
+) -> None:
+    machine(*deploy, "happy", "--id", "first")
+    machine(*deploy, "failed-image", "--id", "second")
+    done = machine("runs", *flags)
 
-    assert told["run"] == "one"
-    assert told["state"] == "failed, phase failed"
-    assert told["reason"].startswith("broke: pollStatus failed")
-    assert "ended" in told["started"]
-    assert told["calls"] == "8"
-    assert "output    state: failed" in lines
-    assert told["effect"].startswith("createEndpoint was applied")
-    assert told["next"] == "resume: arazzo-machine resume one"
-
-
-def test_an_output_that_is_not_known_yet_is_said_to_be(machine: Any, deploy: Any) -> None:
-    machine(*deploy, "ambiguous-create", "--on-doubt", "hold", "--id", "one")
-
-    assert "output    endpointName: not known" in machine("show", "one").out.splitlines()
-
-
-def test_why_tells_the_guards_of_every_move(machine: Any, deploy: Any) -> None:
-    machine(*deploy, "scaled-to-zero-mid-wait", "--id", "one")
-    done = machine("show", "one", "--why")
-    history = machine("show", "one", "--why", "--json").json["history"]
-    moves = [line for line in done.out.splitlines() if " -> " in line and not line.startswith("        ")]
-
-    assert done.code == 0
-    assert len(moves) == len(history)
-    assert "no  stillStarting: " in done.out
-    assert "was 'scaledToZero'" in done.out
-    assert list(machine("show", "one", "--why", "--json").json) == [*machine("show", "one", "--json").json, "history"]
+    assert [line.split()[0] for line in done.out.splitlines()[1:]] == expected
+    assert [one["run"] for one in machine("runs", *flags, "--json").json["runs"]] == expected
+    assert done.err == ("" if expected else "no such runs\n")
 
 
-def test_a_run_that_is_not_there_is_refused(machine: Any, deploy: Any) -> None:
-    machine(*deploy, "happy", "--id", "one")
-    done = machine("show", "two", "--json")
+def test_a_phase_is_one_of_five(machine: Any) -> None:
+    from machine.plan.model import Phase
 
-    assert done.code == 64
-    assert "arazzo-machine runs" in done.json["error"]["next"]
+    assert machine("runs", "--phase", "over", "--json").code == 64
+    assert all(machine("runs", "--phase", one).code == 0 for one in get_args(Phase))
 
 
 def test_a_store_that_cannot_be_written_can_be_looked_at(machine: Any, deploy: Any, tmp_path: Path) -> None:

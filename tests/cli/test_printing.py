@@ -16,7 +16,6 @@ from machine.cli.printing import (
     safe_line,
     say,
     table,
-    why_lines,
 )
 from machine.document.load import parse
 from machine.errors import DocumentError, MachineError, Place, UsageError
@@ -158,20 +157,3 @@ def test_any_other_end_says_what_is_known_and_ends_with_the_command(capsys: pyte
         "  make was applied: what it made may still be there, and may be billed",
         "  resume: arazzo-machine resume one",
     ]
-
-
-def test_a_history_is_told_guard_by_guard(user_plan: Any, user_inputs: Any, drive: Any) -> None:
-    driven = drive(user_plan, user_inputs).endpoint("pending", 201).endpoint("running")
-    lines = list(why_lines(user_plan, driven.records))
-
-    assert lines[0].split() == [
-        "1",
-        "1970-01-01T00:16:40.000Z",
-        "run.started",
-        "createEndpoint",
-        "->",
-        "createEndpoint",
-    ]
-    assert any(line.startswith("        yes created: ") for line in lines)
-    assert any(line.startswith("        no  stillStarting: ") for line in lines)
-    assert lines[-1].startswith("        yes ready: ")

@@ -50,7 +50,7 @@ def test_polls_rewrite_one_line_that_always_fits(shell: Any, deploy: Any) -> Non
     assert len(polling) == 1
     assert polling[0].count(REWRITE) == 39
     assert [one.split()[0] for one in drawn] == ["createEndpoint", "created", *["polling"] * 39, "ready"]
-    assert "looked whether it is there" in drawn[0]
+    assert "looked whether it is" in drawn[0]
     assert max(len(one) for one in drawn) < COLUMNS
 
 

@@ -1,0 +1,65 @@
+"""``show`` tells one run in as much detail as is asked for, and changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+STATES = ["createEndpoint", "created", "polling"]
+
+
+def test_a_run_is_shown_with_what_it_left_and_what_to_do(machine: Any, deploy: Any) -> None:
+    machine(*deploy, "failed-image", "--id", "one")
+    lines = machine("show", "one").out.partition("\n\n")[0].splitlines()
+    told = {line.split(maxsplit=1)[0]: line.split(maxsplit=1)[1] for line in lines}
+
+    assert told["run"] == "one"
+    assert told["state"] == "failed, phase failed"
+    assert told["reason"].startswith("broke: pollStatus failed")
+    assert "ended" in told["started"]
+    assert told["calls"] == "8"
+    assert "output    state: failed" in lines
+    assert told["effect"].startswith("createEndpoint was applied")
+    assert told["next"] == "resume: arazzo-machine resume one"
+
+
+def test_an_output_that_is_not_known_yet_is_said_to_be(machine: Any, deploy: Any) -> None:
+    machine(*deploy, "ambiguous-create", "--on-doubt", "hold", "--id", "one")
+
+    assert "output    endpointName: not known" in machine("show", "one").out.splitlines()
+
+
+def test_a_run_is_shown_with_how_long_it_stayed_where_and_what_was_answered(machine: Any, deploy: Any) -> None:
+    machine(*deploy, "slow-start", "--id", "one")
+    head, *rows = machine("show", "one").out.partition("\n\n")[2].splitlines()
+
+    assert head.split() == ["AT", "FOR", "STATE", "SENT", "ANSWER"]
+    assert [name for row in rows for name in row.split()[:3] if name in (*STATES, "ready")] == [*STATES, "ready"]
+    assert " x 200 in " in rows[3]
+
+
+def test_why_tells_equal_answers_once_and_what_would_have_moved_it(machine: Any, deploy: Any) -> None:
+    machine(*deploy, "scaled-to-zero-mid-wait", "--id", "one")
+    done = machine("show", "one", "--why")
+    shown = machine("show", "one", "--why", "--json").json
+
+    assert done.code == 0
+    assert "polling -> failed, by unmatched" in done.out
+    assert "not stillStarting (to polling), which needs $response.body#/status/state == 'pending'" in done.out
+    assert "$response.body#/status/state was 'scaledToZero'" in done.out
+    assert list(shown) == [*machine("show", "one", "--json").json, "timeline", "history"]
+    assert sum(len(stay["answers"]) for stay in shown["timeline"]) < len(shown["history"])
+    assert shown["timeline"][-1]["state"] == "failed"
+
+
+def test_two_ways_to_show_a_run_at_once_are_refused(machine: Any, deploy: Any) -> None:
+    machine(*deploy, "happy", "--id", "one")
+
+    assert machine("show", "one", "--why", "--token", "--json").json["error"]["code"] == "AZM-U120"
+
+
+def test_a_run_that_is_not_there_is_refused(machine: Any, deploy: Any) -> None:
+    machine(*deploy, "happy", "--id", "one")
+    done = machine("show", "two", "--json")
+
+    assert done.code == 64
+    assert "arazzo-machine runs" in done.json["error"]["next"]
