@@ -12,11 +12,12 @@ from . import calling
 from . import options as flags
 
 if TYPE_CHECKING:
+    from ..chart.events import Reply
     from ..plan.model import Plan
     from ..runtime.secrets import Reference
     from ..runtime.token import Token
 
-__all__ = ["fitted", "read_dependency_inputs", "read_inputs", "read_token", "references_of"]
+__all__ = ["fitted", "read_dependency_inputs", "read_inputs", "read_reply", "read_token", "references_of"]
 
 
 def read_inputs(plan: Plan, given: Mapping[str, Any], *, simulated: bool) -> dict[str, Any]:
@@ -67,6 +68,24 @@ def read_token(source: str) -> Token:
             next="name a file that `show RUN --token` wrote, or - for standard input",
         ) from error
     return Token.read(text)
+
+
+def read_reply(path: Path, flag: str) -> Reply | None:
+    """An answer somebody wrote down, out of a JSON or YAML file; None where the file is not one."""
+    from ..chart.events import Reply
+    from ..document.load import parse
+
+    value = parse(flags.read_given(path, flag), uri=str(path)).value
+    status = value.get("status") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or type(status) is not int or not 100 <= status <= 599:
+        return None
+    headers, body = value.get("headers"), value.get("body")
+    return Reply(
+        status=status,
+        headers={str(name).lower(): str(text) for name, text in (headers if isinstance(headers, dict) else {}).items()},
+        body=body,
+        form="empty" if body is None else "text" if isinstance(body, str) else "json",
+    )
 
 
 def fitted(token: Token, given: Mapping[str, Any]) -> Token:

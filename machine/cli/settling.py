@@ -13,6 +13,7 @@ from ..errors import UsageError
 from . import options as flags
 from .app import exit_with
 from .executing import opened_runner
+from .given import read_reply
 from .simulating import simulated
 
 if TYPE_CHECKING:
@@ -192,26 +193,15 @@ def _adopted_reply(evidence: Evidence) -> Reply:
 
 def _reply_of(path: Path) -> Reply:
     """An answer somebody got hold of, out of a JSON or YAML file."""
-    from ..chart.events import Reply
-    from ..document.load import parse
-
-    value = parse(flags.read_given(path, "--reply"), uri=str(path)).value
-    status = value.get("status") if isinstance(value, dict) else None
-    if not isinstance(value, dict) or not isinstance(status, int) or not 200 <= status < 300:
+    reply = read_reply(path, "--reply")
+    if reply is None or not 200 <= reply.status < 300:
         raise UsageError(
             "the reply is an object with a status from 200 to 299, headers and body",
             code="AZM-U087",
             seen=str(path),
             next='write {"status": 201, "headers": {}, "body": {...}}; a call that was refused is --not-sent',
         )
-    headers = value.get("headers")
-    body = value.get("body")
-    return Reply(
-        status=status,
-        headers={str(name).lower(): str(text) for name, text in (headers if isinstance(headers, dict) else {}).items()},
-        body=body,
-        form="empty" if body is None else "text" if isinstance(body, str) else "json",
-    )
+    return reply
 
 
 def _plain(text: str) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
     from ..chart.snapshot import Record
     from ..plan.model import Plan
     from ..runtime.result import Result
-    from ..stores.base import RunHead
+    from ..runtime.runner import Runner
+    from ..stores.base import RunHead, StoredRun
     from ..stores.sqlite import SqliteStore
 
 __all__ = ["show"]
@@ -25,6 +28,15 @@ __all__ = ["show"]
 @click.argument("run_id", metavar="RUN")
 @click.option("--why", is_flag=True, help="Tell why it moved, and what would have moved it otherwise.")
 @click.option("--follow", "following", is_flag=True, help="Watch it until it ends; the exit code is the run's.")
+@click.option(
+    "--if",
+    "answer",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="What this answer would do; nothing is sent.",
+)
+@click.option("--if-status", type=click.IntRange(100, 599), help="The same for an answer with this status.")
+@click.option("--if-state", metavar="[/POINTER=]VALUE", help="The same for the last answer with this value in it.")
 @click.option("--token", "as_token", is_flag=True, help="Print the run as one text any machine can resume.")
 @flags.store_option
 @flags.as_json
@@ -36,20 +48,26 @@ def show(run_id: str, **given: Any) -> None:
     process drives is watched until it stops; Ctrl-C ends the watching only. Of a damaged run everything is shown that
     can still be read, and the exit code is 65.
 
+    --if, --if-status and --if-state ask the machine where an answer would lead, and why: FILE holds {"status",
+    "headers", "body"}; a value is put into the last answer where the guards of the state look. Nothing is sent or
+    stored.
+
     \b
     arazzo-machine show 1ng9 --why
+    arazzo-machine show 1ng9 --if-state failed
     arazzo-machine show 1ng9 --follow
     arazzo-machine show 1ng9 --token > run.token
     """
     from ..runtime.runner import Runner
 
     why, as_json = given["why"], given["as_json"]
-    forms = [name for name in ("following", "as_token") if given[name]]
-    if len(forms) + why > 1:
+    imagines = given["if_status"] is not None or given["if_state"] is not None
+    asked = [why, given["following"], given["as_token"], given["answer"] is not None, imagines]
+    if sum(asked) > 1:
         raise UsageError(
-            "--why, --follow and --token say different things",
+            "--why, --follow, --token, --if and --if-status say different things",
             code="AZM-U120",
-            next="choose one of them",
+            next="choose one; only --if-status and --if-state go together",
         )
     with flags.open_store(given["store"], read_only=True) as opened:
         runner = Runner(opened, store_flag=flags.store_flag(given["store"]))
@@ -67,11 +85,45 @@ def show(run_id: str, **given: Any) -> None:
                 from .progress import Progress
 
                 follow(runner, found, Progress(store=runner.store_flag), as_json=as_json)
+            if given["answer"] is not None or imagines:
+                _foretell(runner, stored, opened.history(found), given)
             result = runner.result(found)
             records = _history(opened, stored.head, needed=why)
         except DamageError as error:
             show_remains(opened, found, error, why=why, as_json=as_json)
     _tell(result, stored.head, plan, records, why=why, as_json=as_json)
+
+
+def _foretell(runner: Runner, stored: StoredRun, records: list[Record], given: Mapping[str, Any]) -> NoReturn:
+    """Say what an answer would do. The exit code says that it could be said, not what the run would come to."""
+    from ..reports.predicting import imagined, predict
+    from ..runtime.run import chart_of
+    from .given import read_reply
+    from .printing import echo_json, say
+
+    chart, at = chart_of(runner.plan_of(stored)), runner.clock.now()
+    values: dict[str, Any] = {}
+    if given["answer"] is None:
+        reply, values = imagined(
+            chart, stored.snapshot, records, at=at, status=given["if_status"], value=given["if_state"]
+        )
+    else:
+        read = read_reply(given["answer"], "--if")
+        if read is None:
+            raise UsageError(
+                "the answer is an object with a status, headers and body",
+                code="AZM-U124",
+                seen=str(given["answer"]),
+                next='write {"status": 200, "headers": {}, "body": {...}}',
+            )
+        reply = read
+    prediction = predict(chart, stored.snapshot, reply, at=at)
+    if given["as_json"]:
+        echo_json({"run": stored.head.id, **prediction.to_json(values)})
+    else:
+        for line in prediction.lines(values):
+            say(line, err=False)
+    exit_with(0)
 
 
 def _history(store: SqliteStore, head: RunHead, *, needed: bool) -> list[Record]:

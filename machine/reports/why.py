@@ -42,13 +42,15 @@ def why_lines(plan: Plan, records: Sequence[Record]) -> Iterator[str]:
                 told.add((move.source, move.on))
 
 
-def moved(plan: Plan, move: Move, *, times: int = 1, briefly: bool = False) -> Iterator[str]:
+def moved(plan: Plan, move: Move, *, times: int = 1, briefly: bool = False, indent: str = _INDENT) -> Iterator[str]:
     """Why one move was made, and what would have been made instead; ``briefly``: without what was not looked at."""
     source, target = name_of(plan, move.source), name_of(plan, move.target)
     way = f"stayed in {source}" if move.source == move.target else f"{source} -> {target}"
     every = f", each of {times} times" if times > 1 else ""
     taken = next((one for one in reversed(move.guards) if one.truth), None)
-    yield from _folded(f"{way}{every}, by {taken.label}: {_observed(plan, taken)}" if taken else f"{way}{every}")
+    yield from _folded(
+        f"{way}{every}, by {taken.label}: {_observed(plan, taken)}" if taken else f"{way}{every}", indent
+    )
     if _rule(plan, move.transition) in _PLAIN:
         return
     for verdict in {(one.label, one.why): one for one in move.guards if not one.truth}.values():
@@ -57,12 +59,12 @@ def moved(plan: Plan, move: Move, *, times: int = 1, briefly: bool = False) -> I
         if other is None or other.rule == "look":
             continue
         needs = f", which needs {other.guard.text}" if other.guard.criteria else ""
-        yield from _folded(f"not {verdict.label}{_to(plan, other)}{needs}: {_observed(plan, verdict)}", deeper=True)
+        yield from _folded(f"not {verdict.label}{_to(plan, other)}{needs}: {_observed(plan, verdict)}", indent + "  ")
     if not briefly:
-        yield from _otherwise(plan, move)
+        yield from _otherwise(plan, move, indent + "  ")
 
 
-def _otherwise(plan: Plan, move: Move) -> Iterator[str]:
+def _otherwise(plan: Plan, move: Move, indent: str) -> Iterator[str]:
     """The transitions of the state for this event that stand behind the one taken."""
     asked = {one.transition for one in move.guards}
     shown = {one.label for one in move.guards}
@@ -75,9 +77,9 @@ def _otherwise(plan: Plan, move: Move) -> Iterator[str]:
             routine.append(one.label)
         else:
             needs = "when nothing else applies" if one.guard.text == "otherwise" else f"when {one.guard.text}"
-            yield from _folded(f"else {one.label}{_to(plan, one)} {needs}", deeper=True)
+            yield from _folded(f"else {one.label}{_to(plan, one)} {needs}", indent)
     if routine:
-        yield from _folded(f"else, by the machine's own rules: {', '.join(routine)}", deeper=True)
+        yield from _folded(f"else, by the machine's own rules: {', '.join(routine)}", indent)
 
 
 def _to(plan: Plan, one: Transition) -> str:
@@ -120,8 +122,7 @@ def _happened(spell: Spell) -> str:
     return printable(f"{spell.sent} {answered}{times}{seen}")
 
 
-def _folded(text: str, *, deeper: bool = False) -> Iterator[str]:
-    indent = _INDENT + "  " * deeper
+def _folded(text: str, indent: str) -> Iterator[str]:
     yield from textwrap.wrap(
         printable(text),
         _WIDTH,

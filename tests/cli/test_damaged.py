@@ -67,7 +67,7 @@ def test_a_damaged_history_does_not_hide_the_state_and_its_rest_is_told(machine:
     assert (plain.code, why.code) == (0, 65)
     assert "damaged   row records/one/1/3: " in why.out
     assert "records   8 can be read" in why.out
-    assert "createEndpoint -> createEndpoint" in why.out
+    assert "stayed in createEndpoint" in why.out
 
 
 def test_without_the_plan_the_records_are_told_bare(machine: Any, damage: Any) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 STATES = ["createEndpoint", "created", "polling"]
 
@@ -63,3 +66,41 @@ def test_a_run_that_is_not_there_is_refused(machine: Any, deploy: Any) -> None:
 
     assert done.code == 64
     assert "arazzo-machine runs" in done.json["error"]["next"]
+
+
+# -- what an answer would do -------------------------------------------------------------------------------------------
+
+
+def test_what_an_answer_would_do_is_told_and_changes_nothing(machine: Any, deploy: Any, tmp_path: Path) -> None:
+    machine(*deploy, "slow-start", "--once", "--id", "one")
+    before = machine("show", "one", "--json").json
+    (tmp_path / "answer.json").write_text('{"status": 200, "body": {"status": {"state": "running"}}}')
+    text = machine("show", "one", "--if-state", "failed")
+    from_file = machine("show", "one", "--if", "answer.json", "--json")
+    status = machine("show", "one", "--if-status", "404", "--json")
+
+    assert (text.code, from_file.code, status.code) == (0, 0, 0)
+    assert text.out.startswith("if GET /endpoint/acme/demo is answered 200 with /status/state failed:\n")
+    assert (from_file.json["run"], from_file.json["state"], from_file.json["exit_code"]) == ("one", "ready", 0)
+    assert status.json["reason"] == "broke"
+    assert machine("show", "one", "--json").json == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "code"),
+    [
+        (["--if", "answer.json"], "AZM-U124"),
+        (["--if", "missing.json"], "AZM-U066"),
+        (["--if", "answer.json", "--if-status", "200"], "AZM-U120"),
+        (["--why", "--if-status", "200"], "AZM-U120"),
+        (["--if-status", "20"], "AZM-U001"),
+    ],
+    ids=" ".join,
+)
+def test_an_answer_that_is_none_is_refused(
+    machine: Any, deploy: Any, tmp_path: Path, flags: list[str], code: str
+) -> None:
+    machine(*deploy, "happy", "--once", "--id", "one")
+    (tmp_path / "answer.json").write_text('{"status": true}')
+
+    assert machine("show", "one", *flags, "--json").json["error"]["code"] == code
