@@ -112,8 +112,9 @@ def imagined(
     call = standing.call
     last = next((one.event["reply"] for one in reversed(records) if one.event.get("reply")), None)
     like = Reply.from_json(last) if last is not None else Reply(status=200)
-    success = next(iter(call.operation.success_statuses()), 200) if call else 200
-    wanted = status if status is not None else like.status if 200 <= like.status < 300 else success
+    # The last answer may be that of another operation, with another success.
+    success = (call.operation.success_statuses() if call else ()) or (200,)
+    wanted = status if status is not None else like.status if like.status in success else success[0]
     # What a service says of a failure has seldom the form of a success.
     body = like.body if like.form == "json" and (200 <= wanted < 300) == (200 <= like.status < 300) else None
     values: dict[str, Json] = {}

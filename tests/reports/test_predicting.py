@@ -59,6 +59,12 @@ def test_a_prediction_is_told_with_what_was_put_where_and_what_comes_next(pollin
     assert stays[-1] == ends[-1] == "nothing was sent, and nothing was written"
 
 
+def test_the_success_imagined_is_one_of_the_call_that_waits(user_plan: Any, user_inputs: Any, drive: Any) -> None:
+    prediction, _ = foretold(drive(user_plan, user_inputs).endpoint("pending", 201), value="running")
+
+    assert (prediction.reply.status, prediction.to_json({})["state"]) == (200, "ready")
+
+
 def test_a_run_that_stopped_is_taken_up_first(user_plan: Any, user_inputs: Any, drive: Any) -> None:
     driven = drive(user_plan, user_inputs).endpoint("pending", 201).endpoint("failed")
     prediction, _ = foretold(driven, value="running")
