@@ -35,7 +35,7 @@ _VERBS = {
     "show": "showing",
     "plan": "planning",
     "check": "checking",
-    "diagram": "planning",
+    "diagram": "drawing",
     "simulate": "simulating",
 }
 """Verb to the module of this folder that holds it."""

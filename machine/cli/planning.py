@@ -1,15 +1,13 @@
-"""``plan`` and ``diagram``: the verbs that show a machine without running it."""
+"""``plan``: the machine a workflow compiles to, as tables."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import StoreError, UsageError
 from . import options as flags
 from .calling import need_lines
 
@@ -17,9 +15,7 @@ if TYPE_CHECKING:
     from ..chart.fates import Fate
     from ..plan.model import CallPlan, Plan, State
 
-__all__ = ["diagram", "plan"]
-
-_FORMS = {"": "dot", ".dot": "dot", ".gv": "dot", ".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid"}
+__all__ = ["plan"]
 
 
 @click.command()
@@ -171,97 +167,3 @@ def _policy(call: CallPlan) -> str:
     if effect.on_doubt == "reissue":
         return "is sent again with its idempotency key"
     return "holds" if effect.on_doubt != "fail" else "counts as failed"
-
-
-@click.command()
-@click.argument("target", metavar="[DOCUMENT]", required=False, default="")
-@flags.document
-@click.option("--run", "run_id", default="", help="Draw this run's history on its machine.")
-@click.option("--format", "form", type=click.Choice(["dot", "svg", "mermaid"]), help="[by the file's ending, else dot]")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to a file.")
-@flags.store_option
-@flags.as_json
-def diagram(
-    target: str,
-    workflow: str,
-    run_id: str,
-    form: str | None,
-    output: Path | None,
-    store: Path | None,
-    as_json: bool,
-    **given: Any,
-) -> None:
-    """Draw a workflow's machine, or a run on it.
-
-    On standard output without -o. SVG needs Graphviz; DOT and Mermaid need nothing.
-
-    \b
-    arazzo-machine diagram deploy-inference-endpoint -o machine.svg
-    arazzo-machine diagram --run 1ng9 -o run.svg
-    """
-    from ..diagram import render
-    from .printing import echo_json
-
-    form = form or _form_of(output)
-    records: list[Any] = []
-    if run_id:
-        from ..chart.edit import in_terms_of_now
-        from ..runtime.runner import Runner
-
-        with flags.open_store(store, read_only=True) as opened:
-            found = opened.find(run_id)
-            drawn = Runner(opened).plan_of(opened.load(found))
-            records = in_terms_of_now(opened.history(found))
-        if target:
-            # The run is drawn on the machine it has; a document named beside it only has to be the one it came from.
-            named = flags.describe_target(target, given).document
-            if drawn.document_sha256 != named.sha256 and named.workflow(drawn.workflow) is None:
-                raise UsageError(
-                    f"run {found} is not of this document",
-                    code="AZM-U072",
-                    seen=f"{drawn.workflow} of {drawn.document}",
-                    next="leave the document out: a run is drawn on the machine it has stored",
-                )
-    elif target:
-        from ..plan.build import build_plan
-
-        description = flags.describe_target(target, given)
-        drawn = build_plan(description, workflow=workflow, unmatched=given["unmatched"], strict=given["strict"])
-    else:
-        raise UsageError(
-            "name a document, or a run with --run", code="AZM-U070", next="list the runs with: arazzo-machine runs"
-        )
-    text = render(drawn, format="mermaid" if form == "mermaid" else "dot", records=records)
-    if form == "svg":
-        from ..runtime.layout import render_svg
-
-        text = render_svg(text)
-    if output is None and as_json:
-        echo_json({"format": form, "diagram": text})
-        return
-    if output is None:
-        click.echo(text, nl=not text.endswith("\n"))
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StoreError(
-            "the diagram cannot be written",
-            code="AZM-T080",
-            seen=f"{output}: {error.strerror}",
-            next="choose another -o",
-        ) from error
-    if as_json:
-        echo_json({"format": form, "output": str(output)})
-
-
-def _form_of(output: Path | None) -> str:
-    """The format a file's ending asks for; a picture of another kind is refused, not written under a wrong name."""
-    ending = output.suffix if output else ""
-    if ending not in _FORMS:
-        raise UsageError(
-            f"no format is known by the ending {ending}",
-            code="AZM-U073",
-            next=f"use one of {', '.join(one for one in _FORMS if one)}, or say --format",
-        )
-    return _FORMS[ending]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..diagram.model import printable
+from ..diagram.table import columns as table
 from ..errors import CredentialError, DocumentError, EditError, MachineError
 from ..values import redact
 from .app import concealer
@@ -85,15 +86,6 @@ def error_lines(error: MachineError) -> Iterator[str]:
         yield from (safe_line(f"  {one}") for one in contradictions)
     if error.next and not findings:
         yield safe_line(f"  {error.next}")
-
-
-def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Rows as aligned columns; the last column is never padded or cut."""
-    shown = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(len(row[number]) for row in shown) for number in range(len(shown[0]) - 1)] if shown else []
-    for row in shown:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        yield "  ".join([*cells, row[-1]]).rstrip()
 
 
 def plain(value: Any) -> str:

@@ -13,13 +13,15 @@ from ..plan.model import Plan
 from .dot import render_dot
 from .mermaid import render_mermaid
 from .model import Diagram, Edge, Node, diagram_of
+from .table import render_text
 
-__all__ = ["Diagram", "Edge", "Format", "Node", "diagram_of", "render", "render_dot", "render_mermaid"]
+__all__ = ["Diagram", "Edge", "Format", "Node", "diagram_of", "render", "render_dot", "render_mermaid", "render_text"]
 
-Format = Literal["dot", "mermaid"]
+Format = Literal["dot", "mermaid", "text"]
 
 
 def render(plan: Plan, *, format: Format, records: Sequence[Record] = (), current: str = "") -> str:
     """The plan drawn in one format; see :func:`diagram_of` for ``records``, ``current`` and the error raised."""
     diagram = diagram_of(plan, records=records, current=current)
-    return render_dot(diagram) if format == "dot" else render_mermaid(diagram)
+    renderers = {"dot": render_dot, "mermaid": render_mermaid, "text": render_text}
+    return renderers[format](diagram)

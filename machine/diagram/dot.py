@@ -15,6 +15,7 @@ from .model import LOOKS, Diagram, Edge, Look, Node, printable, wrap
 __all__ = ["render_dot"]
 
 _TITLE_WIDTH = 80
+_LEGEND_WIDTH = 110
 _NAME_WIDTH = 28
 _TEXT_WIDTH = 34
 
@@ -65,7 +66,8 @@ def render_dot(diagram: Diagram) -> str:
     """
     names = {node.id: f"n{index}" for index, node in enumerate(diagram.nodes)}
     doubts = {node.id for node in diagram.nodes if node.kind == "doubt"}
-    title = _label([*wrap(printable(diagram.title), _TITLE_WIDTH), ""])
+    under = wrap(diagram.subtitle, _TITLE_WIDTH) if diagram.subtitle else []
+    title = _label([*wrap(printable(diagram.title), _TITLE_WIDTH), *under, ""])
     lines = [
         "digraph machine {",
         f"  graph [{_attributes(_GRAPH | {'label': title})}];",
@@ -80,6 +82,7 @@ def render_dot(diagram: Diagram) -> str:
         look = _edge(edge, traced=diagram.traced, doubtful=doubtful)
         lines.append(f"  {names[edge.source]} -> {names[edge.target]} [{_attributes(look)}];")
     lines += _key(diagram)
+    lines += _legend(diagram)
     return "\n".join([*lines, "}", ""])
 
 
@@ -88,6 +91,8 @@ def _node(node: Node, traced: bool) -> dict[str, str]:
     lines = wrap(printable(node.name), _NAME_WIDTH)
     for line in node.subtitle.split("\n") if node.subtitle else ():
         lines += wrap(printable(line), _TEXT_WIDTH)
+    if node.lasted:
+        lines.append(f"{node.lasted}, {node.visits} visits" if node.visits > 1 else node.lasted)
     doubt = {"style": "rounded,filled,dashed"} if node.kind == "doubt" else {}
     final = {"peripheries": "2"} if node.kind == "final" else {}
     return {
@@ -126,10 +131,12 @@ def _edge(edge: Edge, *, traced: bool, doubtful: bool) -> dict[str, str]:
     color = LOOKS["doubt"].line if doubtful else _WORDS if document else _RULE
     text, width = color, "1.2"
     if traced:
-        color, text, width = (_TAKEN, _TAKEN, "2.6") if edge.visits else (_FAINT.line, _FAINT.text, "1")
+        color, text, width = (
+            (_TAKEN, _TAKEN, "4.2" if edge.last else "2.6") if edge.visits else (_FAINT.line, _FAINT.text, "1")
+        )
     return {
         **_ids(edge.id, "action" if document else "rule"),
-        "label": _label(f"  {part}  " for line in edge.caption(traced=traced) for part in _balanced(line)),
+        "label": _label(f"  {part}  " for line in edge.caption(traced=traced, whole=False) for part in _balanced(line)),
         "color": color,
         "fontcolor": text,
         "penwidth": width,
@@ -160,6 +167,23 @@ def _key(diagram: Diagram) -> Iterable[str]:
         yield f"    k{index} [{_attributes(box)}];"
     yield "    { rank=same; " + "; ".join(f"k{index}" for index in range(len(shown))) + "; }"
     yield "  }"
+
+
+def _legend(diagram: Diagram) -> Iterable[str]:
+    """The guards that stand beside their edges in short or not at all: whole, wrapped, below everything else."""
+    if not diagram.legend:
+        return
+    lines: list[str] = []
+    for label, guard in diagram.legend:
+        first, *rest = wrap(f"{label}: {guard}", _LEGEND_WIDTH)
+        lines += [first, *(f"    {line}" for line in rest)]
+    text = "".join(line.translate(_ESCAPES) + "\\l" for line in lines)
+    look = {"shape": "box", "style": "rounded,filled", "fillcolor": "#ffffff", "color": "#e5e7eb", "fontcolor": _WORDS}
+    box = {"label": text, "fontsize": "10", **look, "class": "legend"}
+    yield f"  legend [{_attributes(box)}];"
+    finals = [f"n{number}" for number, node in enumerate(diagram.nodes) if node.kind == "final"]
+    # Below the ends, by edges nobody sees: on a rank of its own it would be laid out beside the first state.
+    yield from (f'  {name} -> legend [style="invis"];' for name in dict.fromkeys([*finals[:1], *finals[-1:]]))
 
 
 def _ids(text: str, group: str) -> dict[str, str]:

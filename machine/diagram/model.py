@@ -25,6 +25,7 @@ from typing import Literal
 from ..chart.snapshot import Record
 from ..errors import UsageError
 from ..plan.model import Phase, Plan, PollPolicy, State, Transition
+from .guards import shortened
 
 __all__ = ["LOOKS", "Diagram", "Edge", "Group", "Look", "Node", "diagram_of", "printable", "span", "wrap"]
 
@@ -73,6 +74,8 @@ class Node:
     current: bool = False
     visits: int = 0
     """How often the run entered it; stops in place do not count."""
+    lasted: str = ""
+    """How long the run was in it, such as ``2m10s``, as far as its history tells."""
     group: str = ""
     """The :attr:`Group.id` it lies in; empty for the plan's own workflow."""
 
@@ -98,12 +101,24 @@ class Edge:
     it."""
     visits: int = 0
     loop: bool = False
+    short: str = ""
+    """The guard in a few characters; empty where there is no such form, or the machine's own rule made the edge."""
+    retry: str = ""
+    """The budget of a retry, such as ``at most 3 times, 5s apart``."""
+    last: bool = False
+    """Whether the run made this move last: its guard decided where the run is."""
 
-    def caption(self, *, traced: bool) -> list[str]:
-        """The lines that stand beside the edge, not yet wrapped; the last says how often a run took it (``x3``)."""
-        pairs = list(zip(self.label.split("\n"), self.guard.split("\n"), strict=True))
-        lines = [": ".join(filter(None, pair)) for pair in pairs] if len(pairs) > 1 else [*filter(None, pairs[0])]
-        return [*lines, f"x{self.visits}"] if traced and self.visits else lines
+    def caption(self, *, traced: bool, whole: bool = True) -> list[str]:
+        """The lines that stand beside the edge, not yet wrapped; the last says how often a run took it (``x3``).
+        ``whole``: with the guards as they are, else with what there is of them in short."""
+        if whole:
+            pairs = list(zip(self.label.split("\n"), self.guard.split("\n"), strict=True))
+            lines = [": ".join(filter(None, pair)) for pair in pairs] if len(pairs) > 1 else [*filter(None, pairs[0])]
+        else:
+            lines = [*self.label.split("\n"), *filter(None, [self.short])]
+        lines += filter(None, [self.retry])
+        times = f"x{self.visits}, the last" if self.last and self.visits > 1 else f"x{self.visits}"
+        return [*lines, times] if traced and self.visits else lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +139,18 @@ class Diagram:
     traced: bool
     """Whether the history of a run lies on it, so that what was not visited can step back."""
     groups: tuple[Group, ...] = ()
+    subtitle: str = ""
+    """Of a run: where it is, for how long, and what decided that."""
+
+    @property
+    def legend(self) -> tuple[tuple[str, str], ...]:
+        """Every guard that does not stand whole beside its edge, with its label, once and in the order of the edges."""
+        found: dict[tuple[str, str], None] = {}
+        for edge in self.edges:
+            for label, guard in zip(edge.label.split("\n"), edge.guard.split("\n"), strict=True):
+                if guard not in ("", "otherwise", edge.short):
+                    found[label, guard] = None
+        return tuple(found)
 
 
 def diagram_of(plan: Plan, *, records: Sequence[Record] = (), current: str = "") -> Diagram:
@@ -142,6 +169,8 @@ def diagram_of(plan: Plan, *, records: Sequence[Record] = (), current: str = "")
     lit = current or (records[-1].target if records else "")
     came_from = records[-1].moves[-1].source if records and records[-1].target == lit else ""
     fired = Counter(move.transition for record in records for move in record.moves)
+    lasted = _durations(records)
+    last = records[-1].moves[-1].transition if records else ""
     nodes: list[Node] = []
     edges: list[Edge] = []
     groups: list[Group] = []
@@ -170,10 +199,11 @@ def diagram_of(plan: Plan, *, records: Sequence[Record] = (), current: str = "")
                         initial=state is plan.initial,
                         current=state.id == lit and (not source or not came_from or source == came_from),
                         visits=visits,
+                        lasted=span(lasted[state.id]) if state.id in lasted and visits else "",
                         group=group,
                     )
                 )
-        edges += _edges(drawn, copies, fired)
+        edges += _edges(drawn, copies, fired, last)
         edges += _runs(plan, table, records)
     return Diagram(
         title=printable(plan.title or plan.workflow),
@@ -181,7 +211,27 @@ def diagram_of(plan: Plan, *, records: Sequence[Record] = (), current: str = "")
         edges=tuple(edges),
         traced=bool(records),
         groups=tuple(groups),
+        subtitle=_run_line(plan, records),
     )
+
+
+def _durations(records: Sequence[Record]) -> Mapping[str, float]:
+    """Seconds a run was in each state; where it is now counts up to its last record."""
+    found: Counter[str] = Counter()
+    for one, following in pairwise(records):
+        found[one.target] += following.at - one.at  # type: ignore[assignment]
+    return found
+
+
+def _run_line(plan: Plan, records: Sequence[Record]) -> str:
+    """Where a run is, after how long, and by which transition, as one line."""
+    if not records:
+        return ""
+    last = records[-1]
+    taken = next((one.label for one in reversed(last.moves[-1].guards) if one.truth), "")
+    by = f", by {taken}" if taken else ""
+    after = span(last.at - records[0].at)
+    return printable(f"record {last.seq}: {plan.state(last.target).name} after {after}{by}")
 
 
 def _runs(plan: Plan, table: Plan, records: Sequence[Record]) -> list[Edge]:
@@ -238,7 +288,7 @@ def _entries(plan: Plan, records: Sequence[Record]) -> Mapping[tuple[str, str], 
 
 
 def _edges(
-    drawn: Sequence[Transition], copies: Mapping[str, tuple[str, ...]], fired: Mapping[str, int]
+    drawn: Sequence[Transition], copies: Mapping[str, tuple[str, ...]], fired: Mapping[str, int], last: str
 ) -> tuple[Edge, ...]:
     groups: dict[tuple[str, ...], list[Transition]] = {}
     for one in drawn:
@@ -263,9 +313,19 @@ def _edges(
                 rule=first.rule,
                 visits=sum(fired[one.id] for one in group),
                 loop=first.source == first.target,
+                short=printable(shortened(first.guard)) if first.rule == "action" else "",
+                retry=_budget(first),
+                last=any(one.id == last for one in group),
             )
         )
     return tuple(edges)
+
+
+def _budget(one: Transition) -> str:
+    if "retries" not in one.guard.facts:
+        return ""
+    times = "once" if one.retry_limit == 1 else f"at most {one.retry_limit} times"
+    return f"{times}, after {one.retry_after:g}s" if one.retry_after else times
 
 
 def _subtitle(plan: Plan, state: State) -> list[str]:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
-
-import pytest
 
 from machine.plan.model import Plan
 
@@ -102,80 +99,6 @@ def test_a_terminal_is_safe_from_a_document(machine: Any, things: Any, tmp_path:
         assert not set(done.out + done.err) & set("\x1b\x07\u202e")
 
 
-# -- diagrams ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("arguments", "start"),
-    [
-        pytest.param([], "digraph", id="dot-unless-said"),
-        pytest.param(["--format", "dot"], "digraph", id="dot"),
-        pytest.param(["--format", "svg"], "<svg", id="svg"),
-        pytest.param(["--format", "mermaid"], "", id="mermaid"),
-    ],
-)
-def test_a_diagram_is_printed(machine: Any, arguments: list[str], start: str) -> None:
-    done = machine("diagram", DEPLOY, *arguments)
-
-    assert done.code == 0
-    assert done.out.startswith(start)
-    assert done.out.endswith("\n")
-    assert not done.out.endswith("\n\n")
-    for state in ("created", "polling", "ready"):
-        assert state in done.out
-
-
-@pytest.mark.parametrize(
-    ("name", "form"),
-    [("m.dot", "dot"), ("m.gv", "dot"), ("m", "dot"), ("m.svg", "svg"), ("m.mmd", "mermaid"), ("m.mermaid", "mermaid")],
-)
-def test_the_ending_of_a_file_says_the_format(machine: Any, tmp_path: Path, name: str, form: str) -> None:
-    done = machine("diagram", DEPLOY, "-o", name)
-
-    assert (done.code, done.out, done.err) == (0, "", "")
-    assert (tmp_path / name).read_text() == machine("diagram", DEPLOY, "--format", form).out
-    if form == "svg":
-        assert ElementTree.parse(tmp_path / name).getroot().tag.endswith("svg")
-
-
-def test_a_picture_of_another_kind_is_refused_unless_the_format_is_said(machine: Any, tmp_path: Path) -> None:
-    refused = machine("diagram", DEPLOY, "-o", "machine.png")
-    said = machine("diagram", DEPLOY, "-o", "machine.txt", "--format", "mermaid")
-
-    assert refused.code == 64
-    assert ".svg" in refused.err
-    assert not (tmp_path / "machine.png").exists()
-    assert said.code == 0
-
-
-def test_a_run_is_drawn_on_its_machine(machine: Any, deploy: Any) -> None:
-    machine(*deploy, "happy", "--id", "one")
-    plain = machine("diagram", DEPLOY).out
-    drawn = machine("diagram", "--run", "one")
-
-    assert drawn.code == 0
-    assert drawn.out.startswith("digraph")
-    assert drawn.out != plain
-    assert machine("diagram", "--run", "on").out == drawn.out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code"),
-    [
-        pytest.param([], 64, id="nothing"),
-        pytest.param([DEPLOY, "--run", "one"], 64, id="a-document-and-a-run"),
-        pytest.param(["--run", "none"], 64, id="no-such-run"),
-        pytest.param([DEPLOY, "-o", "missing/machine.dot"], 74, id="no-such-folder"),
-        pytest.param([DEPLOY, "--format", "png"], 64, id="no-such-format"),
-    ],
-)
-def test_a_diagram_of_nothing_or_to_nowhere_is_refused(machine: Any, arguments: list[str], code: int) -> None:
-    done = machine("diagram", *arguments)
-
-    assert (done.code, done.out) == (code, "")
-    assert len(done.err.splitlines()) == 2
-
-
 def test_a_plan_given_as_json_is_what_a_run_stores(machine: Any, deploy: Any, tmp_path: Path) -> None:
     from machine.stores.sqlite import SqliteStore
 
@@ -188,14 +111,3 @@ def test_a_plan_given_as_json_is_what_a_run_stores(machine: Any, deploy: Any, tm
     del shown["fates"]
 
     assert stored == shown
-
-
-def test_a_diagram_as_json_is_one_object_with_its_format(machine: Any, tmp_path: Path) -> None:
-    for form in ("dot", "svg", "mermaid"):
-        printed = machine("diagram", DEPLOY, "--format", form, "--json")
-        written = machine("diagram", DEPLOY, "-o", f"machine.{form}", "--format", form, "--json")
-
-        assert printed.json == {"format": form, "diagram": machine("diagram", DEPLOY, "--format", form).out}
-        assert written.json == {"format": form, "output": f"machine.{form}"}
-        assert (tmp_path / f"machine.{form}").read_text() == printed.json["diagram"]
-    assert list(machine("diagram", "--json").json) == ["error"]

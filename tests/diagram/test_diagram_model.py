@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from machine.chart.snapshot import Record
-from machine.diagram.model import LOOKS, Diagram, Edge, Node, diagram_of, printable, wrap
+from machine.diagram.model import LOOKS, Diagram, Edge, Node, diagram_of, printable, span, wrap
 from machine.errors import UsageError
 from machine.plan.model import Plan, PollPolicy
 
@@ -355,3 +355,39 @@ def test_a_run_is_traced_through_every_workflow(nested_plan: Plan, drive: Callab
     assert ways == [1, 1, 1]
     assert visits == {"r": 1, "x": 1, "y": 1, "s": 2}
     assert [node.name for node in diagram.nodes if node.current] == ["completed"]
+
+
+# -- time and budgets --------------------------------------------------------------------------------------------------
+
+
+def test_a_run_says_how_long_it_was_where_and_what_decided_last(endpoint_plan: Plan, ready_run: Records) -> None:
+    diagram = diagram_of(endpoint_plan, records=ready_run)
+
+    assert [(one.name, one.lasted) for one in diagram.nodes if one.lasted] == [
+        ("createEndpoint", "1s"),
+        ("created", "1s"),
+        ("polling", "4s"),
+    ]
+    assert [(one.source, one.target) for one in diagram.edges if one.last] == [("s_polling", "s_ready")]
+    assert diagram.subtitle == "record 6: ready after 6s"
+    assert diagram_of(endpoint_plan).subtitle == ""
+
+
+def test_a_retry_says_its_budget(endpoint_plan: Plan) -> None:
+    action = next(one for one in endpoint_plan.transitions if one.label == "ready")
+    facts = replace(action.guard, facts=("!held", "retries"))
+    for limit, after, said in ((3, 2.5, "at most 3 times, after 2.5s"), (1, 0.0, "once")):
+        again = replace(action, id="t_99", label="again", guard=facts, retry_limit=limit, retry_after=after)
+        plan = replace(endpoint_plan, transitions=(*endpoint_plan.transitions, again))
+        (edge,) = [one for one in diagram_of(plan).edges if one.label == "again"]
+
+        assert edge.caption(traced=False, whole=False) == ["again", "status.state: running", said]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (0.454, "0.45s"), (9.9, "9.9s"), (59.4, "59s"), (130, "2m10s"), (3900, "1h05m"), (266400, "3d02h")],
+    ids=str,
+)
+def test_a_length_of_time_is_short(seconds: float, text: str) -> None:
+    assert span(seconds) == text

@@ -18,7 +18,8 @@ STRING = r'"(?:[^"\\]|\\.)*"'
 ATTRIBUTES = rf"\[[a-z]+={STRING}(?:, [a-z]+={STRING})*\]"
 LINE = re.compile(
     rf"digraph machine {{|}}"
-    rf"|  (?:graph|node|edge|start|n\d+) {ATTRIBUTES};"
+    rf"|  (?:graph|node|edge|start|legend|n\d+) {ATTRIBUTES};"
+    rf"|  n\d+ -> legend \[style=\"invis\"\];"
     rf"|  (?:start|n\d+) -> n\d+ {ATTRIBUTES};"
     rf"|  subgraph cluster_key {{|  }}|    (?:graph|node|k\d+) {ATTRIBUTES};"
     r"|    { rank=same; k\d+(?:; k\d+)*; }"
@@ -78,7 +79,7 @@ def test_graphviz_reads_the_nodes_and_edges_of_the_diagram(endpoint_plan: Plan) 
     diagram = diagram_of(endpoint_plan)
 
     assert len(states(graph)) == len(diagram.nodes)
-    assert len([one for one in graph.edges() if one[0] != "start"]) == len(diagram.edges)
+    assert len([one for one in graph.edges() if one[0] != "start" and one[1] != "legend"]) == len(diagram.edges)
     assert len([one for one in graph.nodes() if one.startswith("k")]) == 6
     assert graph.get_node("n2").attr["id"] == "s_polling"
 
@@ -100,15 +101,37 @@ def test_the_run_begins_at_a_point(endpoint_plan: Plan) -> None:
     assert "  start -> n0 [" in render(endpoint_plan, format="dot")
 
 
-def test_a_guard_is_wrapped_and_never_cut(endpoint_plan: Plan) -> None:
-    label = re.search(r'label="([^"]*)"', line(render(endpoint_plan, format="dot"), "  n1 -> n2 "))
+def test_a_guard_is_short_beside_its_arrow_and_whole_in_the_legend(endpoint_plan: Plan) -> None:
+    dot = render(endpoint_plan, format="dot")
+    beside = re.search(r'label="([^"]*)"', line(dot, "  n1 -> n2 "))
+    legend = re.search(r'label="([^"]*)"', line(dot, "  legend ["))
 
-    assert label is not None
-    assert [one.strip() for one in label[1].split("\\n")] == [
+    assert beside is not None
+    assert [one.strip() for one in beside[1].split("\\n")] == [
         "stillStarting",
-        "$.status.state == 'pending' ||",
-        "$.status.state == 'initializing'",
+        "status.state: pending",
+        "| initializing",
     ]
+    assert legend is not None
+    assert "stillStarting: $.status.state == 'pending' || $.status.state == 'initializing'" in legend[1].split("\\l")
+    assert "otherwise" not in legend[1]
+
+
+def test_a_long_guard_is_wrapped_in_the_legend_and_never_cut(endpoint_plan: Plan) -> None:
+    diagram = diagram_of(endpoint_plan)
+    first, *rest = diagram.edges
+    guard = " || ".join(f"$statusCode == {number}" for number in range(200, 260))
+    dot = render_dot(replace(diagram, edges=(replace(first, guard=guard, label="many"), *rest)))
+    legend = re.search(r'label="([^"]*)"', line(dot, "  legend ["))
+
+    assert legend is not None
+    lines = legend[1].split("\\l")
+    assert max(map(len, lines)) <= 114
+    assert f"many: {guard}" in " ".join(one.strip() for one in lines)
+
+
+def test_without_a_guard_there_is_no_legend(plan_named: Callable[..., Plan]) -> None:
+    assert "legend" not in render(plan_named("one"), format="dot")
 
 
 def test_a_very_long_name_is_wrapped_and_never_cut(plan_named: Callable[..., Plan]) -> None:
@@ -125,7 +148,8 @@ def test_a_traced_diagram_shows_the_way_and_lets_the_rest_step_back(
     dot = render(endpoint_plan, format="dot", records=ready_run)
     taken, left = line(dot, "  n2 -> n3 "), line(dot, "  n1 -> n3 ")
 
-    assert 'penwidth="2.6"' in taken
+    assert 'penwidth="4.2"' in taken, "the last one"
+    assert 'penwidth="2.6"' in line(dot, "  n1 -> n2 ")
     assert "\\n  x1  " in taken
     assert 'penwidth="1"' in left
     assert "x1" not in left

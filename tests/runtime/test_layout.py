@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from machine.errors import BugError, UsageError
-from machine.runtime.layout import check_svg, render_svg
+from machine.runtime.layout import check_svg, render_png, render_svg
 
 DOT = 'digraph machine { n0 [id="s_0", class="state", label="one"]; n1 [label="two"]; n0 -> n1 [label="go"]; }\n'
 DRAWN = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>
@@ -63,6 +63,21 @@ def test_pygraphviz_draws_where_no_program_does() -> None:
     assert '<g id="s_0" class="node state">' in svg
     assert svg.count('class="node') == 2
     assert render_svg(DOT) == svg
+
+
+@pytest.mark.usefixtures("graphviz", "without_programs")
+def test_a_png_is_drawn_with_small_print_that_can_be_read() -> None:
+    png = render_png(DOT)
+    width = int.from_bytes(png[16:20])
+
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    assert width > 100
+
+
+def test_what_is_no_png_is_refused(fake_dot: Callable[[str], None]) -> None:
+    fake_dot("assert sys.argv[1:] == ['-Tpng', '-Gdpi=144']\nprint('a text')")
+    with pytest.raises(BugError, match="did not draw"):
+        render_png(DOT)
 
 
 @pytest.mark.usefixtures("graphviz", "without_programs")
