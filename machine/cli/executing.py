@@ -17,6 +17,7 @@ from . import options as flags
 from .app import concealer, deaf, exit_with, hush
 from .editing import edited_of, reading
 from .given import fitted, read_dependency_inputs, read_inputs, read_token, references_of
+from .reporting import read_reports, report_option, ways_of, write_reports
 from .simulating import simulated
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ _quiet = click.option("-q", "--quiet", is_flag=True, help="Say only what money d
 @click.option("--simulate", is_flag=False, flag_value="happy", metavar="[SCENARIO]", help="Call the simulator.")
 @click.option("--profile", help="The simulator's API: published, live or legacy.")
 @flags.store_option
+@report_option
 @_log
 @_quiet
 @flags.as_json
@@ -86,6 +88,7 @@ def run(target: str, **given: Any) -> None:
     from ..stores.base import check_run_id
     from .printing import ask_for
 
+    read_reports(given["reports"])
     simulate = given["simulate"]
     if given["profile"] and not simulate:
         raise UsageError(
@@ -134,7 +137,7 @@ def run(target: str, **given: Any) -> None:
             )
             if started.first is None:
                 progress.taken_up(started, store.history(run_id))
-            _finish(started, progress, given["as_json"])
+            _finish(started, store, progress, given)
 
 
 @click.command()
@@ -149,6 +152,7 @@ def run(target: str, **given: Any) -> None:
 @flags.doubt
 @flags.patience
 @flags.store_option
+@report_option
 @_log
 @_quiet
 @flags.as_json
@@ -169,6 +173,7 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
     from ..runtime.secrets import Reference
     from .progress import Progress
 
+    read_reports(given["reports"])
     if given["document"] is not None and not given["use_edited"]:
         raise UsageError(
             "--document says where the edited document is",
@@ -194,7 +199,7 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
                     _announce_secrets(progress, runner, token.plan, references, token.options)
                 begun = runner.adopt_token(token, changes=flags.changes_of(given))
                 progress.taken_up(begun)
-                _finish(begun, progress, given["as_json"])
+                _finish(begun, store, progress, given)
             chosen = store.find(run_id) if run_id is not None else _only_resumable(store, runner)
             stored = store.load(chosen)
             plan = runner.plan_of(stored)
@@ -214,7 +219,7 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
                     chosen, changes=flags.changes_of(given), options=options, references=references, edited=edited
                 )
                 progress.taken_up(resumed, store.history(chosen))
-                _finish(resumed, progress, given["as_json"], said)
+                _finish(resumed, store, progress, given, said)
 
 
 # -- shared ------------------------------------------------------------------------------------------------------------
@@ -354,7 +359,13 @@ def _only_resumable(store: SqliteStore, runner: Runner) -> str:
     return found[0].run if found else stored[0].head.id
 
 
-def _finish(run: Run, progress: Progress, as_json: bool, more: Mapping[str, Any] = MappingProxyType({})) -> NoReturn:
+def _finish(
+    run: Run,
+    store: SqliteStore,
+    progress: Progress,
+    given: Mapping[str, Any],
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> NoReturn:
     """Drive the run to its stop, say what it came to, and exit with its code whoever still listens. ``more`` is said in
     JSON beside the result."""
     from .printing import echo_json, print_result
@@ -365,10 +376,11 @@ def _finish(run: Run, progress: Progress, as_json: bool, more: Mapping[str, Any]
     for trouble in run.troubles[:1]:
         progress.line(f"warning: a log or progress line could not be written ({trouble}); the run is not affected")
     try:
-        if as_json:
+        write_reports(read_reports(given["reports"]), store, run.id, run.plan, result, progress)
+        if given["as_json"]:
             echo_json({**result.to_json(), **more})
         else:
-            print_result(result)
+            print_result(result, ways_of(store, run.id, result))
     except BrokenPipeError:
         hush()
     exit_with(result.exit_code)

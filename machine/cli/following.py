@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from .app import deaf, exit_with
+from .reporting import ways_of
 
 if TYPE_CHECKING:
     from ..chart.snapshot import Snapshot
@@ -58,7 +59,7 @@ def follow(runner: Runner, run_id: str, progress: Progress, *, as_json: bool) ->
     elif left:
         say(f"no longer watched; it goes on by itself: arazzo-machine show {run_id} --follow{runner.store_flag}")
     else:
-        print_result(result)
+        print_result(result, ways_of(runner.store, run_id, result))
     exit_with(left or result.exit_code)
 
 

@@ -21,6 +21,7 @@ from ..values import redact
 from .app import concealer
 
 if TYPE_CHECKING:
+    from ..reports.stopping import Way
     from ..runtime.result import Result
     from ..stores.base import RunHead
 
@@ -30,7 +31,6 @@ __all__ = [
     "echo_json",
     "error_lines",
     "json_text",
-    "other_side",
     "plain",
     "print_result",
     "run_lines",
@@ -93,8 +93,11 @@ def plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def print_result(result: Result) -> None:
-    """Outputs on standard output; how it ended, what is known of the other side and what to do on standard error."""
+def print_result(result: Result, ways: Sequence[Way] = ()) -> None:
+    """Outputs on standard output; how it ended, what is known of the other side, how to end that and what to do on
+    standard error."""
+    from ..reports.told import other_side
+
     for name, value in result.outputs.items():
         if name not in result.unresolved or result.ready:
             say(f"{name}: {plain(value)}", err=False)
@@ -102,26 +105,18 @@ def print_result(result: Result) -> None:
         return
     say()
     say(f"{result.state}: {result.message}")
-    for line in other_side(result):
+    for line in other_side(result, ways):
         say(f"  {line}")
     if result.next.command:
         say(f"  {result.next.action}: {result.next.command}")
 
 
-def other_side(result: Result) -> Iterator[str]:
-    """What may exist, and cost, on the other side."""
-    for effect in result.effects:
-        named = f" ({', '.join(f'{key} {value}' for key, value in effect.identity.items())})" if effect.identity else ""
-        if effect.outcome == "applied":
-            yield f"{effect.step} was applied{named}: what it made may still be there, and may be billed"
-        elif effect.outcome == "unknown":
-            yield f"{effect.step} may have been applied: {effect.request}; what it made may be there, and may be billed"
-        else:
-            yield f"{effect.step} was not applied: nothing was created by {effect.request}"
-
-
-def run_lines(result: Result, head: RunHead, edits: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def run_lines(
+    result: Result, head: RunHead, edits: Sequence[Mapping[str, Any]], ways: Sequence[Way] = ()
+) -> Iterator[str]:
     """A run as a person reads it."""
+    from ..reports.told import other_side
+
     yield f"run       {result.run}"
     yield f"workflow  {result.workflow} ({result.document})"
     if head.origin:
@@ -134,7 +129,7 @@ def run_lines(result: Result, head: RunHead, edits: Sequence[Mapping[str, Any]])
     yield f"calls     {result.calls}"
     for name, value in result.outputs.items():
         yield f"output    {name}: {plain(value) if name not in result.unresolved else 'not known'}"
-    for line in other_side(result):
+    for line in other_side(result, ways):
         yield f"effect    {line}"
     if result.next.command:
         yield f"next      {result.next.action}: {result.next.command}"

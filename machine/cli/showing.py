@@ -12,10 +12,12 @@ from ..errors import DamageError, UsageError
 from . import options as flags
 from .app import exit_with
 from .damaged import show_remains
+from .reporting import FORMS, report_text, ways_of
 
 if TYPE_CHECKING:
     from ..chart.snapshot import Record
     from ..plan.model import Plan
+    from ..reports.stopping import Way
     from ..runtime.result import Result
     from ..runtime.runner import Runner
     from ..stores.base import RunHead, StoredRun
@@ -38,6 +40,7 @@ __all__ = ["show"]
 @click.option("--if-status", type=click.IntRange(100, 599), help="The same for an answer with this status.")
 @click.option("--if-state", metavar="[/POINTER=]VALUE", help="The same for the last answer with this value in it.")
 @click.option("--token", "as_token", is_flag=True, help="Print the run as one text any machine can resume.")
+@click.option("--report", "form", type=click.Choice(FORMS), help="Print a report: JUnit XML, or a summary in Markdown.")
 @flags.store_option
 @flags.as_json
 def show(run_id: str, **given: Any) -> None:
@@ -55,6 +58,7 @@ def show(run_id: str, **given: Any) -> None:
     \b
     arazzo-machine show 1ng9 --why
     arazzo-machine show 1ng9 --if-state failed
+    arazzo-machine show 1ng9 --report junit > run.xml
     arazzo-machine show 1ng9 --follow
     arazzo-machine show 1ng9 --token > run.token
     """
@@ -62,10 +66,11 @@ def show(run_id: str, **given: Any) -> None:
 
     why, as_json = given["why"], given["as_json"]
     imagines = given["if_status"] is not None or given["if_state"] is not None
-    asked = [why, given["following"], given["as_token"], given["answer"] is not None, imagines]
+    forms = [given["following"], given["as_token"], given["form"] is not None]
+    asked = [why, *forms, given["answer"] is not None, imagines]
     if sum(asked) > 1:
         raise UsageError(
-            "--why, --follow, --token, --if and --if-status say different things",
+            "--why, --follow, --token, --report, --if and --if-status say different things",
             code="AZM-U120",
             next="choose one; only --if-status and --if-state go together",
         )
@@ -88,10 +93,20 @@ def show(run_id: str, **given: Any) -> None:
             if given["answer"] is not None or imagines:
                 _foretell(runner, stored, opened.history(found), given)
             result = runner.result(found)
+            if given["form"] is not None:
+                text = report_text(given["form"], opened, found, plan, result)
+                if as_json:
+                    from .printing import echo_json
+
+                    echo_json({"run": found, "form": given["form"], "report": text})
+                else:
+                    click.echo(text, nl=False)
+                return
             records = _history(opened, stored.head, needed=why)
+            ways = ways_of(opened, found, result)
         except DamageError as error:
             show_remains(opened, found, error, why=why, as_json=as_json)
-    _tell(result, stored.head, plan, records, why=why, as_json=as_json)
+    _tell(result, stored.head, plan, records, ways, why=why, as_json=as_json)
 
 
 def _foretell(runner: Runner, stored: StoredRun, records: list[Record], given: Mapping[str, Any]) -> NoReturn:
@@ -136,7 +151,9 @@ def _history(store: SqliteStore, head: RunHead, *, needed: bool) -> list[Record]
         return []
 
 
-def _tell(result: Result, head: RunHead, plan: Plan, records: list[Record], *, why: bool, as_json: bool) -> None:
+def _tell(
+    result: Result, head: RunHead, plan: Plan, records: list[Record], ways: list[Way], *, why: bool, as_json: bool
+) -> None:
     from ..chart.edit import in_terms_of_now
     from ..reports.timeline import rows, stays
     from ..reports.why import why_lines
@@ -153,7 +170,7 @@ def _tell(result: Result, head: RunHead, plan: Plan, records: list[Record], *, w
         origin = {"origin": dict(head.origin)} if head.origin else {}
         echo_json({**result.to_json(), **origin, **changed, **told})
         exit_with(0)
-    for line in run_lines(result, head, edits):
+    for line in run_lines(result, head, edits, ways):
         say(line, err=False)
     if not records:
         say(f"timeline  its history is damaged: arazzo-machine show {head.id} --why tells what is left", err=False)

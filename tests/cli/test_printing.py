@@ -10,7 +10,6 @@ import pytest
 from machine.cli.printing import (
     echo_json,
     error_lines,
-    other_side,
     plain,
     print_result,
     safe_line,
@@ -107,28 +106,6 @@ def test_a_document_error_is_one_line_per_finding() -> None:
 
     assert list(error_lines(several)) == ["first", "second"]
     assert next(error_lines(caught.value)).startswith(("d.yaml:2", "error: d.yaml:2"))
-
-
-@pytest.mark.parametrize(
-    ("one", "said"),
-    [
-        pytest.param(
-            effect("applied", {"name": "demo"}),
-            "make was applied (name demo): what it made may still be there, and may be billed",
-            id="applied",
-        ),
-        pytest.param(
-            effect("unknown"),
-            "make may have been applied: POST /things; what it made may be there, and may be billed",
-            id="unknown",
-        ),
-        pytest.param(
-            effect("not_applied"), "make was not applied: nothing was created by POST /things", id="not-applied"
-        ),
-    ],
-)
-def test_what_may_cost_money_is_said_in_one_sentence(one: Effect, said: str) -> None:
-    assert list(other_side(result(effects=(one,)))) == [said]
 
 
 def test_a_ready_run_prints_its_outputs_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:

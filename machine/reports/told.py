@@ -1,0 +1,37 @@
+"""A result as the sentences that every report of it has: what it left on the other side, and how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..chart.snapshot import Record
+from ..diagram.model import span
+from ..runtime.result import Result
+from .stopping import Way
+
+__all__ = ["left_behind", "other_side", "took"]
+
+
+def other_side(result: Result, ways: Sequence[Way] = ()) -> Iterator[str]:
+    """What may exist, and cost, on the other side, and for a run that is not ready how to end it."""
+    for effect in result.effects:
+        named = f" ({', '.join(f'{key} {value}' for key, value in effect.identity.items())})" if effect.identity else ""
+        if effect.outcome == "applied":
+            yield f"{effect.step} was applied{named}: what it made may still be there, and may be billed"
+        elif effect.outcome == "unknown":
+            yield f"{effect.step} may have been applied: {effect.request}; what it made may be there, and may be billed"
+        else:
+            yield f"{effect.step} was not applied: nothing was created by {effect.request}"
+    if not result.ready:
+        yield from map(str, ways)
+
+
+def left_behind(result: Result, ways: Sequence[Way] = ()) -> list[str]:
+    """The same, where a run ended badly and something may have been left."""
+    some = any(effect.outcome != "not_applied" for effect in result.effects)
+    return list(other_side(result, ways)) if some and not result.ready else []
+
+
+def took(result: Result, records: Sequence[Record]) -> str:
+    """How long it took from the first record to the last."""
+    return span(records[-1].at - records[0].at) if records else ""
