@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import click
 
@@ -24,7 +24,7 @@ from ..runtime.clock import Interrupted
 if TYPE_CHECKING:
     from ..runtime.concealing import Concealer
 
-__all__ = ["app", "concealer", "deaf", "exit_with", "hush", "main"]
+__all__ = ["COMPLETE", "app", "concealer", "deaf", "exit_with", "hush", "main"]
 
 _VERBS = {
     "run": "executing",
@@ -37,8 +37,12 @@ _VERBS = {
     "check": "checking",
     "diagram": "drawing",
     "simulate": "simulating",
+    "completion": "completing",
 }
 """Verb to the module of this folder that holds it."""
+
+COMPLETE = "_ARAZZO_MACHINE_COMPLETE"
+"""The variable by which a shell asks for completions, as click names it."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -123,13 +127,20 @@ def _run(arguments: list[str], heard: Sequence[int]) -> int:
 def _execute(arguments: list[str], heard: Sequence[int]) -> int:
     as_json = "--json" in arguments
     _forgive()
-    if not arguments:
+    if not arguments and COMPLETE not in os.environ:
         with app.make_context("arazzo-machine", [], resilient_parsing=True) as context:
             click.echo(context.get_help(), err=True)
         return UsageError.exit_code
     try:
         with _Ears(heard) as ears:
-            result = app.main(args=arguments, prog_name="arazzo-machine", standalone_mode=False, obj=ears)
+            result = app.main(
+                args=arguments,
+                prog_name="arazzo-machine",
+                standalone_mode=False,
+                obj=ears,
+                default_map=_comfort(arguments),
+                complete_var=COMPLETE,
+            )
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -146,6 +157,10 @@ def _execute(arguments: list[str], heard: Sequence[int]) -> int:
     except click.Abort:
         _report(_stopped("interrupted"), as_json)
         return 130
+    except SystemExit as stop:
+        # How click ends a completion; and, with 1, a command whose reader has gone.
+        hush()
+        return int(stop.code or 0) if COMPLETE in os.environ else 0
     except BrokenPipeError:
         # Whoever read our output has gone. A verb that ran something has said so with its own code before this.
         hush()
@@ -160,6 +175,15 @@ def _execute(arguments: list[str], heard: Sequence[int]) -> int:
         )
     except Exception as error:
         return _report(_bug(error), as_json)
+
+
+def _comfort(arguments: list[str]) -> dict[str, dict[str, Any]]:
+    """The defaults of the user's file; none for a command that only asks for help."""
+    if {"-h", "--help", "--version"} & set(arguments) or COMPLETE in os.environ:
+        return {}
+    from .comfort import defaults
+
+    return defaults()
 
 
 class _Ears:

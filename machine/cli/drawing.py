@@ -11,6 +11,7 @@ import click
 
 from ..errors import StoreError, UsageError
 from . import options as flags
+from .completing import run_ids, workflow_names
 
 if TYPE_CHECKING:
     from ..chart.snapshot import Record
@@ -30,9 +31,9 @@ _FORMS = {
 
 
 @click.command()
-@click.argument("target", metavar="[DOCUMENT]", required=False, default="")
+@click.argument("target", metavar="[DOCUMENT]", required=False, default="", shell_complete=workflow_names)
 @flags.document
-@click.option("--run", "run_id", default="", help="Draw this run's history on its machine.")
+@click.option("--run", "run_id", default="", shell_complete=run_ids, help="Draw this run's history on its machine.")
 @click.option("--at", "moment", type=click.IntRange(1), metavar="N", help="With --run: as it was after its record N.")
 @click.option(
     "--format",
@@ -68,6 +69,10 @@ def diagram(
     from ..diagram import render
     from .printing import echo_json
 
+    source = click.get_current_context().get_parameter_source("form")
+    if output is not None and source is click.core.ParameterSource.DEFAULT_MAP:
+        # The name of a file says more about it than a default.
+        form = None
     form = form or _form_of(output)
     if form == "png" and output is None and (as_json or sys.stdout.isatty()):
         raise UsageError("a PNG is no text", code="AZM-U127", next="write it to a file with -o, or choose --format svg")
@@ -109,7 +114,7 @@ def diagram(
         echo_json({"format": form, "diagram": text if form != "svg" else picture.decode()})
         return
     if output is None:
-        click.echo(picture, nl=not picture.endswith(b"\n"))
+        click.echo(picture if form == "png" else picture.decode(), nl=not picture.endswith(b"\n"))
         return
     try:
         output.write_bytes(picture)

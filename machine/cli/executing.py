@@ -15,6 +15,7 @@ from ..errors import IdentityError, StoreError, UsageError
 from . import calling
 from . import options as flags
 from .app import concealer, deaf, exit_with, hush
+from .completing import run_ids, workflow_names
 from .editing import edited_of, reading
 from .given import fitted, read_dependency_inputs, read_inputs, read_token, references_of
 from .reporting import read_reports, report_option, ways_of, write_reports
@@ -38,10 +39,11 @@ _log = click.option(
     "--log", type=click.Path(allow_dash=True), help="Append a JSON line per record; - is standard error."
 )
 _quiet = click.option("-q", "--quiet", is_flag=True, help="Say only what money depends on.")
+_verbose = click.option("-v", "--verbose", is_flag=True, help="Say every answer, and the guard that decided.")
 
 
 @click.command()
-@click.argument("target", metavar="DOCUMENT")
+@click.argument("target", metavar="DOCUMENT", shell_complete=workflow_names)
 @flags.document
 @click.option("-i", "--input", "inputs", multiple=True, metavar="NAME=VALUE", help="An input.")
 @click.option("--inputs", "inputs_file", type=click.Path(path_type=Path), help="A YAML or JSON file of inputs.")
@@ -65,6 +67,7 @@ _quiet = click.option("-q", "--quiet", is_flag=True, help="Say only what money d
 @report_option
 @_log
 @_quiet
+@_verbose
 @flags.as_json
 def run(target: str, **given: Any) -> None:
     """Run a workflow until it ends.
@@ -89,6 +92,7 @@ def run(target: str, **given: Any) -> None:
     from .printing import ask_for
 
     read_reports(given["reports"])
+    _check_words(given)
     simulate = given["simulate"]
     if given["profile"] and not simulate:
         raise UsageError(
@@ -118,7 +122,7 @@ def run(target: str, **given: Any) -> None:
         changes["poll_interval"] = min(changes.get("poll_interval", _SIMULATED_PACE), _SIMULATED_PACE)
     from .progress import Progress
 
-    progress = Progress(quiet=given["quiet"], store=flags.store_flag(given["store"]))
+    progress = Progress(quiet=given["quiet"], verbose=given["verbose"], store=flags.store_flag(given["store"]))
     if calling.before(plan, prepared, given, options, progress, trusted=description.trusted):
         return
     with flags.open_store(given["store"]) as store, opened_runner(store, given, progress) as runner:
@@ -141,7 +145,7 @@ def run(target: str, **given: Any) -> None:
 
 
 @click.command()
-@click.argument("run_id", metavar="[RUN]", required=False, default=None)
+@click.argument("run_id", metavar="[RUN]", required=False, default=None, shell_complete=run_ids)
 @click.option("-i", "--input", "inputs", multiple=True, metavar="NAME=@REF", help="Another reference to a secret.")
 @click.option("--token", "token_file", help="Go on with the run of a token: a file, or - for standard input.")
 @click.option("--use-edited", is_flag=True, help="Go on with what the run's document says now.")
@@ -155,6 +159,7 @@ def run(target: str, **given: Any) -> None:
 @report_option
 @_log
 @_quiet
+@_verbose
 @flags.as_json
 def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
     """Go on with a run that was interrupted or stopped.
@@ -174,6 +179,7 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
     from .progress import Progress
 
     read_reports(given["reports"])
+    _check_words(given)
     if given["document"] is not None and not given["use_edited"]:
         raise UsageError(
             "--document says where the edited document is",
@@ -182,7 +188,7 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
         )
     with flags.open_store(given["store"]) as store:
         flag = flags.store_flag(given["store"])
-        progress = Progress(quiet=given["quiet"], store=flag)
+        progress = Progress(quiet=given["quiet"], verbose=given["verbose"], store=flag)
         with opened_runner(store, given, progress) as runner:
             if token_file is not None:
                 if run_id is not None:
@@ -269,6 +275,11 @@ def opened_runner(store: SqliteStore, given: Mapping[str, Any], progress: Progre
         )
         runner.reach.concealer = concealer()
         yield runner
+
+
+def _check_words(given: Mapping[str, Any]) -> None:
+    if given["quiet"] and given["verbose"]:
+        raise UsageError("--quiet and --verbose say the opposite", code="AZM-U132", next="choose one of them")
 
 
 def _check_policy(plan: Plan, policy: str | None) -> None:

@@ -10,6 +10,7 @@ import click
 
 from . import options as flags
 from .calling import need_lines
+from .completing import workflow_names
 
 if TYPE_CHECKING:
     from ..chart.fates import Fate
@@ -19,7 +20,7 @@ __all__ = ["plan"]
 
 
 @click.command()
-@click.argument("target", metavar="DOCUMENT")
+@click.argument("target", metavar="DOCUMENT", shell_complete=workflow_names)
 @flags.document
 @flags.as_json
 def plan(target: str, workflow: str, as_json: bool, **given: Any) -> None:

@@ -102,19 +102,27 @@ class _Line:
 
 
 class Progress:
-    """A run's observer that tells a person what is happening. ``quiet`` says only what money depends on.
+    """A run's observer that tells a person what is happening. ``quiet`` says only what money depends on, ``verbose``
+    every answer on a line of its own, with the guard that decided.
 
     On a terminal the last line is written again with every answer and every second; elsewhere an answer that changes
     nothing is told once a minute, so that a log stays short and does not look dead. A stream that cannot be written to
     any more is given up silently: a run never depends on being watched.
     """
 
-    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False, store: str = "") -> None:
+    def __init__(
+        self, stream: TextIO | None = None, *, quiet: bool = False, verbose: bool = False, store: str = ""
+    ) -> None:
         # Standard error is None in a process that was started without one.
         self._stream: TextIO | None = stream or sys.stderr
         self._quiet = quiet
         self._store = store
-        self._live = self._stream is not None and self._stream.isatty() and not quiet
+        self._verbose = verbose
+        # A terminal that calls itself dumb cannot go back in a line.
+        able = self._stream is not None and self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._live = able and not quiet and not verbose
+        # no-color.org: any text in it takes the colour away.
+        self._coloured = not os.environ.get("NO_COLOR")
         self._open: _Line | None = None
         """The line on the terminal that may still be rewritten."""
         self._told: tuple[_Line, float] | None = None
@@ -180,12 +188,16 @@ class Progress:
             self._told = line, record.at
             self._open = line
             self._draw()
-        elif not same:
+        elif not same and not self._verbose:
             self._told = line, record.at
             self.line(line.plain(brief=True))
-        elif record.at - moment >= _QUIETEST:
+        elif self._verbose or record.at - moment >= _QUIETEST:
             self._told = line, record.at
             self.line(line.plain(brief=False))
+        if self._verbose:
+            taken = next((one for one in reversed(record.guards) if one.truth), None)
+            if taken is not None:
+                self.line(f"  by {taken.label}: {taken.why}")
 
     def line(self, text: str) -> None:
         """A line of its own."""
@@ -207,7 +219,8 @@ class Progress:
         long until the next look is never cut off."""
         if self._open is not None:
             head, rest = self._open.fitted(max(self._width() - 1, _NARROWEST))
-            self._write(f"\r\x1b[2K{click.style(head, fg=COLOURS[self._open.state.phase])}{rest}".rstrip())
+            name = click.style(head, fg=COLOURS[self._open.state.phase]) if self._coloured else head
+            self._write(f"\r\x1b[2K{name}{rest}".rstrip())
 
     def _width(self) -> int:
         try:

@@ -12,6 +12,7 @@ import click
 from ..errors import UsageError
 from . import options as flags
 from .app import exit_with
+from .completing import run_ids
 from .executing import opened_runner
 from .given import read_reply
 from .simulating import simulated
@@ -29,7 +30,7 @@ _RUNNING = 16
 
 
 @click.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=run_ids)
 @click.option("--not-sent", "not_sent", is_flag=True, help="It was not applied: send it again.")
 @click.option(
     "--adopt",
@@ -106,7 +107,7 @@ def resolve(
 
 
 @click.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=run_ids)
 @flags.store_option
 @flags.as_json
 def cancel(run_id: str, **given: Any) -> None:

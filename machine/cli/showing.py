@@ -11,6 +11,7 @@ import click
 from ..errors import DamageError, UsageError
 from . import options as flags
 from .app import exit_with
+from .completing import run_ids
 from .damaged import show_remains
 from .reporting import FORMS, report_text, ways_of
 
@@ -27,7 +28,7 @@ __all__ = ["show"]
 
 
 @click.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=run_ids)
 @click.option("--why", is_flag=True, help="Tell why it moved, and what would have moved it otherwise.")
 @click.option("--follow", "following", is_flag=True, help="Watch it until it ends; the exit code is the run's.")
 @click.option(

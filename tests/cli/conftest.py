@@ -39,6 +39,7 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [one for one in os.environ if one.startswith(("ARAZZO_MACHINE_", "HF_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("ARAZZO_MACHINE_STORE", str(tmp_path / "runs.db"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.chdir(tmp_path)
 
 

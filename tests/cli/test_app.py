@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,7 +20,7 @@ from machine.cli import looking
 from machine.cli.app import app, concealer, deaf, exit_with
 from machine.errors import UsageError
 
-VERBS = ("run", "resume", "resolve", "cancel", "runs", "show", "plan", "check", "diagram", "simulate")
+VERBS = ("run", "resume", "resolve", "cancel", "runs", "show", "plan", "check", "diagram", "simulate", "completion")
 HEAVY = {"jsonpath_rfc9535", "jsonschema", "requests", "sqlite3", "statemachine", "structlog", "urllib3"}
 
 
@@ -38,6 +41,21 @@ def test_every_verb_explains_itself(machine: Any, verb: str) -> None:
     assert done.code == 0
     assert done.out.startswith(f"Usage: arazzo-machine {verb} ")
     assert done.err == ""
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_help_of_a_verb_has_examples_and_each_can_be_read(machine: Any, verb: str) -> None:
+    command = app.get_command(click.Context(app), verb)
+    assert command is not None
+    text = (command.help or "").replace("\\\n", " ")
+    examples = re.findall(r"^ *(?:.*\| ssh other )?(arazzo-machine .*)$", text, re.MULTILINE)
+    read = [shlex.split(re.split(r" [|>] ", one)[0]) for one in examples]
+
+    assert read
+    for _, name, *arguments in read:
+        assert name == verb
+        with command.make_context(name, arguments, parent=click.Context(app)) as context:
+            assert context.params
 
 
 def test_the_verbs_are_listed_each_with_a_whole_sentence(machine: Any) -> None:
@@ -116,9 +134,10 @@ def test_what_the_system_refuses_is_no_bug(machine: Any, instead: Any) -> None:
     assert done.json["error"]["seen"] == "/nowhere/at/all: No such file or directory"
 
 
-def test_a_reader_that_has_gone_is_no_error(machine: Any, instead: Any) -> None:
+@pytest.mark.parametrize("error", [BrokenPipeError(), BrokenPipeError(errno.EPIPE, "Broken pipe")], ids=["bare", "os"])
+def test_a_reader_that_has_gone_is_no_error(machine: Any, instead: Any, error: OSError) -> None:
     def broken() -> None:
-        raise BrokenPipeError
+        raise error
 
     instead(broken)
     done = machine("runs")

@@ -218,3 +218,28 @@ def test_a_signal_ends_a_wait_between_two_ticks() -> None:
 
     with pytest.raises(Interrupted):
         LiveClock(SimpleNamespace(tick=tick)).wait(1.001, interrupts)  # type: ignore[arg-type]
+
+
+# -- more, less, and without colour ------------------------------------------------------------------------------------
+
+
+def test_verbose_says_every_answer_and_the_guard_that_decided(user_plan: Any, user_inputs: Any, driven: Any) -> None:
+    stream = Terminal()
+    watched(Progress(stream, verbose=True), user_plan, user_inputs, driven)
+    lines = stream.getvalue().splitlines()
+
+    assert sum(line.startswith("polling ") for line in lines) == 3
+    assert sum(line.startswith("  by stillStarting: ") for line in lines) == 3
+    assert REWRITE not in stream.getvalue()
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_a_terminal_that_wants_no_colour_gets_none(
+    user_plan: Any, user_inputs: Any, driven: Any, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    stream = Terminal()
+    watched(Progress(stream), user_plan, user_inputs, driven)
+
+    assert not STYLE.search(stream.getvalue())
+    assert (REWRITE in stream.getvalue()) == (name == "NO_COLOR")
