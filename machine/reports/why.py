@@ -44,7 +44,7 @@ def why_lines(plan: Plan, records: Sequence[Record]) -> Iterator[str]:
 
 def moved(plan: Plan, move: Move, *, times: int = 1, briefly: bool = False, indent: str = _INDENT) -> Iterator[str]:
     """Why one move was made, and what would have been made instead; ``briefly``: without what was not looked at."""
-    source, target = name_of(plan, move.source), name_of(plan, move.target)
+    source, target = name_of(plan, move.source), _beside(plan, move.target, move.source)
     way = f"stayed in {source}" if move.source == move.target else f"{source} -> {target}"
     every = f", each of {times} times" if times > 1 else ""
     taken = next((one for one in reversed(move.guards) if one.truth), None)
@@ -82,8 +82,14 @@ def _otherwise(plan: Plan, move: Move, indent: str) -> Iterator[str]:
         yield from _folded(f"else, by the machine's own rules: {', '.join(routine)}", indent)
 
 
+def _beside(plan: Plan, state: str, other: str) -> str:
+    """The name of a state, without its workflow where that of the other state was named just before."""
+    workflow, _, name = name_of(plan, state).rpartition(" / ")
+    return name if workflow == name_of(plan, other).rpartition(" / ")[0] else f"{workflow} / {name}"
+
+
 def _to(plan: Plan, one: Transition) -> str:
-    target = name_of(plan, one.target)
+    target = _beside(plan, one.target, one.source)
     return "" if target == one.label else f" (to {target})"
 
 

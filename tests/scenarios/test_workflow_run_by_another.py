@@ -32,7 +32,7 @@ def test_a_step_that_runs_a_workflow_is_part_of_the_run(shell: Any, told: Any, c
 
     assert (done.code, done.json["outputs"]) == (0, {"name": "demo", "state": "running"})
     assert (told.posts, done.json["calls"], [one["outcome"] for one in done.json["effects"]]) == (1, 4, ["applied"])
-    assert "returned  deploy -> look" in why
+    assert "then returned\n         deploy -> look, by " in why
     assert '" as w_1 {' in drawn
     assert "s_0 --> w_1 : runs<br/>x1" in drawn
 
