@@ -84,8 +84,9 @@ def _otherwise(plan: Plan, move: Move, indent: str) -> Iterator[str]:
 
 def _beside(plan: Plan, state: str, other: str) -> str:
     """The name of a state, without its workflow where that of the other state was named just before."""
-    workflow, _, name = name_of(plan, state).rpartition(" / ")
-    return name if workflow == name_of(plan, other).rpartition(" / ")[0] else f"{workflow} / {name}"
+    whole = name_of(plan, state)
+    workflow, _, name = whole.rpartition(" / ")
+    return name if workflow == name_of(plan, other).rpartition(" / ")[0] else whole
 
 
 def _to(plan: Plan, one: Transition) -> str:

@@ -47,3 +47,16 @@ def test_no_control_character_of_a_service_is_told(user_plan: Any, user_inputs: 
     driven = drive(user_plan, user_inputs).endpoint("\x1b]0;mine\x07\u202e", 201).endpoint("\x9b2J\r\n")
 
     assert not set("\n".join(why_lines(user_plan, driven.records))) & set("\x1b\x07\u202e\x9b\r")
+
+
+def test_a_workflow_is_named_once_in_a_sentence(composed: Any, drive: Any) -> None:
+    steps = [{"stepId": name, "operationId": "listThings"} for name in ("x", "y")]
+    plan = composed(
+        {"workflowId": "root", "steps": [{"stepId": "r", "workflowId": "second"}]},
+        {"workflowId": "second", "steps": steps},
+    )
+    lines = [line.strip() for line in why_lines(plan, drive(plan, {}).reply(200, []).reply(200, []).records)]
+
+    assert any(line.startswith("second / x -> y, by ") for line in lines)
+    assert any(line.startswith("second / y -> completed, by ") for line in lines)
+    assert any(line.startswith("r -> completed, by ") for line in lines)
