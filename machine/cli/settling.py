@@ -15,6 +15,7 @@ from .app import exit_with
 from .completing import run_ids
 from .executing import opened_runner
 from .given import read_reply
+from .reporting import ways_of
 from .simulating import simulated
 
 if TYPE_CHECKING:
@@ -136,10 +137,11 @@ def cancel(run_id: str, **given: Any) -> None:
             result = runner.result(found)
         # What was read while its runner let it go may be half a moment old.
         result = runner.result(found)
+        ways = ways_of(store, found, result)
     if given["as_json"]:
         echo_json(result.to_json())
     else:
-        print_result(result)
+        print_result(result, ways)
     # A request in flight that has not ended yet: the run stops after it.
     exit_with(_RUNNING if result.reason == "running" else 0)
 

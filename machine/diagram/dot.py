@@ -16,7 +16,7 @@ __all__ = ["render_dot"]
 
 _TITLE_WIDTH = 80
 _LEGEND_WIDTH = 110
-_NAME_WIDTH = 28
+_NAME_WIDTH = 34
 _TEXT_WIDTH = 34
 
 _DOCUMENT = frozenset({"action", "next"})

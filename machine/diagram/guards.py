@@ -16,6 +16,7 @@ _LONGEST = 60
 """Characters. What is longer stands in the legend only."""
 _TERM = re.compile(r"""\s*(\$[^\s=!<>&|()]*)\s*(==|!=|<=|>=|<|>)\s*('(?:[^']|'')*'|"[^"]*"|[^\s'"&|()]+)\s*""")
 _WORD = re.compile(r"[\w.-]+")
+_OUTPUT = re.compile(r"\$steps\.[^.]+\.outputs\.([^.#]+)")
 _BODY = ("$response.body#", "$response.body")
 
 
@@ -49,7 +50,8 @@ def _said(terms: list[tuple[str, ...]]) -> str:
 
 
 def _name(expression: str) -> str:
-    """What is compared, without what goes without saying: nothing for the status, a pointer for the body."""
+    """What is compared, without what goes without saying: nothing for the status, a pointer for the body, for an
+    output its name."""
     if expression == "$statusCode":
         return ""
     for prefix in _BODY:
@@ -57,6 +59,8 @@ def _name(expression: str) -> str:
             return expression.removeprefix(prefix)
     if expression.startswith("$."):
         return expression.removeprefix("$.")
+    if (output := _OUTPUT.fullmatch(expression)) is not None:
+        return output[1]
     return expression
 
 

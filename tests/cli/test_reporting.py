@@ -12,6 +12,7 @@ from machine.cli.reporting import read_reports, report_text
 from machine.errors import UsageError
 from machine.runtime.runner import Runner
 from machine.stores.sqlite import open_store
+from machine.testing.server import Simulator
 
 
 def test_a_run_writes_the_reports_it_was_asked_for(machine: Any, deploy: Any, tmp_path: Path) -> None:
@@ -68,6 +69,28 @@ def test_a_report_holds_no_secret_of_the_command(
         text = report_text("junit", store, "one", runner.plan_of(store.load("one")), runner.result("one"))
 
     assert text == "<quoted>[secret token]</quoted>"
+
+
+def test_what_is_left_and_how_to_end_it_is_told_wherever_a_run_is_told(
+    machine: Any, deploy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINE", "a token nobody sees")
+    with Simulator("failed-image") as simulator:
+        command = [*deploy[:-1], "--id", "one", "--server", simulator.url, "-i", "hfToken=@env:MINE"]
+        left = machine(*command, "--once")
+        cancelled = machine("cancel", "one")
+        failed = machine("resume", "one", "--report", "junit=run.xml")
+    side = f"--server inferenceEndpointsApi={simulator.url}"
+    way = f"to end it: arazzo-machine run delete-inference-endpoint {GIVEN} {side}"
+    told = (left.err, cancelled.err, failed.err, machine("show", "one").out, Path("run.xml").read_text())
+
+    assert (left.code, failed.code) == (16, 10)
+    assert [way in text for text in told] == [True] * 5
+    assert [f"{way} -i hfToken=@env:MINE  (DELETE /endpoint/acme/demo)" in text for text in told] == [True] * 5
+    assert "a token nobody sees" not in "".join(told)
+
+
+GIVEN = "-i namespace=acme -i name=demo"
 
 
 def test_a_report_as_json_is_one_object(machine: Any, deploy: Any) -> None:

@@ -26,6 +26,7 @@ def guard(*conditions: str) -> Guard:
         (["$response.body#/a == 'x' || $response.body#/a == 'two words'"], "/a: x | 'two words'"),
         (["$response.body#/a != 'x' && $response.body#/a != 'y'"], "/a not x | y"),
         (["$statusCode != 404"], "not 404"),
+        (["$steps.check.outputs.needed == true"], "needed: true"),
         (["$inputs.wait == true", "$statusCode == 200"], "$inputs.wait: true, 200"),
         (["$response.body#/a == 'x' || $response.body#/b == 'x'"], ""),
         (["$response.body#/a == 'x' && $response.body#/a != 'y'"], ""),
