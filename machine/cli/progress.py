@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -74,12 +75,13 @@ class _Line:
         """How it is with time, the most important last."""
         if self.due is None:
             return []
-        here, left = self.at - self.since, (self.deadline or 0.0) - self.at
+        here, left, wait = self.at - self.since, (self.deadline or 0.0) - self.at, max(self.due - self.at, 0.0)
         return [
             *([f"visit {self.visit}"] if self.visit > 1 else []),
             *([f"{span(here)} here"] if here >= 1 else []),
             *([f"{span(left)} left"] if self.deadline is not None and left < _CALENDAR else []),
-            f"next look in {max(self.due - self.at, 0):.0f} s",
+            # Whole seconds: a tail that changes its length makes the line flicker.
+            f"next look in {math.ceil(round(wait, 3))} s",
         ]
 
     def plain(self, *, brief: bool) -> str:

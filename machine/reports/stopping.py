@@ -44,7 +44,7 @@ class Way:
     """The shipped workflow that does it, as a command; empty where there is none."""
 
     def __str__(self) -> str:
-        return f"to end it: {self.command or self.request}" + (f"  ({self.request})" if self.command else "")
+        return f"to stop it: {self.command or self.request}" + (f"  ({self.request})" if self.command else "")
 
 
 def ways_to_stop(store: Store, head: RunHead, plan: Plan, snapshot: Snapshot, records: Sequence[Record]) -> list[Way]:
@@ -65,17 +65,18 @@ def ways_to_stop(store: Store, head: RunHead, plan: Plan, snapshot: Snapshot, re
         for paths in described:
             for way in _ways(call, entry, paths, plan, records):
                 found.setdefault(way.request, way)
-    same = _same_side(head)
+    same = _same_side(head, plan)
     ways = [replace(one, command=f"{one.command}{same}" if one.command else "") for one in found.values()]
     return sorted(ways, key=lambda one: (one.request.startswith("DELETE "), one.request))
 
 
-def _same_side(head: RunHead) -> str:
+def _same_side(head: RunHead, plan: Plan) -> str:
     """What a command needs besides so that it calls where the run called, with the same secrets."""
-    options = head.options
+    options, usual = head.options, {one.name: one.origin for one in plan.inputs}
     flags = [f"--server {name}={url}" for name, url in mapping(options.get("servers")).items()]
     flags += [f"--allow-host {host}" for host in options.get("allow_hosts") or ()]
-    flags += [f"-i {name}={one}" for name, one in mapping(options.get("secrets")).items() if one[:5] == "@env:"]
+    secrets = mapping(options.get("secrets")).items()
+    flags += [f"-i {name}={one}" for name, one in secrets if one[:5] == "@env:" and one != usual.get(name)]
     return "".join(f" {shlex.quote(word)}" for flag in flags for word in flag.split(" ", 1))
 
 

@@ -81,7 +81,7 @@ def test_what_is_left_and_how_to_end_it_is_told_wherever_a_run_is_told(
         cancelled = machine("cancel", "one")
         failed = machine("resume", "one", "--report", "junit=run.xml")
     side = f"--server inferenceEndpointsApi={simulator.url}"
-    way = f"to end it: arazzo-machine run delete-inference-endpoint {GIVEN} {side}"
+    way = f"to stop it: arazzo-machine run delete-inference-endpoint {GIVEN} {side}"
     told = (left.err, cancelled.err, failed.err, machine("show", "one").out, Path("run.xml").read_text())
 
     assert (left.code, failed.code) == (16, 10)

@@ -26,7 +26,7 @@ def test_the_state_that_stopped_a_run_is_the_case_that_failed(failed: Any, resul
     assert failure.text is not None
     assert failure.text.splitlines()[1].startswith("createEndpoint was applied (endpointName my-endpoint")
     assert failure.text.splitlines()[2:] == [
-        "to end it: DELETE /endpoint/acme/x",
+        "to stop it: DELETE /endpoint/acme/x",
         "resume: arazzo-machine resume one",
     ]
 

@@ -23,7 +23,7 @@ def test_a_summary_says_how_it_ended_what_may_cost_and_what_to_type(failed: Any,
     assert "| exit code | 11 |" in lines
     assert "| state | failed |" in lines
     assert "**What may be left on the other side, and billed**" in lines
-    assert "- to end it: arazzo-machine x  (DELETE /endpoint/acme/x)" in lines
+    assert "- to stop it: arazzo-machine x  (DELETE /endpoint/acme/x)" in lines
     assert "**Next**: <code>arazzo-machine resume one</code>" in lines
     assert lines[-1].startswith("| 1970-01-01T00")
     assert {line.count("|") for line in lines if line.startswith("| ") and "T00" in line} == {6}

@@ -54,7 +54,7 @@ def test_only_what_may_be_left_is_told_with_how_to_end_it(phase: str, outcome: s
     told = left_behind(result(phase=phase, effects=(effect(outcome),)), [WAY])
 
     assert len(told) == count
-    assert told[1:] == ["to end it: DELETE /things/1"][: count and 1]
+    assert told[1:] == ["to stop it: DELETE /things/1"][: count and 1]
 
 
 def test_how_long_it_took_is_from_the_first_record_to_the_last(user_plan: Any, user_inputs: Any, drive: Any) -> None:
