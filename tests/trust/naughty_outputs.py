@@ -21,16 +21,21 @@ from hostile_texts import CODE, NAMES
 
 from machine.chart.chart import Chart
 from machine.chart.events import Replied, Reply, Started
-from machine.cli.printing import echo_json, error_lines, say, table, why_lines
+from machine.cli.printing import echo_json, error_lines, say, table
 from machine.cli.progress import Progress
 from machine.diagram import render
 from machine.diagram.model import diagram_of
 from machine.errors import UsageError
 from machine.plan.build import build_plan
 from machine.plan.model import Plan
+from machine.reports.junit import junit
+from machine.reports.markdown import markdown
+from machine.reports.why import why_lines
 from machine.runtime.layout import render_svg
 from machine.runtime.observers import LogObserver
+from machine.runtime.result import Result
 from machine.sources.description import describe
+from machine.stores.base import RunHead
 
 __all__ = ["FORMATS", "TEXTS", "trial"]
 
@@ -137,6 +142,14 @@ _MERMAID: Final = re.compile(
 _LABEL: Final = re.compile(r"(?:[A-Za-z0-9 ,.?=!|/()$+\-_']|#(?:\d+|quot);|<br/>|[^\x00-\x7f])*")
 
 
+_SHOWN = r"(?:[^\x00-\x7f]|[A-Za-z0-9 ,\-/'.;=()?%+$]|: |&#\d+;)*"
+"""A text in a report: nothing in it is markup, a link or a mention."""
+_MARKDOWN = re.compile(
+    rf"|## {_SHOWN}: {_SHOWN}|{_SHOWN}|\|(?: \|)+|\|(?:---\|)+|\|(?: {_SHOWN} \|)+|- {_SHOWN}"
+    rf"|\*\*Next\*\*: <code>{_SHOWN}</code>|\*\*What may be left on the other side, and billed\*\*"
+)
+
+
 def _plan(texts: Sequence[str]) -> Plan:
     """A plan whose states, actions and names are these texts. Half of a surrogate pair is refused in a document."""
     texts = [re.sub("[\ud800-\udfff]", "?", text) for text in texts]
@@ -191,7 +204,7 @@ def _terminal(texts: Sequence[str]) -> Iterator[str]:
         if found:
             yield f"{found[0]!a} reaches the terminal"
     # An error without advice is a line less.
-    said = 5 * len(texts) - texts.count("") + sum(1 + len(one.guards) for one in records)
+    said = 5 * len(texts) - texts.count("") + sum(1 for _ in why_lines(run.plan, records))
     if out.getvalue().count("\n") != said:
         yield f"{out.getvalue().count(chr(10))} lines where there are {said} things to say"
 
@@ -222,6 +235,29 @@ def _json(texts: Sequence[str]) -> Iterator[str]:
         yield "more than printable ASCII"
     if json.loads(line)["texts"] != list(texts):
         yield "a text was changed"
+
+
+def _reports(texts: Sequence[str]) -> Iterator[str]:
+    run, records = _records(_plan(texts), texts)
+    head = RunHead(
+        id="one",
+        workflow=texts[0],
+        document=texts[-1],
+        created=0.0,
+        plan_sha256=run.snapshot.plan_sha256,
+        inputs_sha256="",
+    )
+    result = Result.of(head, Chart(run.plan), run.snapshot, held=False)
+    result = replace(result, outputs={"x": texts[0]}, message=" ".join(texts[:5]), reason="broke")
+    xml = junit(result, run.plan, records)
+    if ET.fromstring(xml.partition("?>")[2]).tag != "testsuites":
+        yield "another element than testsuites"
+    for form, text in (("junit", xml), ("text", render(run.plan, format="text", records=records))):
+        if found := _BAD.search(text.replace("\n", "")):
+            yield f"{found[0]!a} in {form}"
+    for line in markdown(result, run.plan, records).split("\n"):
+        if not _MARKDOWN.fullmatch(line) or _BAD.search(line):
+            yield f"{line[:60]!a} is more than Markdown of ours"
 
 
 def _mermaid(texts: Sequence[str]) -> Iterator[str]:
@@ -265,6 +301,7 @@ FORMATS: Final[dict[str, Callable[[Sequence[str]], Iterator[str]]]] = {
     "log": _log,
     "json": _json,
     "mermaid": _mermaid,
+    "reports": _reports,
     "dot and svg": _svg,
 }
 
