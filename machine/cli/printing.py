@@ -16,7 +16,7 @@ import click
 
 from ..diagram.model import printable
 from ..diagram.table import columns as table
-from ..errors import CredentialError, DocumentError, EditError, MachineError
+from ..errors import CredentialError, DocumentError, EditError, MachineError, UsageError
 from ..values import redact
 from .app import concealer
 
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 __all__ = [
     "COLOURS",
     "ask_for",
+    "echo_bytes",
     "echo_json",
+    "echo_text",
     "error_lines",
     "json_text",
     "plain",
@@ -57,6 +59,26 @@ def safe_line(text: str) -> str:
 def echo_json(value: Any) -> None:
     """The one object on standard output, in ASCII: no character of a reply reaches a terminal or trips an encoding."""
     click.echo(json_text(value))
+
+
+def echo_text(text: str) -> None:
+    """A text alone on standard output: as it is for a program, and for a terminal with nothing in it that one obeys."""
+    if sys.stdout.isatty():
+        for line in text.splitlines() or [""]:
+            say(line, err=False)
+    else:
+        click.echo(concealer().scrub(text))
+
+
+def echo_bytes(data: bytes, what: str) -> None:
+    """Bytes on standard output. Raises UsageError AZM-U142 where that is a terminal."""
+    if sys.stdout.isatty():
+        raise UsageError(
+            f"{what}, which are not for a terminal", code="AZM-U142", next="send them to a file: ... > FILE"
+        )
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.flush()
 
 
 def json_text(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -41,6 +42,7 @@ __all__ = ["show"]
 @click.option("--if-status", type=click.IntRange(100, 599), help="The same for an answer with this status.")
 @click.option("--if-state", metavar="[/POINTER=]VALUE", help="The same for the last answer with this value in it.")
 @click.option("--token", "as_token", is_flag=True, help="Print the run as one text any machine can resume.")
+@click.option("--print", "output", metavar="OUTPUT", help="Print one output and nothing else; a body as its bytes.")
 @click.option("--report", "form", type=click.Choice(FORMS), help="Print a report: JUnit XML, or a summary in Markdown.")
 @flags.store_option
 @flags.as_json
@@ -62,16 +64,17 @@ def show(run_id: str, **given: Any) -> None:
     arazzo-machine show 1ng9 --report junit > run.xml
     arazzo-machine show 1ng9 --follow
     arazzo-machine show 1ng9 --token > run.token
+    arazzo-machine show 1ng9 --print inferenceUrl
     """
     from ..runtime.runner import Runner
 
     why, as_json = given["why"], given["as_json"]
     imagines = given["if_status"] is not None or given["if_state"] is not None
     forms = [given["following"], given["as_token"], given["form"] is not None]
-    asked = [why, *forms, given["answer"] is not None, imagines]
+    asked = [why, *forms, given["output"] is not None, given["answer"] is not None, imagines]
     if sum(asked) > 1:
         raise UsageError(
-            "--why, --follow, --token, --report, --if and --if-status say different things",
+            "--why, --follow, --token, --report, --print, --if and --if-status say different things",
             code="AZM-U120",
             next="choose one; only --if-status and --if-state go together",
         )
@@ -86,6 +89,8 @@ def show(run_id: str, **given: Any) -> None:
 
                 click.echo(export_token(opened, stored, plan))
                 return
+            if given["output"] is not None:
+                _print_output(opened, stored, plan, given["output"], as_json=as_json)
             if given["following"]:
                 from .following import follow
                 from .progress import Progress
@@ -108,6 +113,30 @@ def show(run_id: str, **given: Any) -> None:
         except DamageError as error:
             show_remains(opened, found, error, why=why, as_json=as_json)
     _tell(result, stored.head, plan, records, ways, why=why, as_json=as_json)
+
+
+def _print_output(store: SqliteStore, stored: StoredRun, plan: Plan, name: str, *, as_json: bool) -> NoReturn:
+    """One output as it is: a text without quotes, a body that is no text as its bytes, anything else as JSON."""
+    from ..runtime.run import chart_of
+    from ..values import FileRef, redact
+    from .printing import echo_bytes, echo_json, echo_text
+
+    outputs, unresolved = chart_of(plan).outputs(stored.snapshot)
+    if name not in outputs or name in unresolved:
+        raise UsageError(
+            f"run {stored.head.id} has no output {name!r}" + (" yet" if name in outputs else ""),
+            code="AZM-U141",
+            next=f"it has: {', '.join(one for one in outputs if one not in unresolved) or 'none'}",
+        )
+    value = outputs[name]
+    if as_json:
+        echo_json({"run": stored.head.id, "output": name, "value": redact(value)})
+    elif isinstance(value, FileRef) and not value.path:
+        echo_bytes(store.blob(value.sha256), f"output {name} is {value.size} bytes of {value.type}")
+    else:
+        shown = redact(value)
+        echo_text(shown if isinstance(shown, str) else json.dumps(shown))
+    exit_with(0)
 
 
 def _foretell(runner: Runner, stored: StoredRun, records: list[Record], given: Mapping[str, Any]) -> NoReturn:

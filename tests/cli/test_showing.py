@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from machine.cli.app import main
 
 STATES = ["createEndpoint", "created", "polling"]
 
@@ -104,3 +109,63 @@ def test_an_answer_that_is_none_is_refused(
     (tmp_path / "answer.json").write_text('{"status": true}')
 
     assert machine("show", "one", *flags, "--json").json["error"]["code"] == code
+
+
+# -- one output --------------------------------------------------------------------------------------------------------
+
+PICTURE = b"\x89PNG\r\n\x00\xff\x1b[2J"
+
+
+@pytest.fixture
+def pictures() -> Iterator[str]:
+    """A server that answers every POST with a picture."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(201)
+            self.send_header("Content-Type", "image/png")
+            self.send_header("Content-Length", str(len(PICTURE)))
+            self.end_headers()
+            self.wfile.write(PICTURE)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_an_output_alone_is_printed_as_it_is(machine: Any, deploy: Any) -> None:
+    machine(*deploy, "happy", "--id", "one")
+
+    assert machine("show", "one", "--print", "endpointName").out == "demo\n"
+    assert machine("show", "one", "--print", "state", "--json").json == {
+        "run": "one",
+        "output": "state",
+        "value": "running",
+    }
+    refused = machine("show", "one", "--print", "nothing", "--json")
+    assert (refused.code, refused.json["error"]["code"]) == (64, "AZM-U141")
+
+
+def test_a_body_that_is_no_text_is_printed_as_its_bytes_and_not_to_a_terminal(
+    things: Any, pictures: str, capfdbinary: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main_of = ["run", things(pictures), "-w", "make", "--server", pictures, "--id", "one"]
+    with pytest.raises(SystemExit) as ran:
+        main(main_of)
+    capfdbinary.readouterr()
+    with pytest.raises(SystemExit) as shown:
+        main(["show", "one", "--print", "thing"])
+
+    assert (ran.value.code, shown.value.code, capfdbinary.readouterr().out) == (0, 0, PICTURE)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    with pytest.raises(SystemExit) as refused:
+        main(["show", "one", "--print", "thing"])
+
+    assert (refused.value.code, b"AZM-U142" in capfdbinary.readouterr().err) == (64, True)
