@@ -14,7 +14,7 @@ CORPUS_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test golden chaos chaos-full trust fuzz audit mutants corpus conformance check lint format types demo
-.PHONY: diagrams diagrams-check bench build clean
+.PHONY: diagrams diagrams-check docs docs-check bench build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ test: setup ## run the tests; TEST=tests/plan narrows them, PYTEST_ARGS=-x is pa
 golden: setup ## write the stored runs of tests/golden in today's format
 	$(PY) tests/golden/write.py
 
-check: lint types test diagrams-check ## everything a change has to pass
+check: lint types test diagrams-check docs-check ## everything a change has to pass
 
 lint: setup ## look for mistakes and for formatting that differs
 	$(PY) -m ruff check
@@ -53,6 +53,12 @@ diagrams: setup ## draw the shipped workflows again
 
 diagrams-check: setup ## fail when a drawing differs from what its workflow says
 	$(PY) -m machine.testing.gallery --check
+
+docs: setup ## write the reference in docs/reference/ from the code
+	$(PY) tests/reference/write_reference.py
+
+docs-check: setup ## fail when the reference differs from what the code says
+	$(PY) tests/reference/write_reference.py --check
 
 conformance: setup ## try every conformance case, print the table and write its page
 	$(PY) tests/conformance/page.py

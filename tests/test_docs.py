@@ -155,12 +155,12 @@ def test_every_command_shown_outside_a_block_that_is_run_has_flags_that_exist() 
     from machine.cli.executing import run
 
     texts = [text for found in BLOCKS.values() for language, text in found if language in ("yaml", "ini", "text")]
-    shown = [line for text in texts for line in text.splitlines() if "arazzo-machine run" in line]
+    shown = [line for text in texts for line in text.splitlines() if "arazzo-machine run " in line]
     known = {flag for one in run.params for flag in one.opts}
 
     assert shown
     for line in shown:
-        flags = re.findall(r"(?<= )--?[a-z-]+", line.partition("arazzo-machine run")[2])
+        flags = re.findall(r"(?<!\S)--?[a-z-]+", line.partition("arazzo-machine run ")[2])
         assert [flag for flag in flags if flag not in known] == [], line
 
 
