@@ -14,7 +14,7 @@ CORPUS_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test golden chaos chaos-full trust fuzz audit mutants corpus conformance check lint format types demo
-.PHONY: diagrams diagrams-check docs docs-check bench build clean
+.PHONY: diagrams diagrams-check docs docs-check bench build release-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ corpus: setup ## compile, check, draw and drive the documents of others; CORPUS_
 
 build: setup ## build the sdist and the wheel into dist/
 	$(PY) -m build
+
+release-check: setup ## install the wheel alone, under each Python there is: tutorial and workflows
+	$(PY) tests/release/walk.py
 
 clean: ## remove what the other targets made, except the environment
 	rm -rf build demo dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -28,12 +28,14 @@ from typing import Final
 from .scenarios import RUNNING, Scenario, Stage
 from .server import Simulator
 
-__all__ = ["Cost", "Figures", "main", "measure", "table"]
+__all__ = ["Cost", "Figures", "main", "measure", "start_line", "table"]
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _OUTPUT: Final = _ROOT / "docs" / "measurements.md"
 _WALL_TARGET: Final = 2.0
 _CPU_TARGET: Final = 1.5
+_HELP_TARGET: Final = 0.15
+"""Seconds."""
 _ROUNDS: Final = 15
 _POLLS: Final = 400
 _TOKEN: Final = "not-a-real-token"
@@ -94,6 +96,10 @@ class Figures:
     bare: Cost
     ours_per_poll: float
     bare_per_poll: float
+    help: Cost
+    """``arazzo-machine --help``."""
+    python: Cost
+    """An interpreter that is started and does nothing: what every command takes at least."""
 
     @property
     def wall_ratio(self) -> float:
@@ -109,7 +115,7 @@ class Figures:
 
     @property
     def met(self) -> bool:
-        """Whether both targets are."""
+        """Whether both ratios are: where one is not, a profile is worth its time."""
         return self.wall_ratio <= _WALL_TARGET and self.per_poll_ratio <= _CPU_TARGET
 
 
@@ -129,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--rounds and --polls are at least 1")
     figures = measure(rounds=given.rounds, polls=given.polls)
     lines = table(figures)
-    print("\n".join(lines), flush=True)
+    print("\n".join([*lines, "", start_line(figures)]), flush=True)
     profile = "" if figures.met else _profile(given.polls)
     given.output.parent.mkdir(parents=True, exist_ok=True)
     given.output.write_text(_report(figures, given.date, profile), encoding="utf-8")
@@ -145,6 +151,7 @@ def measure(*, rounds: int, polls: int) -> Figures:
             "bare": lambda url, name: [sys.executable, "-c", _BARE, url, name],
         }
         environment = _environment(Path(folder))
+        starts = _starts(rounds, environment)
         costs: dict[tuple[str, int], list[Cost]] = {(one, extra): [] for one in programs for extra in (0, polls)}
         # The first round fills caches of bytecode and files, and is thrown away.
         for turn in range(rounds + 1):
@@ -161,6 +168,8 @@ def measure(*, rounds: int, polls: int) -> Figures:
         bare=_middle(costs["bare", 0]),
         ours_per_poll=per_poll["ours"],
         bare_per_poll=per_poll["bare"],
+        help=starts["help"],
+        python=starts["python"],
     )
 
 
@@ -189,6 +198,14 @@ def table(figures: Figures) -> list[str]:
     return lines
 
 
+def start_line(figures: Figures) -> str:
+    """How long a command takes that only says what it can do, which has a target in seconds and not as a ratio."""
+    verdict = "met" if figures.help.wall <= _HELP_TARGET else "missed"
+    ours, python = figures.help.wall * 1000, figures.python.wall * 1000
+    target = f"target {_HELP_TARGET * 1000:.0f} ms: {verdict}"
+    return f"`--help` takes {ours:.0f} ms, of which Python itself {python:.0f} ms ({target})."
+
+
 # -- the two programs and what they talk to ----------------------------------------------------------------------------
 
 
@@ -197,6 +214,21 @@ def _ours(url: str, name: str, folder: Path) -> list[str]:
     pace = ["--poll-interval", "0s", "--visits", "1000000", "--calls", "1000000", "--transitions", "1000000"]
     run = ["run", "deploy-inference-endpoint", "--server", url, *given, *pace]
     return [sys.executable, "-m", "machine", *run, "--store", str(folder / "runs.db")]
+
+
+def _starts(rounds: int, environment: Mapping[str, str]) -> dict[str, Cost]:
+    """What it takes to start: our ``--help``, and an interpreter that does nothing, in turns; medians."""
+    commands = {
+        "help": [sys.executable, "-m", "machine", "--help"],
+        "python": [sys.executable, "-c", "pass"],
+    }
+    costs: dict[str, list[Cost]] = {name: [] for name in commands}
+    for turn in range(rounds + 1):
+        for name, command in commands.items():
+            cost = _timed(command, environment)
+            if turn:
+                costs[name].append(cost)
+    return {name: _middle(found) for name, found in costs.items()}
 
 
 def _serve(extra: int) -> None:
@@ -262,6 +294,7 @@ _METHOD: Final = """\
 - **create and 1 poll**: the whole process of `arazzo-machine run deploy-inference-endpoint` against an endpoint that
   runs at the first look, beside a script that makes the same POST and the same GET with `requests` and keeps nothing.
   Medians of {rounds} runs of each, in turns.
+- **`--help`**: wall time of the whole process, and of `python -c pass`, in turns. Medians as above.
 - **each further poll**: CPU time of a run with {polls} more polls without a pause, less that of the run without them,
   divided by {polls}; the script's loop is `requests.Session().get` and `.json()`. Medians as above.
 
@@ -300,6 +333,7 @@ def _report(figures: Figures, day: str, profile: str) -> str:
         "# Measurements\n",
         f"{first}\n",
         "\n".join([*table(figures), ""]),
+        f"{start_line(figures)}\n",
         method,
         *([profile] if profile else []),
     ]

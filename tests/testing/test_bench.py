@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from machine.testing.bench import Cost, Figures, main, table
+from machine.testing.bench import Cost, Figures, main, start_line, table
 
 
-def figures(ours: float, per_poll: float) -> Figures:
+def figures(ours: float = 0.1, per_poll: float = 0.001, *, help: float = 0.1) -> Figures:
     return Figures(
         rounds=1,
         polls=1,
@@ -17,6 +17,8 @@ def figures(ours: float, per_poll: float) -> Figures:
         bare=Cost(wall=0.1, cpu=0.1),
         ours_per_poll=per_poll,
         bare_per_poll=0.001,
+        help=Cost(wall=help, cpu=help),
+        python=Cost(wall=0.02, cpu=0.02),
     )
 
 
@@ -34,6 +36,14 @@ def test_each_target_is_judged_on_its_own(ours: float, per_poll: float, met: boo
 
     assert measured.met is met
     assert rows == verdicts
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(0.15, "met"), (0.16, "missed")])
+def test_a_start_is_judged_by_the_clock(seconds: float, verdict: str) -> None:
+    line = start_line(figures(help=seconds))
+
+    assert line.startswith(f"`--help` takes {seconds * 1000:.0f} ms, of which Python itself 20 ms")
+    assert line.endswith(f"{verdict}).")
 
 
 @pytest.mark.parametrize("option", ["--rounds", "--polls"])
@@ -63,5 +73,6 @@ def test_a_tiny_measurement_prints_the_table_and_writes_the_report(
         "create and 1 poll, CPU",
         "each further poll, CPU",
     ]
+    assert "`--help` takes" in text
     assert str(tmp_path) not in text
     assert "not-a-real-token" not in text
