@@ -38,6 +38,7 @@ _INPUTS: Final[Mapping[str, str]] = MappingProxyType({"namespace": "acme", "name
 """What a recorded run is given, of the inputs its workflow has; a secret is given as well."""
 _SCENARIOS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "check-inference-endpoint-health": "health-flaps",
         "delete-inference-endpoint": "toggle-running",
         "pause-inference-endpoint": "toggle-running",
         "resume-inference-endpoint": "toggle-paused",

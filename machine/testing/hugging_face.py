@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, cast
 from urllib.parse import unquote
 
 from ..errors import UsageError
+from .configs import existing_config, merged
 from .profiles import Profile, first_problem, provider_listing
 from .redaction import hidden_texts, log_entry, parse_body, scrub
 from .scenarios import Cut, Fault, Route, Scenario, Stage
@@ -88,17 +89,6 @@ _MESSAGES: Final = {
     "paused": "Endpoint is paused",
     "scaledToZero": "Endpoint is scaled to zero",
 }
-
-
-def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """An update lays the given fields over the stored ones; null means not given, except where it is a value."""
-    result = dict(old)
-    for key, item in new.items():
-        if isinstance(item, dict) and isinstance(old.get(key), dict) and key not in {"image", "env", "secrets"}:
-            result[key] = _merged(old[key], item)
-        elif key != "name" and (item is not None or key in {"revision", "scaleToZeroTimeout"}):
-            result[key] = item
-    return result
 
 
 class Simulation:
@@ -208,6 +198,9 @@ class Simulation:
                 namespace, name, routes = "", "", {"GET": "provider"}
             case ["health", name, *_]:
                 namespace, routes = "", {"GET": "health"}
+            case ["v2", "health"]:
+                # A simulator stands for every source of a workflow, an endpoint's own address among them.
+                namespace, name, routes = "", "", {"GET": "health"}
             case ["v2", "endpoint", namespace] if namespace:
                 name, routes = "", {"GET": "list", "POST": "create"}
             case ["v2", "endpoint", namespace, name] if namespace and name:
@@ -314,7 +307,7 @@ class Simulation:
     def _find(self, namespace: str, name: str) -> _Endpoint | None:
         key = f"{namespace}/{name}"
         if key not in self._endpoints and self.scenario.existing and key not in self._deleted:
-            return self._add(namespace, _existing_config(name, self.scenario.idle_after), "existing", dict(_COLLEAGUE))
+            return self._add(namespace, existing_config(name, self.scenario.idle_after), "existing", dict(_COLLEAGUE))
         return self._endpoints.get(key)
 
     def _refuse_over_quota(self, namespace: str) -> None:
@@ -339,7 +332,7 @@ class Simulation:
         return _json_response(200, {**page, "nextCursor": None, "prevCursor": None})
 
     def _update(self, endpoint: _Endpoint, changes: dict[str, Any]) -> Response:
-        config = _merged(endpoint.config, changes)
+        config = merged(endpoint.config, changes)
         if problem := first_problem(config, self.profile):
             raise _Refused(400, problem)
         endpoint.config = config
@@ -408,8 +401,8 @@ class Simulation:
         return timeline[-1]
 
     def _health(self, name: str) -> Response:
-        """What stands behind ``status.url``; endpoints of one name in several namespaces share it."""
-        named = [one for one in self._endpoints.values() if one.name == name]
+        """What stands behind ``status.url``; those of one name in several namespaces share it, without one all."""
+        named = [one for one in self._endpoints.values() if name in ("", one.name)]
         if not named:
             raise _Refused(404, "Not found")
         if any(one.state == "running" and self._stage(one).healthy for one in named):
@@ -483,18 +476,3 @@ class Simulation:
 
 def _json_response(status: int, body: dict[str, Any]) -> Response:
     return Response(status=status, headers=_JSON, body=json.dumps(body).encode())
-
-
-def _existing_config(name: str, idle_after: int | None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "type": "public",
-        "provider": {"vendor": "aws", "region": "us-east-1"},
-        "compute": {
-            "accelerator": "cpu",
-            "instanceType": "intel-spr",
-            "instanceSize": "x2",
-            "scaling": {"minReplica": 1, "maxReplica": 1, "scaleToZeroTimeout": idle_after},
-        },
-        "model": {"repository": "gpt2", "revision": "main", "task": "text-generation", "framework": "pytorch"},
-    }

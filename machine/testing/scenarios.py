@@ -289,6 +289,26 @@ _ALL: Final = (
         summary="an endpoint of any name is there already: initializing, and stays so",
         existing=(Stage(state="initializing"),),
     ),
+    Scenario(
+        name="existing-starting",
+        summary="an endpoint of any name is there already, and starts: running on the sixth poll",
+        existing=STARTING,
+    ),
+    Scenario(
+        name="health-flaps",
+        summary="an endpoint of any name is there already: running; its health route answers 503 on looks 2 and 5",
+        existing=(RUNNING,),
+        faults=(
+            Fault(route="health", first=2, last=2, status=503, error="Service Unavailable"),
+            Fault(route="health", first=5, last=5, status=503, error="Service Unavailable"),
+        ),
+    ),
+    Scenario(
+        name="health-never",
+        summary="an endpoint of any name is there already: running; its health route keeps answering 503",
+        existing=(RUNNING,),
+        faults=(Fault(route="health", status=503, error="Service Unavailable"),),
+    ),
 )
 
 SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType({scenario.name: scenario for scenario in _ALL})

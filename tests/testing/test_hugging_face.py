@@ -396,6 +396,18 @@ def test_health_does_not_move_the_timeline_and_knows_no_strangers(create_body: d
     assert service.send("GET", "/health/stranger").status == 404
 
 
+def test_health_without_a_name_is_that_of_whatever_is_there(create_body: dict[str, Any]) -> None:
+    service = Service()
+    before = service.send("GET", "/v2/health", authorization="").status
+    service.create(create_body)
+    starting = service.send("GET", "/v2/health", authorization="").status
+    for _ in range(6):
+        service.poll()
+
+    assert (before, starting) == (404, 503)
+    assert service.send("GET", "/v2/health", authorization="").status == 200
+
+
 def test_a_health_route_of_ones_own_is_shown(create_body: dict[str, Any]) -> None:
     create_body["model"]["image"] = {"custom": {"url": "registry/image", "healthRoute": "/up"}}
 

@@ -50,6 +50,9 @@ SEQUENCES = {
     "update-refused-by-image": "409 | running running",
     "toggle-paused": "409 | paused paused",
     "toggle-initializing": "409 | initializing initializing initializing initializing initializing",
+    "existing-starting": "409 | pending pending initializing initializing initializing running running",
+    "health-flaps": "409 | running running",
+    "health-never": "409 | running running",
 }
 
 
