@@ -11,10 +11,11 @@ MINUTES ?= 15
 PART ?=
 MODULE ?=
 CORPUS_ARGS ?=
+DRAWN ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test golden chaos chaos-full trust fuzz audit mutants corpus conformance check lint format types demo
-.PHONY: diagrams diagrams-check docs docs-check bench build release-check clean
+.PHONY: diagrams diagrams-check mermaid-check docs docs-check bench build release-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +54,9 @@ diagrams: setup ## draw the shipped workflows again
 
 diagrams-check: setup ## fail when a drawing differs from what its workflow says
 	$(PY) -m machine.testing.gallery --check
+
+mermaid-check: setup ## let Mermaid's own parser read the drawings; DRAWN=--corpus those of others too
+	$(PY) tests/diagram/mermaid_parser.py $(DRAWN)
 
 docs: setup ## write the reference in docs/reference/ from the code
 	$(PY) tests/reference/write_reference.py
