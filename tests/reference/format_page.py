@@ -25,7 +25,7 @@ from machine.stores.sqlite_file import APPLICATION_ID, FORMAT, SCHEMA
 from machine.testing.clock import ManualClock
 from machine.testing.server import Simulator
 
-__all__ = ["LOGGED", "RESULT", "example", "formats"]
+__all__ = ["LOGGED", "OTHERS", "RESULT", "example", "formats"]
 
 RESULT: Final[Mapping[str, str]] = {
     "run": "The id of the run.",
@@ -65,25 +65,37 @@ LOGGED: Final[Mapping[str, str]] = {
     "stop": "Why the run stops.",
 }
 
-_OTHERS: Final = (
-    ("`runs`", "`{runs: [result, ...]}`; with `--prune` also `forgotten`, of a damaged store also `damaged`"),
-    ("`show`", "a result; with `--why` also `history`, the records; `edits` and `origin` where there are any"),
-    ("`resolve` without a choice", "`{run, evidence, commands}`: what the look saw, and a command for each choice"),
-    ("`plan`", "the plan, with `fates`: what each answer would do; of several workflows `{plans: [...]}`"),
-    (
-        "`check`",
-        "`{document, errors, findings}`; a finding is `{code, severity, message, place, suggestion, fix, explanation}`",
+OTHERS: Final[Mapping[str, tuple[str, str]]] = {
+    "runs": ("runs", "results; with `--prune` also `forgotten`, of a damaged store also `damaged`"),
+    "show --why": (
+        "timeline history",
+        "beside a result; `edits` and `origin` where there are any; of a damaged run `{error, damage, readable}`",
     ),
-    ("`run --dry-run`", "`{workflow, requests}`"),
-    ("`diagram`", "`{format, diagram}`, or with `-o` `{format, output}`"),
-    ("any, before there is a run", "`{error: {code, message, place, seen, next}}`"),
-)
+    "show --if": (
+        "run if reopened state phase reason message exit_code sends delay moves",
+        "where the machine would go on that answer",
+    ),
+    "show --report": ("run form report", "the report as a text"),
+    "resolve": ("run evidence commands", "what the look saw, and a command for each choice"),
+    "plan": ("plans", "of several workflows; of one, the plan itself, with `fates`: what each answer would do"),
+    "check": (
+        "document errors findings",
+        "a finding is `{code, severity, message, place, suggestion, fix, explanation}`",
+    ),
+    "run --dry-run": ("workflow requests", "what can be built before anything was answered"),
+    "diagram": ("format diagram", "with `-o` `{format, output}`"),
+    "simulate": ("url scenario profile", "with `--list` `{scenarios}`"),
+    "any, before there is a run": ("error", "`{code, message, place, seen, next}`"),
+}
+"""By verb, the names of the object it prints, and what they are."""
+
 _WORKFLOW: Final = "deploy-inference-endpoint"
 _COLUMN: Final = re.compile(r"(\w+) (TEXT|INTEGER|REAL|BLOB) NOT NULL")
 
 
 def formats() -> str:
     rows = [[f"`{name}`", text] for name, text in RESULT.items()]
+    others = [[f"`{verb}`", f"`{{{', '.join(names.split())}}}`", text] for verb, (names, text) in OTHERS.items()]
     tables = [[f"`{name}`", ", ".join(f"`{one}`" for one, _ in _COLUMN.findall(text))] for name, text in SCHEMA.items()]
     versions = [
         ["the file of a store", "`PRAGMA user_version`", str(FORMAT)],
@@ -102,7 +114,7 @@ def formats() -> str:
         table(["field", "what it is"], rows),
         block(json.dumps(example(), indent=2)),
         "## Other objects of `--json`",
-        table(["verb", "the object"], [[verb, text] for verb, text in _OTHERS]),
+        table(["verb", "the object", ""], others),
         "## A line of `--log`",
         "One JSON object for each record of the history. Fields from `status` on are there where there is one.",
         table(["field", "what it is"], [[f"`{name}`", text] for name, text in LOGGED.items()]),

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import api_page
 import pytest
 from command_page import commands
 from error_pages import EXITS, GROUPS, REASONS, error_codes, finding_codes
 from extension_page import MEANINGS, fields_read
-from format_page import LOGGED, RESULT, example
+from format_page import LOGGED, OTHERS, RESULT, example
 from sightings import Sighting, sightings, unseen
 from write_reference import FOLDER, PAGES, differences
 
 import machine
 from machine.chart.snapshot import EXIT_CODES
+from machine.cli.app import main
 from machine.errors import MachineError
 from machine.library import load
 from machine.plan.build import build_plan
@@ -135,6 +139,52 @@ def test_every_option_has_a_word() -> None:
 def test_the_fields_of_a_result_are_those_that_are_printed() -> None:
     assert list(RESULT) == list(example())
     assert example() == example()
+
+
+NAMED = ["-i", "namespace=acme", "-i", "name=demo", "-i", "repository=gpt2"]
+SAID = [
+    pytest.param("runs", ["runs"], id="runs"),
+    pytest.param("show --if", ["show", "left", "--if-state", "failed"], id="foretold"),
+    pytest.param("show --report", ["show", "held", "--report", "markdown"], id="a-report"),
+    pytest.param("resolve", ["resolve", "held"], id="evidence"),
+    pytest.param("check", ["check", "deploy-inference-endpoint"], id="findings"),
+    pytest.param(
+        "run --dry-run", ["run", "deploy-inference-endpoint", *NAMED, "--simulate", "--dry-run"], id="requests"
+    ),
+    pytest.param("diagram", ["diagram", "deploy-inference-endpoint", "--format", "dot"], id="a-picture"),
+    pytest.param("any, before there is a run", ["plan", "./missing.yaml"], id="an-error"),
+]
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """``said("runs")`` -> the object printed, in a store with a run that is in doubt and one that waits."""
+    folder = tmp_path_factory.mktemp("said")
+
+    def ask(*arguments: str) -> Any:
+        out = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out):
+            patch.setenv("ARAZZO_MACHINE_STORE", str(folder / "runs.db"))
+            patch.setenv("HF_TOKEN", "not-a-real-token")
+            with pytest.raises(SystemExit):
+                main([*arguments, "--json"])
+        return json.loads(out.getvalue())
+
+    held = ["--simulate", "ambiguous-create", "--on-doubt", "hold", "--id", "held"]
+    ask("run", "deploy-inference-endpoint", *NAMED, *held)
+    ask("run", "deploy-inference-endpoint", *NAMED, "--simulate", "--no-wait", "--id", "left")
+    return ask
+
+
+@pytest.mark.parametrize(("verb", "arguments"), SAID)
+def test_the_object_of_a_verb_has_the_names_that_are_told(
+    verb: str, arguments: list[str], said: Callable[..., Any]
+) -> None:
+    assert list(said(*arguments)) == OTHERS[verb][0].split()
+
+
+def test_what_is_told_beside_a_result_has_its_names(said: Callable[..., Any]) -> None:
+    assert list(said("show", "held", "--why")) == [*RESULT, *OTHERS["show --why"][0].split()]
 
 
 def test_the_fields_of_a_log_line_are_those_that_are_written() -> None:
