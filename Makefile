@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml
 	@touch $(STAMP)
 
 test: setup ## run the tests; TEST=tests/plan narrows them, PYTEST_ARGS=-x is passed on
-	$(PY) -m pytest -n auto --dist loadfile $(PYTEST_ARGS) $(TEST)
+	$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) $(TEST)
 
 golden: setup ## write the stored runs of tests/golden in today's format
 	$(PY) tests/golden/write.py

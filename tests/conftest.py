@@ -66,6 +66,18 @@ THINGS: dict[str, Any] = {
 """A small API: one operation of each kind of effect, and one behind a key."""
 
 
+_LONGEST = ("test_docs.py", "chaos/", "properties/", "testing/", "scenarios/", "trust/", "corpus/")
+"""Files and folders of few tests that take long, most of it waiting: begun first, so that none of them ends alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        where = item.path.relative_to(ROOT / "tests").as_posix()
+        return next((number for number, one in enumerate(_LONGEST) if where.startswith(one)), len(_LONGEST))
+
+    items.sort(key=rank)
+
+
 def pytest_report_header() -> str:
     folder = _shared()
     return f"shared folder: {folder or 'not here; the tests that read it are skipped'}"

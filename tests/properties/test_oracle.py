@@ -55,6 +55,7 @@ class Line:
     """One unsafe call."""
 
     number: int
+    way: tuple[str, ...]
     step: str
     outcome: str = "unknown"
     taken: bool = False
@@ -66,6 +67,7 @@ class Layer:
 
     table: Plan
     number: int
+    way: tuple[str, ...]
     state: str
     inputs: dict[str, Any] = field(default_factory=dict)
     steps: dict[str, Any] = field(default_factory=dict)
@@ -92,7 +94,7 @@ class Oracle:
     def __init__(self, plan: Plan, *, secret: bool) -> None:
         self.plan, self.secret = plan, secret
         self.states = {one.id: one for table in plan.tables() for one in table.states}
-        self.layers = [Layer(plan, 0, plan.initial.id)]
+        self.layers = [Layer(plan, 0, (plan.workflow,), plan.initial.id)]
         self.kept: list[Layer] | None = None
         self.origin = plan.initial.id
         self.pending = False
@@ -219,6 +221,7 @@ class Oracle:
             "retries": self.top.retries[row.id] < row.retry_limit,
             "applied": not self.pending and any(one.outcome != "not_applied" and not one.taken for one in self.own()),
             "unapplied": not made,
+            "unknown": unknown or unclear(self.reply),
             "not_sent": settled == "not_sent",
             "adopted": settled in ("adopt", "accept"),
             "reissue": settled == "reissue",
@@ -226,9 +229,9 @@ class Oracle:
         }[name]
 
     def own(self) -> list[Line]:
-        """The unsafe calls of the step in this visit of its workflow."""
+        """The unsafe calls of the step, in all visits of its workflow that were come to on the same way."""
         step = self.call.step if self.call else ""
-        return [one for one in self.lines if (one.number, one.step) == (self.top.number, step)]
+        return [one for one in self.lines if (one.way, one.step) == (self.top.way, step)]
 
     def nameless(self) -> bool:
         """Whether the answer lacks an output that stands in the path of another call."""
@@ -287,9 +290,8 @@ class Oracle:
         known = ""
         if isinstance(happening, Replied):
             self.calls += 1
-            status, asked = happening.reply.status, "retry-after" in happening.reply.headers
-            unclear = status == 408 or (status >= 500 and not (status == 503 and asked))
-            known = "applied" if status // 100 == 2 else "unknown" if unclear else "not_applied"
+            status = happening.reply.status
+            known = "applied" if status // 100 == 2 else "unknown" if unclear(happening.reply) else "not_applied"
         elif isinstance(happening, CallFailed):
             self.calls += happening.fate == "unknown"
             known = "unknown" if happening.fate == "unknown" else "not_applied"
@@ -372,11 +374,13 @@ class Oracle:
             return Back(False)
         callee = self.plan.table(child.workflow)
         self.entered += 1
-        pushed = Layer(callee, self.entered, callee.initial.id, inputs, allowed=child.timeout)
+        way = (*layer.way, child.step, child.workflow)
+        pushed = Layer(callee, self.entered, way, callee.initial.id, inputs, allowed=child.timeout)
         if child.role == "transfer":
             self.ended[table.workflow] = (False, layer.inputs, {}, layer.done)
             before = [one for one in layer.replaced if one != child.workflow]
             pushed.replaced = tuple(dict.fromkeys((*before, table.workflow)))
+            pushed.way = (*layer.way[:-1], child.workflow)
             pushed.waited, pushed.allowed = layer.waited, layer.allowed
             pushed.expires = layer.expires
             self.layers.pop()
@@ -435,13 +439,13 @@ class Oracle:
         self.pending, self.reason, self.kept, self.origin = True, "", None, row.target
         self.due = moment
         if unsafe:
-            self.lines.append(Line(layer.number, call.step))
+            self.lines.append(Line(layer.number, layer.way, call.step))
         return None
 
     def guesses(self, step: str) -> bool:
         """Whether the document alone leads back to a call that may have been applied."""
         told = isinstance(self.event, Resolved) or (isinstance(self.event, Reopened) and self.was is not None)
-        mine = [one for one in self.lines if (one.number, one.step) == (self.top.number, step) and not one.taken]
+        mine = [one for one in self.lines if (one.way, one.step) == (self.top.way, step) and not one.taken]
         return not told and any(one.outcome == "unknown" for one in mine)
 
     def stop(self, reason: str, row: Transition, happening: Any) -> None:
@@ -497,6 +501,13 @@ class Oracle:
         return self.pending_kind in UNSAFE
 
     pending_kind = ""
+
+
+def unclear(reply: Reply | None) -> bool:
+    """Whether an answer leaves open if the call was carried out."""
+    if reply is None or (reply.status == 503 and "retry-after" in reply.headers):
+        return False
+    return reply.status == 408 or reply.status >= 500
 
 
 def open_calls(lines: Any) -> dict[tuple[int, str], list[str]]:
