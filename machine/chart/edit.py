@@ -130,7 +130,8 @@ def contradictions(
     """
     told = in_terms_of_now(records)
     visited = {state for one in told for move in one.moves for state in (move.source, move.target)}
-    found = list(_changed(visited, before, difference))
+    asked = {one.target for one in told if any(isinstance(effect, Call) for effect in one.effects)}
+    found = list(_changed(visited, asked, before, difference))
     if found:
         # What is not there any more can judge nothing.
         return found
@@ -147,18 +148,22 @@ def contradictions(
     return found
 
 
-def _changed(visited: set[str], before: Plan, difference: Difference) -> Iterator[Contradiction]:
-    """What is gone, or is another call, among the states the run was in."""
+def _changed(visited: set[str], asked: set[str], before: Plan, difference: Difference) -> Iterator[Contradiction]:
+    """What is gone, or is another call, among the states the run was in. A call that could not even be asked for, as
+    its request could not be built, may become another one."""
     names: dict[str, str] = {}
+    done: set[str] = set()
     for table in before.tables():
         behind = "" if table.workflow == before.workflow else f"{table.workflow}/"
         for state in table.states:
             if state.id in visited:
-                names |= {f"{behind}{key}": state.name for key in (state.step, state.child) if key}
+                keys = {f"{behind}{key}": state.name for key in (state.step, state.child) if key}
+                names |= keys
+                done |= set(keys) if state.kind != "call" or state.id in asked else set()
                 names[f"{behind}{state.name}"] = state.name
     for change in difference.changes:
         gone = change.what == "state" and change.before is not None
-        if change.where in names and (gone or change.what in _FROZEN):
+        if change.where in names and (gone or (change.what in _FROZEN and change.where in done)):
             yield Contradiction(state=names[change.where], text=str(change))
 
 

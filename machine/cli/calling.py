@@ -301,11 +301,20 @@ def before(
 def _preflight(plan: Plan, prepared: Prepared, *, strict: bool) -> list[str]:
     """Warnings about the first request. Raises InputError where it cannot be built or, ``strict``, where its body
     does not fit."""
-    from ..runtime.preflight import first_request, misfits
+    from ..runtime.preflight import first_request, hopeless, misfits
 
     first = first_request(plan, prepared.values)
     if first is None:
         return []
+    impossible = hopeless(plan, prepared.values)
+    for call, why, unavoidable in impossible:
+        if unavoidable:
+            raise InputError(
+                f"{call.step} cannot be called, and without it no run can be ready: {why}",
+                code="AZM-I013",
+                place=call.place,
+                next="nothing was sent; give the inputs it needs, or mend the document",
+            )
     call, request = first
     found = misfits(call.operation, request)
     if found and strict:
@@ -314,7 +323,10 @@ def _preflight(plan: Plan, prepared: Prepared, *, strict: bool) -> list[str]:
             code="AZM-I009",
             next="mend the payload or the inputs, or leave --strict-bodies out",
         )
-    return [f"the body of {call.step} does not fit its schema: {one}" for one in found]
+    return [
+        *(f"the body of {call.step} does not fit its schema: {one}" for one in found),
+        *(f"{call.step} cannot be called if it is reached: {why}" for call, why, _ in impossible),
+    ]
 
 
 def _dry_run(plan: Plan, prepared: Prepared, options: Mapping[str, Any], reach: Reach, *, as_json: bool) -> None:

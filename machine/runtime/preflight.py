@@ -29,7 +29,7 @@ from .secrets import SecretBook
 if TYPE_CHECKING:
     from .reach import Reach
 
-__all__ = ["Planned", "first_request", "misfits", "planned"]
+__all__ = ["Planned", "first_request", "hopeless", "misfits", "planned"]
 
 _KNOWN: Final = frozenset({"inputs", "sourceDescriptions", "self"})
 """Roots of expressions that mean something before anything was answered."""
@@ -61,6 +61,38 @@ def first_request(plan: Plan, inputs: Mapping[str, Any]) -> tuple[CallPlan, Requ
             code="AZM-I010",
             next="nothing was sent; give the inputs it needs, or mend the document",
         ) from None
+
+
+def hopeless(plan: Plan, inputs: Mapping[str, Any]) -> list[tuple[CallPlan, str, bool]]:
+    """The calls of the run's own workflow that these inputs, or the document itself, make impossible: each with why,
+    and with whether no end is ready without it, so that nothing should be begun.
+
+    What depends on answers is not known yet, nor what other workflows are given.
+    """
+    context, found = _context(plan, inputs), []
+    for call in plan.calls.values():
+        if _waits_for(call, _KNOWN):
+            continue
+        try:
+            _built(call, context)
+        except RequestError as error:
+            found.append((call, error.message, not _ready_without(plan, call.step)))
+    return found
+
+
+def _ready_without(plan: Plan, step: str) -> bool:
+    """Whether a ready end can be reached without the call of a step. What takes the workflow's place may reach one."""
+    without = {state.id: state for state in plan.states if state.kind != "call" or state.step != step}
+    reached: set[str] = set()
+    new = {plan.initial.id} & set(without)
+    while new:
+        reached |= new
+        new = {one.target for one in plan.transitions if one.source in new and one.target in without} - reached
+    return any(
+        without[one].phase == "ready"
+        or (without[one].kind == "workflow" and plan.children[without[one].child].role == "transfer")
+        for one in reached
+    )
 
 
 def _context(plan: Plan, inputs: Mapping[str, Any]) -> Context:

@@ -206,6 +206,9 @@ def _next(run: str, chart: Chart, snapshot: Snapshot, ready: bool, resumable: bo
             elif entry.identity or not needed:
                 adopt = "--accept"
             return Next(action="resolve", command=f"arazzo-machine resolve {run}{store_flag} {adopt}")
+    if stop is not None and stop.reason == "request":
+        # The values are the run's own, so that asking again would say the same; only another document can help.
+        return Next(action="fix", command=f"arazzo-machine resume {run} --use-edited{store_flag}")
     raises = _raised(stop.reason, chart.plan, snapshot) if stop is not None else ""
     return Next(action="resume", command=f"arazzo-machine resume {run}{store_flag}{raises}")
 

@@ -48,6 +48,7 @@ paths:
     get: {operationId: getThing, responses: {'200': {description: it}}}
 """
 MORE = DOCUMENT + "    - {name: odd, type: end, criteria: [{condition: $response.body#/state == 'odd'}]}\n"
+GIVEN = "    parameters: [{{name: X-Of, in: header, value: {}}}]\n"
 MADE = 201, {"id": 7}
 
 
@@ -100,6 +101,25 @@ def test_what_nothing_applied_to_is_gone_on_with_once_something_does(store: Any,
         assert store.blob(digest)
     *_, last = recomputed(store, stored.head, records)
     assert last.snapshot.text() == stored.snapshot.text()
+
+
+def test_a_call_that_could_never_be_asked_for_may_become_another_one(
+    store: Any, make_runner: Any, scripted: Any, edit: Any
+) -> None:
+    """Its request could not be built of what the create was answered, so nothing was done that could differ."""
+    unfit = DOCUMENT.replace(
+        "    operationId: getThing\n", "    operationId: getThing\n" + GIVEN.format("$steps.make.outputs.id")
+    )
+    mended = unfit.replace("outputs.id}", "outputs.id#/0}")
+    runner = make_runner(store, transport=scripted((201, {"id": [{"a": 1}]}), looked("done")), secret_texts={})
+    runner.start(edit(unfit).plan, {}, run_id="r", texts=edit(unfit).texts).result()
+    again = runner.resume("r").result()
+
+    assert (again.exit_code, again.reason, again.calls) == (10, "request", 1)
+    assert (again.next.action, again.next.command) == ("fix", "arazzo-machine resume r --use-edited")
+    done = runner.resume("r", edited=edit(mended)).result()
+
+    assert (done.exit_code, done.calls, [one.outcome for one in done.effects]) == (0, 2, ["applied"])
 
 
 def test_a_run_that_waits_goes_on_with_the_edited_document_at_once(store: Any, begun: Any, edit: Any) -> None:

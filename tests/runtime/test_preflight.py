@@ -10,7 +10,7 @@ import pytest
 from machine.errors import InputError
 from machine.plan.model import Plan
 from machine.runtime.http import Transport
-from machine.runtime.preflight import first_request, misfits, planned
+from machine.runtime.preflight import first_request, hopeless, misfits, planned
 from machine.runtime.reach import Reach
 from machine.values import FileRef, SecretRef
 
@@ -179,3 +179,37 @@ def test_files_are_named_in_a_planned_body(built: Built, things_api: dict[str, A
 
     assert "[file x.bin, 7 bytes]" in (one.body or "")
     assert json.dumps(one.to_json())
+
+
+# -- what no run can do ------------------------------------------------------------------------------------------------
+
+MADE_FIRST = {"stepId": "make", "operationId": "makeThing"}
+BY_INPUT = [{"name": "id", "in": "path", "value": "$inputs.id"}]
+LOOK = {"stepId": "look", "operationId": "getThing", "parameters": BY_INPUT}
+MADE = {**MADE_FIRST, "outputs": {"id": "$response.body#/id"}}
+BY_OUTPUT = [{"name": "id", "in": "path", "value": "$steps.make.outputs.id"}]
+ENDS = [{"name": "enough", "type": "end", "criteria": [{"condition": "$statusCode == 202"}]}]
+BROKEN = [{"name": "X-A", "in": "header", "value": "a\nb"}]
+
+
+@pytest.mark.parametrize(
+    ("steps", "inputs", "expected"),
+    [
+        pytest.param([MADE_FIRST, LOOK], {"id": "7"}, [], id="possible"),
+        pytest.param([MADE_FIRST, LOOK], {}, [("look", True)], id="an-input-nobody-gave"),
+        pytest.param([{**MADE_FIRST, "onSuccess": ENDS}, LOOK], {}, [("look", False)], id="an-end-before-it"),
+        pytest.param(
+            [MADE_FIRST, {"stepId": "b", "operationId": "listThings", "parameters": BROKEN}],
+            {},
+            [("b", True)],
+            id="a-value-of-the-document",
+        ),
+        pytest.param([MADE, {**LOOK, "parameters": BY_OUTPUT}], {}, [], id="what-an-answer-decides"),
+    ],
+)
+def test_a_call_that_cannot_be_made_is_known_before_anything_is_paid_for(
+    built: Built, steps: Any, inputs: Any, expected: Any
+) -> None:
+    plan = built(steps, inputs={"id": {"type": "string"}})
+
+    assert [(call.step, unavoidable) for call, _, unavoidable in hopeless(plan, inputs)] == expected
