@@ -31,7 +31,8 @@ _FORMATS: Final[Mapping[str, str]] = {
 def choices(schema: Node) -> dict[tuple[str, ...], tuple[Json, ...]]:
     """By the tokens of a JSON Pointer, the values a body may hold there, where the schema lists them.
 
-    Lists are followed into their first item. Booleans count as listed; values that are no scalars do not.
+    Lists are followed into their first item. Booleans count as listed, and so does null where it is written; values
+    that are no scalars do not.
     """
     found: dict[tuple[str, ...], tuple[Json, ...]] = {}
     waiting: list[tuple[tuple[str, ...], tuple[Node, ...]]] = [((), (schema,))]
@@ -72,7 +73,7 @@ def sample(schema: Node) -> Json:
         kinds = [one for layer in layers for one in _kinds(layer)]
         value: Any
         if listed:
-            value = listed[0]
+            value = next((one for one in listed if one is not None), None)
         elif "array" in kinds or list(members) == ["0"]:
             value = [None] if members else []
             waiting += [(value, 0, inner, depth + 1) for inner in list(members.values())[:1]]
@@ -136,7 +137,7 @@ def _listed(layers: list[Node]) -> tuple[Json, ...]:
         values += [one.value for one in layer.get("enum").entries()]
         if not values and _kinds(layer) == ["boolean"]:
             values += [True, False]
-    scalars = [one for one in values if isinstance(one, (str, int, float))]
+    scalars = [one for one in values if one is None or isinstance(one, (str, int, float))]
     # 1 and true are equal and are not the same.
     return tuple({(isinstance(one, bool), one): one for one in scalars}.values())
 

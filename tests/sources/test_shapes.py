@@ -47,7 +47,7 @@ def node(name: str) -> Node:
         ("Endpoint", ("parts", "0", "status", "state"), ("pending", "running")),
         ("Either", ("kind",), ("a", "b", 1, True)),
         ("Beside", ("state",), ("pending", "running")),
-        ("Beside", ("more",), (2.5,)),
+        ("Beside", ("more",), (None, 2.5)),
         ("State", (), ("pending", "running")),
     ],
 )
