@@ -41,25 +41,34 @@ def uncovered(description: Description, plan: Plan, *, ask: Ask = nobody) -> tup
 
 def _of_state(step: Step, fates: Sequence[Fate], plan: Plan) -> Iterator[Finding]:
     place = step.on_success[0].place if step.on_success else step.place
-    title = plan.calls[step.step_id].operation.title
-    # Leaving a loop by matching nothing is how a loop of one action is meant to be left.
-    open_ends = [one for one in fates if one.transition.rule == "unmatched" and one.transition.stop == "unmatched"]
-    for pointer in dict.fromkeys(name for one in open_ends for name in one.answer.values):
+    operation = plan.calls[step.step_id].operation
+    # Leaving a loop by matching nothing is how a loop of one action is meant to be left. What may also do otherwise,
+    # because it depends on what nobody knows yet, is not said to match nothing.
+    open_ends = [
+        one
+        for one in fates
+        if one.transition.rule == "unmatched" and one.transition.stop == "unmatched" and not one.depends
+    ]
+    for pointer in dict.fromkeys(name for one in open_ends for name in one.answer.values if not name.startswith("$")):
         missed = _values(pointer, open_ends)
         met = _values(pointer, [one for one in fates if one not in open_ends])
         missed = {key: value for key, value in missed.items() if key not in met}
         if missed and met:
             yield _say(
-                f"{len(missed)} of {len(missed) + len(met)} values of {pointer} match no action of {step.step_id}: "
-                f"{_listed(list(missed.values()))}",
+                f"{len(missed)} of {len(missed) + len(met)} values of {pointer or 'the body'} match no action of "
+                f"{step.step_id}: {_listed(list(missed.values()))}",
                 step,
                 plan,
                 place,
             )
-    statuses = [one.answer.status for one in open_ends if not one.answer.values]
-    if statuses and len(statuses) < sum(one.answer.status[:1] == "2" for one in fates):
+    declared = dict.fromkeys(one.answer.status for one in fates if one.answer.status in operation.responses)
+    statuses = [one.answer.status for one in open_ends if not one.answer.values and one.answer.status in declared]
+    if statuses and len(statuses) < sum(status[:1] == "2" for status in declared):
         yield _say(
-            f"{title} may answer {_listed(statuses)}, and no action of {step.step_id} applies", step, plan, place
+            f"{operation.title} may answer {_listed(statuses)}, and no action of {step.step_id} applies",
+            step,
+            plan,
+            place,
         )
 
 
@@ -82,5 +91,5 @@ def _values(pointer: str, fates: Sequence[Fate]) -> dict[str, Json]:
 
 
 def _listed(values: Sequence[Json]) -> str:
-    shown = [str(one) for one in values[:_MAX_SHOWN]]
+    shown = ["null" if one is None else str(one) for one in values[:_MAX_SHOWN]]
     return ", ".join([*shown, *(["..."] if len(values) > _MAX_SHOWN else [])])

@@ -1,76 +1,84 @@
 """Plan -> the fate table: what each answer the description declares would do in each state.
 
-Every status of an operation's responses, and every value its schema lists where a guard looks, is made into an answer
-and given to the chart itself; what is said here therefore cannot differ from what a run would do. Retries are shown as
-if none was used yet. Needs a plan that was just built: a stored one no longer knows the description's schemas.
+Every answer of ``foreseen.py`` is held against the state's transitions by the machine's own judgement, first match
+first. Where a guard looks at what was only sampled, it is judged both ways (``guessing.py``), and the answer has all
+the fates it may have and says what they depend on. So a run does one of the things that are said here, and nothing
+else. Retries are shown as if none was used yet, what an answer is read into as if it was there, and bodies as if they
+could be read; a listed member whose value is not listed has no row. Needs a plan that was just built: a stored one no
+longer knows the description's schemas.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, product
-from math import prod
+from itertools import groupby
 from typing import Any, Final
 
-from ..expressions.question import Ask, nobody
-from ..expressions.template import Template, references
+from ..expressions.evaluate import resolve_name
+from ..expressions.question import Ask, Asked, nobody
+from ..expressions.template import references
 from ..plan.model import CallPlan, Plan, State, Transition
-from ..sources.model import Operation, Request
-from ..sources.shapes import choices, put, sample
-from ..values import Json, SecretRef, SecretText
+from ..sources.model import Request
+from ..sources.security import left_open
+from ..values import SecretRef, SecretText
 from .calling import entry_of
 from .chart import Chart
 from .effects import Call
-from .events import CallFailed, Event, Replied, Reply
+from .events import CallFailed, Replied
+from .foreseen import NOT_READY, Answer, Foreseen, foreseen
+from .guessing import Guessed, Guesses, Known
+from .judge import Judgement
 from .snapshot import Frame, Snapshot
+from .turn import Turn
 
-__all__ = ["Answer", "Fate", "fates_of", "foreseen"]
+__all__ = ["Fate", "fates_of", "may_send_credential"]
 
-_MAX_ANSWERS: Final = 200
-"""Answers tried for one status; where the values of several members would make more, they vary one by one."""
-_WORD: Final = re.compile(r"[\w-]+")
-_NO_ANSWER: Final = "no answer"
-_NOT_SENT: Final = "not sent"
-_OTHER: Final = "any other"
-_SAMPLES: Final[Mapping[str, int]] = {"default": 500, _OTHER: 418}
-"""Which status stands for those that are not named."""
-
-Pointer = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """One answer that was foreseen. ``values`` are by JSON Pointer, those only that guards may look at."""
-
-    status: str
-    """As the description has it (``200``, ``4XX``, ``default``), or ``any other``, ``no answer``, ``not sent``."""
-    values: Mapping[str, Json]
+_MAX_WAYS: Final = 256
+"""Ways to guess that are tried for one answer; where there are more, every transition counts as possible."""
+_MAX_JUDGED: Final = 5000
+"""How often answers are judged in one state; every transition counts as possible for what is left then."""
+_CREDENTIAL: Final = "whether a credential is sent"
+_UNTRIED: Final = "more than can be tried"
+_COMES_BACK: Final = "the header retry-after"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fate:
-    """What one answer does in one state."""
+    """What one answer does in one state, or may do where it depends on more than the answer says."""
 
     answer: Answer
     transition: Transition
     held: bool = False
     """Whether the run stops in doubt where the transition leads: the document would send again what may have been
     applied."""
+    depends: tuple[str, ...] = ()
+    """What decides between this fate and the others of the same answer, in words; empty where there are no others."""
 
     def to_json(self) -> dict[str, Any]:
         one = self.transition
         return {
             "answer": self.answer.status,
             "values": dict(self.answer.values),
+            "depends": list(self.depends),
             "transition": one.id,
             "label": one.label,
             "rule": one.rule,
             "target": one.target,
             "stop": one.stop or ("in_doubt" if self.held else ""),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """All an answer may do: ids of transitions, each with whether the run is held behind it."""
+
+    ends: tuple[tuple[str, bool], ...]
+    depends: tuple[str, ...] = ()
+
+
+_Tried = tuple[Foreseen, _Outcome]
 
 
 def fates_of(plan: Plan, *, ask: Ask = nobody) -> dict[str, tuple[Fate, ...]]:
@@ -80,140 +88,258 @@ def fates_of(plan: Plan, *, ask: Ask = nobody) -> dict[str, tuple[Fate, ...]]:
     Members whose value changes nothing are left out: what is listed of them all does the same. ``ask`` matches the
     patterns of conditions.
     """
-    chart = Chart(plan, evaluate=ask)
-    transitions = {one.id: one for table in plan.tables() for one in table.transitions}
+    chart, asked = Chart(plan, evaluate=ask), Asked({}, ask)
     found: dict[str, tuple[Fate, ...]] = {}
-    calling = [(table, state) for table in plan.tables() for state in table.states if state.kind == "call"]
-    for table, state in calling:
-        call = table.calls[state.step]
-        before = _standing(chart, table, state, call)
-        fates = []
-        for answer, event in foreseen(table, state, call):
-            after, _, record = chart.advance(before, event)
-            one = transitions[record.transition]
-            doubt = after.stopped is not None and after.stopped.reason == "in_doubt"
-            fates.append(Fate(answer=answer, transition=one, held=doubt and one.stop != "in_doubt"))
-        found[state.id] = tuple(one for _, same in groupby(fates, _status) for one in _reduced(list(same)))
+    for table in plan.tables():
+        ready = _readiness(table)
+        for state in table.states:
+            if state.kind == "call":
+                found[state.id] = tuple(_State(chart, table, state, asked).fates(*ready[state.id]))
     return found
 
 
-def _status(fate: Fate) -> str:
-    return fate.answer.status
+class _State:
+    """One state that makes a call, and the machine's judgement with guesses in it."""
+
+    def __init__(self, chart: Chart, table: Plan, state: State, ask: Ask) -> None:
+        self.plan, self.table, self.state, self.ask = chart.plan, table, state, ask
+        self.call = table.calls[state.step]
+        self.guesses = Guesses()
+        self._left = _MAX_JUDGED
+        self.states = {one.id: one for each in self.plan.tables() for one in each.states}
+        self.edges = {one.id: one for one in self.plan.leaving(state.id)}
+        self._guessed = [self._guessing(one) for one in self.edges.values()]
+        success = tuple(Guessed.like(one, self.guesses) for one in self.call.success)
+        self._judged = replace(self.call, success=success)
+        self._standing = {sent: _standing(chart, table, state, sent) for sent in may_send_credential(table, self.call)}
+
+    def _guessing(self, edge: Transition) -> Transition:
+        criteria = tuple(Guessed.like(one, self.guesses) for one in edge.guard.criteria)
+        return replace(edge, guard=replace(edge.guard, criteria=criteria))
+
+    def fates(self, ready: bool, unready: bool) -> Iterator[Fate]:
+        """``ready``: whether what the step depends on may have succeeded; ``unready``: whether it may not have."""
+        tried = [(one, self._of(one)) for one in foreseen(self.table, self.state, self.call)] if ready else []
+        for _, of_key in groupby(tried, lambda one: one[0].among):
+            for answer, outcome in _labelled(list(of_key)):
+                yield from self._fates(answer, outcome)
+        if unready:
+            never = CallFailed(at=0.0, fate="not_sent", cause="not_ready")
+            standing = replace(next(iter(self._standing.values())), pending=None, ledger=())
+            ends, about = self._ends(None, never, standing)
+            yield from self._fates(
+                Answer(status=NOT_READY, values={}),
+                _Outcome(tuple(ends), tuple(about) if len(ends) > 1 else ()),
+            )
+
+    def _fates(self, answer: Answer, outcome: _Outcome) -> Iterator[Fate]:
+        for transition, held in outcome.ends:
+            yield Fate(answer=answer, transition=self.edges[transition], held=held, depends=outcome.depends)
+
+    def _of(self, seen: Foreseen) -> _Outcome:
+        """What may become of an answer, whatever is not known of it."""
+        ends: dict[tuple[str, bool], None] = {}
+        about: dict[str, None] = {}
+        several: set[tuple[tuple[str, bool], ...]] = set()
+        for sent, standing in self._standing.items():
+            for hint, event in self._variants(seen.event):
+                each, guessed = self._ends(seen, event, self._given(standing, seen))
+                several.add(tuple(sorted(each)))
+                ends.update(each)
+                about.update(guessed if len(each) > 1 else {})
+                if len(several) > 1:
+                    about.update({_CREDENTIAL: None} if sent != next(iter(self._standing)) else {})
+                    about.update({_COMES_BACK: None} if hint else {})
+        return _Outcome(tuple(ends), tuple(about) if len(ends) > 1 else ())
+
+    def _variants(self, event: Replied | CallFailed) -> Iterator[tuple[bool, Replied | CallFailed]]:
+        """The same answer as the headers may have it that rules of the machine look at."""
+        yield False, event
+        if isinstance(event, Replied) and event.reply.status == 503 and self.call.unsafe:
+            yield True, replace(event, reply=replace(event.reply, headers={"retry-after": "1"}))
+
+    def _given(self, standing: Snapshot, seen: Foreseen) -> Snapshot:
+        return standing.with_frame(replace(standing.frame, inputs={**standing.frame.inputs, **seen.inputs}))
+
+    def _ends(
+        self, seen: Foreseen | None, event: Replied | CallFailed, before: Snapshot
+    ) -> tuple[dict[tuple[str, bool], None], dict[str, None]]:
+        """Where every way to guess leads, and what was guessed about."""
+        ends: dict[tuple[str, bool], None] = {}
+        known = Known(plan=self.table, call=self.call, seen=seen)
+        self.guesses.begin(known)
+        edges = [one for one in self._guessed if event.name in one.on]
+        for _ in range(min(_MAX_WAYS, self._left)):
+            self._left -= 1
+            judgement = Judgement.of(self.table, before, event, self._judged, sees_request=True, ask=self.ask)
+            # What an output is read from is not held against an answer where the description leaves it unsaid.
+            judgement.outputs = {
+                name: "text" if value is None and not known.output(name) else value
+                for name, value in judgement.outputs.items()
+            }
+            taken = next(one for one in edges if judgement.holds(one))
+            ends[taken.id, self._held(judgement, self.edges[taken.id])] = None
+            if not self.guesses.again():
+                return ends, self.guesses.about
+        possible = [(one.id, held) for one in edges for held in (False, *((True,) if self._repeats(one) else ()))]
+        return dict.fromkeys(possible), {**self.guesses.about, _UNTRIED: None}
+
+    def _held(self, judgement: Judgement, taken: Transition) -> bool:
+        """Whether the run stops in doubt behind a transition that does not say so itself."""
+        event = judgement.event
+        if not self._repeats(taken):
+            return False
+        assert isinstance(event, (Replied, CallFailed))
+        turn = Turn(self.plan, self.states, judgement.snapshot, event, Asked({}, self.ask))
+        judgement.fired = taken
+        turn.take(judgement, taken.target)
+        stopped = turn.now.stopped
+        return stopped is not None and stopped.reason == "in_doubt"
+
+    def _repeats(self, taken: Transition) -> bool:
+        """Whether a transition would do again what may not be done twice."""
+        return self.call.unsafe and not taken.stop and self.states[taken.target].step == self.state.step
 
 
-def _reduced(fates: list[Fate]) -> list[Fate]:
-    """The fates of one status without the members that do not matter to any of them."""
-    for pointer in tuple(fates[0].answer.values):
-        without: dict[str, Fate] = {}
-        matters = False
-        for fate in fates:
-            values = {name: value for name, value in fate.answer.values.items() if name != pointer}
-            reduced = replace(fate, answer=replace(fate.answer, values=values))
-            known = without.setdefault(json.dumps(values), reduced)
-            matters = matters or known.transition is not fate.transition or known.held != fate.held
-        fates = fates if matters else list(without.values())
-    return fates
+# -- what a run would have come with -----------------------------------------------------------------------------------
 
 
-def _standing(chart: Chart, plan: Plan, state: State, call: CallPlan) -> Snapshot:
-    """A run that waits for the answer of a state's call, with every input it could have been given."""
+def may_send_credential(plan: Plan, call: CallPlan) -> tuple[bool, ...]:
+    """Whether a credential goes with a call: both, where only a run can tell, because an earlier answer may be one."""
+    given = {(where, name.lower() if where == "header" else name) for name, where, _ in call.parameters}
+    if left_open(call.operation, given):
+        return (True,)
+    declared = {one.name: one for one in plan.inputs}
+    sent: dict[bool, None] = {}
+    for one in (one for each in _sent(call) for one in references(each)):
+        found = resolve_name(one.name, declared) if one.root == "inputs" else None
+        if found is not None and declared[found[0]].secret:
+            if declared[found[0]].required:
+                return (True,)
+            sent[True] = None
+        elif one.root in ("steps", "workflows", "response", "outputs"):
+            sent[True] = None
+    return (*sent, False)
+
+
+def _sent(call: CallPlan) -> list[Any]:
+    return [*(value for _, _, value in call.parameters), *(() if call.body is None else (call.body,))]
+
+
+def _standing(chart: Chart, plan: Plan, state: State, sent: bool) -> Snapshot:
+    """A run that waits for the answer of a state's call, with every input it could have been given and everything its
+    earlier steps could have handed on; ``sent``: with a credential."""
+    call = plan.calls[state.step]
     inputs: dict[str, Any] = {one.name: SecretRef(one.name) if one.secret else "text" for one in plan.inputs}
-    templates = [value for _, _, value in call.parameters]
-    sent = {one.name for template in templates for one in references(template) if one.root == "inputs"}
-    carried = tuple(("authorization", SecretText((SecretRef(name),))) for name in plan.secrets if name in sent)
+    earlier = {step: one.outputs for step, one in plan.calls.items()}
+    earlier |= {one.step: one.outputs for one in plan.children.values() if one.step and one.outputs is not None}
+    steps = {step: dict.fromkeys(outputs, "text") for step, outputs in earlier.items()}
+    carried = (("authorization", SecretText((SecretRef("credential"),))),) if sent else ()
     pending = Call(
         step=call.step,
         request=Request(source=call.operation.source, method=call.operation.method, target="/", headers=carried),
         kind=call.kind,
         not_before=0.0,
     )
-    frame = Frame(workflow=plan.workflow, state=state.id, inputs=inputs)
+    frame = Frame(workflow=plan.workflow, state=state.id, inputs=inputs, steps=steps)
     standing = replace(chart.begin(), frames=(frame,), pending=pending)
     return entry_of(pending, standing) if call.unsafe else standing
 
 
-def foreseen(plan: Plan, state: State, call: CallPlan) -> Iterator[tuple[Answer, Event]]:
-    """Every answer the description declares, as an event, and what it stands for; then that nothing is answered."""
-    words = _words_of_guards(plan, state, call)
-    operation = call.operation
-    named = [status for status in operation.responses if _number(status)]
-    for status in (*named, *(() if "default" in named else (_OTHER,))):
-        schema = operation.reply_schemas.get(status)
-        body = _body(operation, call, status)
-        listed = choices(schema) if schema is not None else {}
-        looked_at = {tokens: values for tokens, values in listed.items() if _is_named(tokens, words)}
-        for values in _combinations(looked_at):
-            filled = body
-            for tokens, value in values.items():
-                filled = put(filled, tokens, value)
-            reply = Reply(status=_number(status), body=filled, form="empty" if filled is None else "json")
-            shown = {_pointer(tokens): value for tokens, value in values.items()}
-            yield Answer(status=status, values=shown), Replied(at=0.0, reply=reply)
-    nothing = Answer(status=_NO_ANSWER, values={})
-    yield nothing, CallFailed(at=0.0, fate="unknown", cause="timeout")
-    yield replace(nothing, status=_NOT_SENT), CallFailed(at=0.0, fate="not_sent", cause="refused")
+def _readiness(table: Plan) -> dict[str, tuple[bool, bool]]:
+    """By state: whether what its step depends on may have succeeded when it is entered, and whether it may not have
+    (Step Object, dependsOn). Of a step of another workflow both may be."""
+    calls = {state.id: table.calls.get(state.step) for state in table.states if state.kind == "call"}
+    ready = {state.id: (True, False) for state in table.states}
+    needed = dict.fromkeys(step for call in calls.values() if call for key, step in call.needs if not key)
+    while True:
+        behind = {step: _behind(table, step, {one for one, (may, _) in ready.items() if not may}) for step in needed}
+        found = dict(ready)
+        for state, call in calls.items():
+            ways = [behind[step] for key, step in (call.needs if call else ()) if not key]
+            foreign = any(key for key, _ in (call.needs if call else ()))
+            may = all((state, True) in one for one in ways)
+            found[state] = may, foreign or any((state, False) in one for one in ways)
+        if found == ready:
+            return ready
+        ready = found
 
 
-def _number(status: str) -> int:
-    """A status that stands for the key; 0 where it is none."""
-    if status in _SAMPLES:
-        return _SAMPLES[status]
-    text = status.upper().replace("XX", "00")
-    return int(text) if len(text) == 3 and text.isdecimal() and "100" <= text <= "599" else 0
+def _behind(table: Plan, step: str, never: set[str]) -> set[tuple[str, bool]]:
+    """Every state that can be reached, with whether the step has succeeded by then; in states of ``never`` nothing
+    succeeds."""
+    steps = {state.id: state.step for state in table.states}
+    waiting = [(table.initial.id, False)]
+    reached: set[tuple[str, bool]] = set()
+    while waiting:
+        here = waiting.pop()
+        if here in reached:
+            continue
+        reached.add(here)
+        state, done = here
+        for edge in table.leaving(state):
+            held = "held" in edge.guard.facts
+            if not (held and state in never):
+                waiting.append((edge.target, done or (held and steps[state] == step)))
+    return reached
 
 
-def _body(operation: Operation, call: CallPlan, status: str) -> Any:
-    """What such an answer may hold; and whatever the step's outputs are read from, so that nothing is missing that the
-    description leaves unsaid."""
-    schema = operation.reply_schemas.get(status)
-    body: Any = sample(schema) if schema is not None else None
-    if status[:1] != "2" or (schema is None and operation.responses.get(status, {}).get("content")):
-        return body
-    for template in call.outputs.values():
-        for one in references(template):
-            if one.root == "response" and one.part == "body" and one.pointer and _at(body, one.pointer) is None:
-                body = put(body, one.pointer, "text")
-    return body
+# -- what is said of it ------------------------------------------------------------------------------------------------
 
 
-def _at(body: Any, tokens: Pointer) -> Any:
-    for token in tokens:
-        if isinstance(body, Mapping):
-            body = body.get(token)
-        elif isinstance(body, list) and token.isdecimal() and len(token) < 9 and int(token) < len(body):
-            body = body[int(token)]
-        else:
-            return None
-    return body
+def _labelled(tried: Sequence[_Tried]) -> Iterator[tuple[Answer, _Outcome]]:
+    """The answers of one key of the description. The statuses of a range that do otherwise than most of it come first,
+    by their own names; the rest has the name of the range."""
+    parts: dict[str, list[_Tried]] = {}
+    for one, outcome in tried:
+        parts.setdefault(one.answer.status, []).append((one, outcome))
+    reduced = {name: _reduced(part) for name, part in parts.items()}
+    does = {name: json.dumps([[dict(one.values), _shape(outcome)] for one, outcome in reduced[name]]) for name in parts}
+    shares: dict[str, int] = {}
+    for name, part in parts.items():
+        shares[does[name]] = shares.get(does[name], 0) + part[0][0].share
+    most = max(shares, key=lambda one: shares[one])
+    usual = [name for name in parts if does[name] == most]
+    # What a whole hundred does is said once, not again of each of its statuses.
+    hundreds = {name: f"{name[0]}XX" for name in parts if not name.endswith("XX") and f"{name[0]}XX" in parts}
+    covered = [name for name, hundred in hundreds.items() if does[name] == does[hundred]]
+    covered += [
+        name
+        for name, hundred in hundreds.items()
+        if not parts[name][0][0].spoken_of and _within(reduced[name], reduced[hundred])
+    ]
+    unusual = [name for name in parts if name not in usual and name not in covered]
+    for name in (*unusual, usual[0]):
+        for answer, outcome in reduced[name]:
+            key = tried[0][0].among if name == usual[0] else name
+            yield replace(answer, status=key), outcome
 
 
-def _words_of_guards(plan: Plan, state: State, call: CallPlan) -> frozenset[str]:
-    """Every word that stands in a guard of the state, or in what the step's outputs are read from: a guard may look
-    at those."""
-    criteria = [*call.success, *(one for edge in plan.leaving(state.id) for one in edge.guard.criteria)]
-    texts = [f"{one.context or ''} {one.text}" for one in criteria]
-    templates: Sequence[Template] = tuple(call.outputs.values())
-    texts += [str(one) for template in templates for one in references(template)]
-    return frozenset(word for text in texts for word in _WORD.findall(text))
+def _within(some: Sequence[tuple[Answer, _Outcome]], more: Sequence[tuple[Answer, _Outcome]]) -> bool:
+    """Whether what is said of some answers is one of the things that are said of others anyway."""
+    return all(
+        set(outcome.ends) <= set(wider.ends)
+        for answer, outcome in some
+        for other, wider in more
+        if all(other.values.get(name, value) == value for name, value in answer.values.items())
+    )
 
 
-def _is_named(tokens: Pointer, words: frozenset[str]) -> bool:
-    names = [token for token in tokens if token != "0"]
-    return bool(names) and all(word in words for token in names for word in _WORD.findall(token))
+def _shape(outcome: _Outcome) -> tuple[list[tuple[str, bool]], tuple[str, ...]]:
+    return sorted(outcome.ends), outcome.depends
 
 
-def _combinations(listed: Mapping[Pointer, tuple[Json, ...]]) -> Iterator[dict[Pointer, Json]]:
-    """Every combination of the values, or where that is too many each member's values with the first of the others."""
-    if prod(len(values) for values in listed.values()) <= _MAX_ANSWERS:
-        for chosen in product(*listed.values()):
-            yield dict(zip(listed, chosen, strict=True))
-        return
-    first = {tokens: values[0] for tokens, values in listed.items()}
-    yield first
-    for tokens, values in listed.items():
-        for value in values[1:_MAX_ANSWERS]:
-            yield {**first, tokens: value}
-
-
-def _pointer(tokens: Pointer) -> str:
-    return "".join("/" + token.replace("~", "~0").replace("/", "~1") for token in tokens)
+def _reduced(tried: list[_Tried]) -> list[tuple[Answer, _Outcome]]:
+    """The fates of one status without the members that do not matter to any of them, whatever their values are."""
+    fates = [(one.answer, outcome) for one, outcome in tried if not one.unlisted]
+    for pointer in tuple(fates[0][0].values):
+        without: dict[str, tuple[Answer, _Outcome]] = {}
+        matters = False
+        unlisted = [(one.answer, outcome) for one, outcome in tried if one.unlisted == f"#{pointer}"]
+        for answer, outcome in (*fates, *unlisted):
+            values = {name: value for name, value in answer.values.items() if name in fates[0][0].values}
+            values.pop(pointer, None)
+            known = without.setdefault(json.dumps(values), (replace(answer, values=values), outcome))
+            matters = matters or _shape(known[1]) != _shape(outcome)
+        fates = fates if matters else list(without.values())
+    return fates

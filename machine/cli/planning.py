@@ -14,9 +14,11 @@ from .completing import workflow_names
 
 if TYPE_CHECKING:
     from ..chart.fates import Fate
-    from ..plan.model import CallPlan, Plan, State
+    from ..plan.model import CallPlan, Plan, PollPolicy, State, Transition
 
 __all__ = ["plan"]
+
+_MAX_DEPENDS = 3
 
 
 @click.command()
@@ -86,25 +88,46 @@ def _table_lines(plan: Plan, fates: Mapping[str, Sequence[Fate]]) -> Iterator[st
     rows = [[state.name, state.phase, state.kind, _doing(plan, state)] for state in plan.states]
     yield from table([["STATE", "PHASE", "KIND", "CALL"], *rows])
     yield ""
-    moves = []
-    for state in plan.states:
-        # The list is the precedence: the first whose guard holds is taken.
-        judged = (t for t in plan.leaving(state.id) if "replied" in t.on or "returned" in t.on)
-        for number, one in enumerate(judged, start=1):
-            moves.append([state.name, f"{number}.", one.label, f"-> {names[one.target]}", one.guard.text])
-        for one in plan.leaving(state.id):
-            if state.kind == "doubt" and "resolved" in one.on:
-                moves.append([state.name, "*", one.label, f"-> {names[one.target]}", one.guard.text])
-    yield from table([["FROM", "", "TRANSITION", "TO", "WHEN"], *moves])
+    yield from table([["FROM", "", "TRANSITION", "TO", "WHEN"], *_move_rows(plan)])
     yield ""
-    yield from table([["STATE", "TRANSITION", "TO", "ANSWERS THAT LEAD THERE"], *_fate_rows(plan, fates, names)])
-    yield ""
+    told = list(_fate_rows(plan, fates, names))
+    if told:
+        yield from table([["STATE", "TRANSITION", "TO", "ANSWERS THAT LEAD THERE"], *told])
+        yield ""
     for one_input in plan.inputs:
         need = "required" if one_input.required and not one_input.origin else "optional"
         note = f", secret ({one_input.why_secret})" if one_input.secret else ""
         default = f", default {one_input.schema['default']!r}" if "default" in one_input.schema else ""
         origin = f", from {one_input.origin}" if one_input.origin else ""
         yield f"input {one_input.name}: {need}{note}{default}{origin}"
+
+
+def _move_rows(plan: Plan) -> Iterator[list[str]]:
+    """The transitions in their precedence: the first whose guard holds is taken. One that no call of the state can take
+    is left out."""
+    from ..chart.fates import may_send_credential
+
+    states = {state.id: state for state in plan.states}
+    for state in plan.states:
+        call, child = plan.calls.get(state.step) if state.kind == "call" else None, plan.children.get(state.child)
+        bare = call is not None and True not in may_send_credential(plan, call)
+        if child is not None and child.role == "transfer":
+            yield [state.name, "*", "becomes", f"-> {child.workflow}", "it can begin, and then takes this one's place"]
+        judged = [one for one in plan.leaving(state.id) if "replied" in one.on or "returned" in one.on]
+        judged = [one for one in judged if not (bare and one.rule == "credential")]
+        for number, one in enumerate(judged, start=1):
+            yield [state.name, f"{number}.", one.label, _target(plan, one, states[one.target]), one.guard.text]
+        for one in plan.leaving(state.id):
+            if state.kind == "doubt" and "resolved" in one.on:
+                yield [state.name, "*", one.label, f"-> {states[one.target].name}", one.guard.text]
+
+
+def _target(plan: Plan, one: Transition, target: State) -> str:
+    """Where a transition leads, and how it is paced where its target does not say so."""
+    from ..plan.model import PollPolicy
+
+    paced = one.pace == "poll" and not target.polls and target.kind != "final" and not one.stop
+    return f"-> {target.name}{_pace(_poll_of(plan, target) or PollPolicy()) if paced else ''}"
 
 
 def _effect_lines(plan: Plan) -> Iterator[str]:
@@ -118,14 +141,23 @@ def _doing(plan: Plan, state: State) -> str:
     call = plan.calls.get(state.step) if state.kind == "call" else None
     child = plan.children.get(state.child)
     if call is not None:
-        doing, poll = f"{call.operation.method} {call.operation.path} ({call.kind})", call.poll
+        doing = f"{call.operation.method} {call.operation.path} ({call.kind})"
     elif child is not None:
-        doing, poll = f"runs {child.workflow}", child.poll
+        doing = f"runs {child.workflow}"
     else:
         return ""
-    if state.polls and poll is not None:
-        doing += f", every {poll.interval:g} s growing by {poll.backoff:g} to {poll.max:g} s"
-    return doing
+    poll = _poll_of(plan, state)
+    return doing + (_pace(poll) if state.polls and poll is not None else "")
+
+
+def _poll_of(plan: Plan, state: State) -> PollPolicy | None:
+    """How what is done in a state is paced, where it says so itself."""
+    does = plan.calls.get(state.step) if state.kind == "call" else plan.children.get(state.child)
+    return does.poll if does is not None else None
+
+
+def _pace(poll: PollPolicy) -> str:
+    return f", every {poll.interval:g} s growing by {poll.backoff:g} to {poll.max:g} s"
 
 
 def _fate_rows(plan: Plan, fates: Mapping[str, Sequence[Fate]], names: Mapping[str, str]) -> Iterator[list[str]]:
@@ -138,22 +170,55 @@ def _fate_rows(plan: Plan, fates: Mapping[str, Sequence[Fate]], names: Mapping[s
             taken.setdefault((fate.transition.id, fate.held), []).append(fate)
         for some in taken.values():
             one = some[0].transition
-            answers = dict.fromkeys(fate.answer.status for fate in some)
-            shown = "; ".join(_answers(status, some) for status in answers)
+            statuses = dict.fromkeys(fate.answer.status for fate in some)
+            shown = "; ".join(
+                one
+                for status in statuses
+                for one in _answers(
+                    status,
+                    [fate for fate in some if fate.answer.status == status],
+                    [fate.answer.values for fate in each if fate.answer.status == status],
+                )
+            )
             # Where the document would send again what may have been applied, the run stops instead.
             target = "held, in doubt" if some[0].held else names[one.target]
             yield [names[state_id], one.label, f"-> {target}", shown]
 
 
-def _answers(status: str, fates: Sequence[Fate]) -> str:
-    """``200 with /status/state running``: a status, and the values with which it does the same."""
-    of_status = [fate.answer.values for fate in fates if fate.answer.status == status]
-    pointers = dict.fromkeys(pointer for values in of_status for pointer in values)
-    if len(pointers) == 1:
-        pointer = next(iter(pointers))
-        return f"{status} with {pointer} {' | '.join(_value(values[pointer]) for values in of_status)}"
-    several = [", ".join(f"{pointer} {_value(one)}" for pointer, one in values.items()) for values in of_status]
-    return f"{status} with {' | '.join(several)}" if pointers else status
+def _answers(status: str, fates: Sequence[Fate], foreseen: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """``200 with /status/state running, depending on $inputs.mode``: a status, the values with which it does the same,
+    and what else decides. ``foreseen`` are all values the status was tried with."""
+    depending: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for fate in fates:
+        depending.setdefault(fate.depends, []).append(fate.answer.values)
+    for depends, values in depending.items():
+        alike = _alike(values, foreseen)
+        pointers = dict.fromkeys(pointer for each in alike for pointer in each)
+        shown = status
+        if len(pointers) == 1:
+            pointer = next(iter(pointers))
+            shown += f" with {pointer or 'the body'} {' | '.join(_value(each[pointer]) for each in alike)}"
+        elif pointers:
+            several = (", ".join(f"{name or 'the body'} {_value(one)}" for name, one in each.items()) for each in alike)
+            shown += f" with {' | '.join(several)}"
+        if depends:
+            listed = [*depends[:_MAX_DEPENDS], *(["more"] if len(depends) > _MAX_DEPENDS else [])]
+            shown += f", depending on {' and '.join(listed)}"
+        yield shown
+
+
+def _alike(values: Sequence[Mapping[str, Any]], foreseen: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The values without the inputs all of whose values are among them, whatever the others are."""
+    found = list(values)
+    for pointer in dict.fromkeys(name for each in values for name in each if name.startswith("$")):
+        every = {json.dumps(each[pointer]) for each in foreseen if pointer in each}
+        seen: dict[str, set[str]] = {}
+        for each in found:
+            rest = json.dumps({name: value for name, value in each.items() if name != pointer})
+            seen.setdefault(rest, set()).add(json.dumps(each.get(pointer)))
+        if all(one == every for one in seen.values()):
+            found = [json.loads(rest) for rest in seen]
+    return found
 
 
 def _value(value: Any) -> str:

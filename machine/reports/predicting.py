@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ..chart.chart import Chart
 from ..chart.events import Reopened, Replied, Reply
-from ..chart.fates import foreseen
+from ..chart.foreseen import foreseen, pointer_text
 from ..chart.snapshot import READY, Record, Snapshot
 from ..chart.turn import Advanced
 from ..diagram.model import printable, span
@@ -122,7 +122,7 @@ def imagined(
         pointer, mark, text = value.partition("=") if value.startswith("/") else ("", "", "")
         places = [_tokens(pointer)] if mark else _places(standing.table, standing.state, call, body, wanted)
         if len(places) != 1:
-            listed = [_pointer(tokens) for tokens in places]
+            listed = [pointer_text(tokens) for tokens in places]
             raise UsageError(
                 "the guards look at several members"
                 if places
@@ -131,7 +131,7 @@ def imagined(
                 seen=", ".join(listed[:10]) or standing.state.name,
                 next=f"say which: --if-state {listed[0] if listed else '/POINTER'}=VALUE, or give the answer with --if",
             )
-        values = {_pointer(places[0]): text if mark else value}
+        values = {pointer_text(places[0]): text if mark else value}
         body = put(body, places[0], text if mark else value)
     reply = Reply(status=wanted, body=body, form="empty" if body is None else "json", url=like.url)
     return reply, values
@@ -171,9 +171,9 @@ def _places(table: Plan, state: State, call: CallPlan | None, body: Any, status:
     # What the outputs are read from counts only where the conditions name nothing of the body.
     for outputs in ({}, call.outputs):
         asked = replace(call, operation=operation, outputs=outputs)
-        for answer, _ in foreseen(table, state, asked):
-            if answer.values:
-                return [_tokens(pointer) for pointer in answer.values]
+        for one in foreseen(table, state, asked):
+            if one.members:
+                return [_tokens(pointer) for pointer in one.answer.values if not pointer.startswith("$")]
     return []
 
 
@@ -188,7 +188,3 @@ def _schema(body: Any, depth: int) -> dict[str, Any]:
 
 def _tokens(pointer: str) -> tuple[str, ...]:
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
-
-
-def _pointer(tokens: Sequence[str]) -> str:
-    return "".join("/" + token.replace("~", "~0").replace("/", "~1") for token in tokens)

@@ -69,6 +69,33 @@ def test_a_declared_success_no_action_speaks_of_is_named(findings: Any) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        ["$response.body#/state == 'new' && $inputs.mode == 'fast'", "$response.body#/state == 'new'"],
+        ["$response.body#/state == 'new' && $inputs.who == 'me'"],
+        ["$response.body#/state == 'new' && $response.header.X-Name == 'me'"],
+    ],
+    ids=["an input that is listed", "an input that is not", "a header"],
+)
+def test_what_depends_on_more_than_the_answer_is_no_finding(findings: Any, conditions: list[str]) -> None:
+    more = [
+        {"name": f"m{number}", "type": "end", "criteria": [{"condition": one}]} for number, one in enumerate(conditions)
+    ]
+    inputs = {"type": "object", "required": ["mode"], "properties": {"mode": {"enum": ["fast", "slow"]}, "who": {}}}
+
+    assert findings({"onSuccess": [*actions("busy", "done", "lost"), *more]}, {"200": BODY}, inputs=inputs) == []
+
+
+def test_null_and_values_that_are_the_body_are_values_too(findings: Any) -> None:
+    listed = {"content": {"application/json": {"schema": {"enum": ["x", "y", None]}}}}
+    step = {"onSuccess": [{"name": "d", "type": "end", "criteria": [{"condition": "$response.body == 'x'"}]}]}
+
+    assert findings(step, {"200": listed}) == [
+        "2 of 3 values of the body match no action of s: y, null; then the run fails"
+    ]
+
+
 def test_the_document_as_people_write_it_leaves_five_of_eight_values(
     described: Callable[..., Description], user_document: Path
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from machine.chart.fates import fates_of
+from machine.chart.fates import fates_of, may_send_credential
 from machine.plan.model import Plan
 
 STATES = ["new", "busy", "done"]
@@ -43,8 +43,8 @@ def json_of(name: str) -> dict[str, Any]:
     return {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}}
 
 
-def goto(name: str, *conditions: str) -> dict[str, Any]:
-    return {"name": name, "type": "goto", "stepId": "s", "criteria": [{"condition": one} for one in conditions]}
+def goto(name: str, step: str, *conditions: str) -> dict[str, Any]:
+    return {"name": name, "type": "goto", "stepId": step, "criteria": [{"condition": one} for one in conditions]}
 
 
 def end(name: str, *conditions: str) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def test_every_status_and_every_listed_value_has_a_fate(built: Callable[..., Pla
                 "stepId": "s",
                 "operationId": "getX",
                 "onSuccess": [
-                    goto("again", "$response.body#/state == 'busy'"),
+                    goto("again", "s", "$response.body#/state == 'busy'"),
                     end("yes", "$response.body#/state == 'done'"),
                 ],
                 "onFailure": [end("gone", "$statusCode == 404")],
@@ -78,7 +78,17 @@ def test_every_status_and_every_listed_value_has_a_fate(built: Callable[..., Pla
         ("200", {"/state": "busy"}, "again"),
         ("200", {"/state": "done"}, "yes"),
         ("404", {}, "gone"),
-        ("5XX", {}, "tolerated"),
+        ("500", {}, "tolerated"),
+        ("502", {}, "tolerated"),
+        ("503", {}, "tolerated"),
+        ("504", {}, "tolerated"),
+        ("5XX", {}, "broke"),
+        ("2XX", {}, "again"),
+        ("2XX", {}, "yes"),
+        ("2XX", {}, "unmatched"),
+        ("408", {}, "tolerated"),
+        ("425", {}, "tolerated"),
+        ("429", {}, "tolerated"),
         ("any other", {}, "broke"),
         ("no answer", {}, "tolerated"),
         ("not sent", {}, "tolerated"),
@@ -160,10 +170,74 @@ def test_a_retry_that_would_send_again_what_may_have_been_applied_is_told_as_hel
     plan = built([step], api={**api({}), "paths": paths})
     fates = fates_of(plan)[plan.initial.id]
 
-    assert {one.answer.status: one.held for one in fates if one.transition.label == "again"} == {
-        "409": False,
-        "500": True,
-        "any other": False,
-        "not sent": False,
+    assert [(one.answer.status, one.held) for one in fates if one.transition.label == "again"] == [
+        ("409", False),
+        ("500", True),
+        ("408", True),
+        ("503", True),
+        ("503", False),
+        ("5XX", True),
+        ("any other", False),
+        ("not sent", False),
+    ]
+    # A 503 that names a time to come back says that nothing was done.
+    assert {one.depends for one in fates if one.answer.status == "503"} == {("the header retry-after",)}
+    assert {one.to_json()["stop"] for one in fates if one.held} == {"in_doubt"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ([end("e")], {"dependsOn": ["b"]}, None),
+        ([goto("j", "c")], {"dependsOn": ["b"]}, {"not ready"}),
+        ([goto("j", "c", "$response.header.X == 'a'")], {"dependsOn": ["b"]}, {"200", "not ready"}),
+        ([goto("j", "c")], {"dependsOn": ["a"]}, {"200"}),
+        ([goto("j", "c")], {}, {"200"}),
+    ],
+    ids=["never reached", "jumped over", "may be jumped over", "always before", "no dependency"],
+)
+def test_a_step_whose_dependency_may_not_have_succeeded_may_not_be_ready(
+    built: Callable[..., Plan], first: list[Any], second: dict[str, Any], expected: set[str] | None
+) -> None:
+    responses = {"200": {}}
+    steps = [
+        {"stepId": "a", "operationId": "getX", "onSuccess": first, "x-machine": {"unmatched": "next"}},
+        {"stepId": "b", "operationId": "getX"},
+        {"stepId": "c", "operationId": "getX", **second},
+    ]
+    plan = built(steps, api=api(responses), version="1.1.0")
+    fates = {plan.state(state).step: {one.answer.status for one in each} for state, each in fates_of(plan).items()}
+
+    assert ({"200", "not ready"} & fates["c"] if "c" in fates else None) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("$inputs.token", (True,)),
+        ("$inputs.password", (True, False)),
+        ("$steps.before.outputs.t", (True, False)),
+        ("$inputs.plain", (False,)),
+        ("text", (False,)),
+    ],
+)
+def test_a_credential_is_refused_only_where_one_is_sent(
+    built: Callable[..., Plan], value: str, expected: tuple[bool, ...]
+) -> None:
+    inputs = {
+        "type": "object",
+        "required": ["token"],
+        "properties": {name: {"type": "string"} for name in ("token", "password", "plain")},
     }
-    assert [one.to_json()["stop"] for one in fates if one.held] == ["in_doubt"]
+    before = {"stepId": "before", "operationId": "getX", "outputs": {"t": "$response.body#/t"}}
+    step = {"stepId": "s", "operationId": "getX", "parameters": [{"name": "X", "in": "header", "value": value}]}
+    plan = built([before, step], api=api({"200": {}}), workflow={"inputs": inputs})
+    refused = [one for one in fates_of(plan)[plan.named("s").id] if one.answer.status == "401"]
+
+    assert may_send_credential(plan, plan.calls["s"]) == expected
+    assert {one.transition.label for one in refused} == {
+        (True,): {"credential refused"},
+        (True, False): {"credential refused", "broke"},
+        (False,): set(),
+    }[expected]
+    assert {one.depends for one in refused} <= {(), ("whether a credential is sent",)}

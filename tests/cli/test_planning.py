@@ -53,7 +53,7 @@ def test_what_each_answer_would_do_is_told_state_by_state(machine: Any) -> None:
 
     assert "stillStarting -> polling 200 with /status/state pending | initializing | updating" in told
     assert "unmatched -> failed 200 with /status/state paused | scaledToZero" in told
-    assert "tolerated -> polling 429; default; no answer; not sent" in told
+    assert "tolerated -> polling 429; 408; 425; 500; 502; 503; 504; no answer; not sent" in told
     assert {"answer": "200", "values": {"/status/state": "running"}}.items() <= next(
         one for one in fates["s_2"] if one["label"] == "ready"
     ).items()
@@ -111,3 +111,75 @@ def test_a_plan_given_as_json_is_what_a_run_stores(machine: Any, deploy: Any, tm
     del shown["fates"]
 
     assert stored == shown
+
+
+MACHINE = """
+arazzo: 1.1.0
+info: {title: t, version: "1"}
+sourceDescriptions: [{name: things, url: things.yaml, type: openapi}]
+workflows:
+- workflowId: first
+  inputs: {type: object, required: [mode], properties: {mode: {enum: [fast, slow]}, secret: {type: string}}}
+  steps:
+  - stepId: put
+    operationId: putThing
+    onSuccess:
+    - {name: gone, type: goto, stepId: delete, criteria: [{condition: $inputs.mode == 'slow'}]}
+    - {name: known, type: end, criteria: [{condition: $response.body#/known == true}]}
+    - {name: other, type: goto, workflowId: second}
+  - {stepId: delete, operationId: deleteThing, onSuccess: [{name: back, type: goto, stepId: put}]}
+- workflowId: second
+  steps:
+  - {stepId: only, workflowId: third}
+- workflowId: third
+  inputs: {type: object, properties: {token: {type: string}}}
+  steps:
+  - {stepId: only, operationId: putThing, parameters: [{name: X-Token, in: header, value: $inputs.token}]}
+"""
+API = """
+openapi: 3.1.0
+servers: [{url: 'https://things.example.com'}]
+paths:
+  /thing:
+    put: {operationId: putThing, responses: {'200': {}}}
+    delete: {operationId: deleteThing, responses: {'204': {}}}
+"""
+
+
+def told(machine: Any, folder: Path, workflow: str) -> list[str]:
+    """The lines of the workflow's own plan, without what it runs, one space between words."""
+    (folder / "machine.yaml").write_text(MACHINE)
+    (folder / "things.yaml").write_text(API)
+    lines = machine("plan", "machine.yaml", "-w", workflow).out.splitlines()
+    end = next((number for number, line in enumerate(lines) if line.startswith("runs ")), len(lines))
+    return [" ".join(line.split()) for line in lines[:end]]
+
+
+def test_what_a_row_depends_on_is_said_in_it(machine: Any, tmp_path: Path) -> None:
+    lines = told(machine, tmp_path, "first")
+
+    assert "put gone -> gone 200 with $inputs.mode slow; 2XX with $inputs.mode slow" in lines
+    assert "put known -> known 200 with $inputs.mode fast, depending on /known; 2XX" in "\n".join(lines)
+    assert "put broke -> failed any other; no answer; not sent" in lines
+
+
+def test_a_way_back_says_how_it_is_paced(machine: Any, tmp_path: Path) -> None:
+    assert "gone 1. back -> put, every 5 s growing by 1.5 to 30 s the step succeeded" in told(
+        machine, tmp_path, "first"
+    )
+
+
+def test_a_goto_to_a_workflow_says_what_the_run_becomes(machine: Any, tmp_path: Path) -> None:
+    lines = told(machine, tmp_path, "first")
+
+    assert "other * becomes -> second it can begin, and then takes this one's place" in lines
+    assert "other 1. broke -> failed otherwise" in lines
+
+
+def test_a_plan_that_makes_no_calls_has_no_table_of_answers(machine: Any, tmp_path: Path) -> None:
+    assert not any("ANSWERS" in line for line in told(machine, tmp_path, "second"))
+
+
+def test_a_refused_credential_is_told_only_where_one_is_sent(machine: Any, tmp_path: Path) -> None:
+    assert not any("credential refused" in line for line in told(machine, tmp_path, "first"))
+    assert any("credential refused" in line for line in told(machine, tmp_path, "third"))

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from machine.chart.chart import Chart
 from machine.chart.events import CallFailed, Event, Replied, Reply, Started
-from machine.chart.fates import foreseen
+from machine.chart.foreseen import foreseen
 from machine.chart.snapshot import Snapshot
 from machine.expressions.grammar import split_path
 from machine.expressions.template import references
@@ -153,8 +153,10 @@ class _Driver:
             table = self.plan.table(snapshot.frame.workflow)
             call = table.calls[state.step]
             declared = list(foreseen(table, state, call))
-            bodies = {one.status: event.reply.body for one, event in reversed(declared) if isinstance(event, Replied)}
-            found = (*_spoken_of(table, state, call, bodies), *(event for _, event in declared))
+            bodies = {
+                one.answer.status: one.event.reply.body for one in reversed(declared) if isinstance(one.event, Replied)
+            }
+            found = (*_spoken_of(table, state, call, bodies), *(one.event for one in declared))
             self.answers[state.id] = found[:_MAX_EVENTS]
         for event in self.answers[state.id]:
             if isinstance(event, (Replied, CallFailed)):
