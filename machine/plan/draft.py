@@ -277,12 +277,16 @@ class _Drafter:
 
     def look_ahead(self, reads: Mapping[str, set[str]]) -> None:
         """1.1, "Step dependencies": outputs of a step that appears later are an error where no dependsOn is used. A
-        loop may lead back, so only what can never be there is refused; 1.0 does not speak of it."""
+        loop may lead back, and so does a step that a retry runs first, so only what can never be there is refused; 1.0
+        does not speak of it."""
         order = self.made.order
-        paths: dict[str, set[str]] = {}
-        for number, step in enumerate(order):
-            edges = [*(self.made.success[step] or ()), *(self.made.failure[step] or ())]
-            paths[step] = {*order[number + 1 : number + 2], *(edge.action.step_id for edge in edges)} - {""}
+        paths = {step: set(order[number + 1 : number + 2]) for number, step in enumerate(order)}
+        for step in order:
+            for edge in (*(self.made.success[step] or ()), *(self.made.failure[step] or ())):
+                if target := edge.action.step_id:
+                    paths[step].add(target)
+                    if edge.action.type == "retry":
+                        paths[target].add(step)
         for number, step in enumerate(order):
             for other in order[number + 1 :]:
                 if other in reads[step] and step not in reaches(paths, other):

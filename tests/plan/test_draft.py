@@ -63,6 +63,15 @@ def test_a_loop_may_lead_back_to_a_step_that_reads_what_comes_after_it(composed:
     assert plan.notices == ()
 
 
+@pytest.mark.parametrize("version", ["1.0.1", "1.1.0"])
+def test_a_retry_may_first_run_the_step_whose_outputs_are_read(composed: Composed, version: str) -> None:
+    login = [{"name": "login", "type": "retry", "stepId": "b"}]
+    done = [{"name": "done", "type": "end"}]
+    plan = composed(flow("root", reading("a", "b", onFailure=login, onSuccess=done), reading("b")), version=version)
+
+    assert plan.notices == ()
+
+
 REFUSED = [
     pytest.param([step("a", dependsOn=["no"])], ["AZM-D111"], id="an-unknown-step"),
     pytest.param([step("a", dependsOn=["$workflows.other.steps.no"])], ["AZM-P042"], id="an-unknown-step-elsewhere"),
