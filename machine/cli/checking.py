@@ -59,7 +59,8 @@ def check(target: str, workflow: str, schema_only: bool, as_json: bool, **given:
 def findings_of(
     description: Description, *, workflow: str = "", unmatched: Any = None, strict: bool = False
 ) -> list[Finding]:
-    """What there is to say about a described document, in its order; about one workflow of it, or all."""
+    """What there is to say about a described document, in its order; about one workflow of it, or all, and about every
+    workflow they lead to."""
     from ..chart.coverage import uncovered
     from ..plan.build import build_plan
     from ..plan.inspect import inspect
@@ -67,18 +68,34 @@ def findings_of(
 
     evaluator = Evaluator()
     found = list(_structure(description))
-    names = [workflow] if workflow else [one.workflow_id for one in description.document.workflows]
-    for name in names:
+    for here, name in _workflows(description, workflow):
         try:
-            plan = build_plan(description, workflow=name, unmatched=unmatched, strict=strict)
+            plan = build_plan(here, workflow=name, unmatched=unmatched, strict=strict)
         except (DocumentError, SourceError) as error:
-            found += _of_error(error, Place(document=description.document.uri))
+            found += _of_error(error, Place(document=here.document.uri))
             continue
-        found += inspect(description, plan, ask=evaluator)
-        found += uncovered(description, plan, ask=evaluator)
+        found += inspect(here, plan, called=here is not description, ask=evaluator)
+        found += uncovered(here, plan, ask=evaluator)
     errors = {(one.code, one.place) for one in found if one.severity == "error"}
     told = [one for one in dict.fromkeys(found) if one.severity == "error" or (one.code, one.place) not in errors]
     return sorted(told, key=lambda one: (one.place.document, one.place.line, one.place.column, one.code))
+
+
+def _workflows(description: Description, workflow: str) -> Iterator[tuple[Description, str]]:
+    """Each workflow to look at, once: the chosen one or all of the document, and those they lead to anywhere."""
+    from ..plan.workflows import reachable
+
+    told: set[tuple[int, str]] = set()
+    for one in [workflow] if workflow else [one.workflow_id for one in description.document.workflows]:
+        chosen = description.document.workflow(one)
+        if chosen is None:
+            yield description, one  # the compiler says which there are
+            continue
+        for site in reachable(description, chosen):
+            key = (id(site.description), site.workflow.workflow_id)
+            if key not in told:
+                told.add(key)
+                yield site.description, site.workflow.workflow_id
 
 
 def _structure(description: Description) -> Iterator[Finding]:

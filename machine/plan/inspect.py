@@ -27,6 +27,7 @@ from .order import reaches
 from .probes import suggested_policy
 from .reader import declared_names
 from .sites import Site, sites_of
+from .workflows import named_workflows
 
 __all__ = ["inspect", "told"]
 
@@ -48,6 +49,7 @@ class _Subject:
     sources: Mapping[str, Source]
     sites: tuple[Site, ...]
     steps: Mapping[str, Step]
+    called: bool
     ask: Ask
 
     @cached_property
@@ -89,10 +91,11 @@ class _Subject:
 Rule = Callable[[_Subject], Iterator[Finding]]
 
 
-def inspect(description: Description, plan: Plan, *, ask: Ask = nobody) -> tuple[Finding, ...]:
+def inspect(description: Description, plan: Plan, *, called: bool = False, ask: Ask = nobody) -> tuple[Finding, ...]:
     """Everything worth a word about one workflow, its plan's notices included, in the order of the document.
 
-    ``ask`` answers what conditions that are evaluated elsewhere come to, such as patterns.
+    ``called`` says that a workflow of another document runs it. ``ask`` answers what conditions that are evaluated
+    elsewhere come to, such as patterns.
     """
     document = description.document
     workflow = document.workflow(plan.workflow)
@@ -107,6 +110,7 @@ def inspect(description: Description, plan: Plan, *, ask: Ask = nobody) -> tuple
         sources=description.sources,
         sites=tuple(sites_of(document, workflow, declared)),
         steps={step.step_id: step for step in workflow.steps},
+        called=called,
         ask=ask,
     )
     known = {(one.code, one.place, one.message) for one in description.findings}
@@ -358,7 +362,7 @@ def _too_early(subject: _Subject) -> Iterator[Finding]:
 def _not_run(subject: _Subject) -> Iterator[Finding]:
     """References to workflows that no run of this one runs before. One that another workflow runs may come after it."""
     plan, document = subject.plan, subject.document
-    if any(subject.workflow.workflow_id in _named(one) for one in document.workflows):
+    if subject.called or any(subject.workflow.workflow_id in named_workflows(one) for one in document.workflows):
         return
     known = {one.workflow_id for one in document.workflows} - {table.workflow for table in plan.tables()}
     for site in subject.sites:
@@ -370,15 +374,6 @@ def _not_run(subject: _Subject) -> Iterator[Finding]:
                     document.place(site.pointer),
                     f"say dependsOn: [{owner}] at {plan.workflow}, or run it by a step",
                 )
-
-
-def _named(workflow: Workflow) -> set[str]:
-    """The workflows one runs, as they are written."""
-    found = {*workflow.depends_on, *(step.workflow_id for step in workflow.steps)}
-    actions = [*workflow.success_actions, *workflow.failure_actions]
-    for step in workflow.steps:
-        actions += [*(step.on_success or ()), *(step.on_failure or ())]
-    return found | {action.workflow_id for action in actions}
 
 
 def _unknown_parameters(subject: _Subject) -> Iterator[Finding]:

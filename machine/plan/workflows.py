@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..document.model import Step, Workflow
-from ..errors import DocumentError, Place
+from ..errors import DocumentError, MachineError, Place
 from ..sources.description import Description
 
-__all__ = ["Directory", "Site"]
+__all__ = ["Directory", "Site", "named_workflows", "reachable"]
 
 _PREFIX = "$sourceDescriptions."
 
@@ -29,6 +29,35 @@ class Site:
 
     def step(self, step_id: str) -> Step | None:
         return next((one for one in self.workflow.steps if one.step_id == step_id), None)
+
+
+def reachable(description: Description, workflow: Workflow) -> tuple[Site, ...]:
+    """The workflow and every other one a run of it can reach, breadth first, each where it stands. Names that mean
+    nothing are left out, because the compiler refuses them."""
+    directory = Directory(description)
+    waiting = [directory.site(description, workflow)]
+    found: dict[str, Site] = {}
+    while waiting:
+        site = waiting.pop(0)
+        if site.key in found:
+            continue
+        found[site.key] = site
+        for name in named_workflows(site.workflow):
+            try:
+                waiting.append(directory.find(site, name, site.workflow.place)[0])
+            except MachineError:
+                continue
+    return tuple(found.values())
+
+
+def named_workflows(workflow: Workflow) -> tuple[str, ...]:
+    """The workflows one runs, as they are written."""
+    actions = [*workflow.success_actions, *workflow.failure_actions]
+    for step in workflow.steps:
+        actions += [*(step.on_success or ()), *(step.on_failure or ())]
+    run = [step.workflow_id for step in workflow.steps]
+    led_to = [action.workflow_id for action in actions]
+    return tuple(dict.fromkeys(name for name in (*workflow.depends_on, *run, *led_to) if name))
 
 
 class Directory:

@@ -160,3 +160,44 @@ def test_a_document_that_is_none_is_told_where_it_ends(machine: Any, tmp_path: P
     assert done.json["findings"][0]["code"] == "AZM-D003"
     assert machine("check", tmp_path / "none.yaml").code == 78
     assert machine("check", "nothing-of-the-kind").code == 64
+
+
+CALLED = """arazzo: 1.0.1
+info: {title: t, version: '1'}
+sourceDescriptions: [{name: api, url: api.yaml}]
+workflows:
+- workflowId: inner
+  steps:
+  - stepId: s
+    operationId: one
+    successCriteria: [{context: $response.body, condition: $.x == 3, type: jsonpath}]
+    outputs: {a: $steps.s.outputs.none}
+"""
+CALLING = """- workflowId: main
+  steps: [{stepId: a, workflowId: inner}, {stepId: b, workflowId: inner}]
+- workflowId: second
+  steps: [{stepId: a, workflowId: inner}]
+"""
+
+
+@pytest.mark.parametrize("strict", [False, True], ids=["tolerant", "strict"])
+@pytest.mark.parametrize("chosen", [["-w", "main"], []], ids=["one", "all"])
+@pytest.mark.parametrize("apart", [False, True], ids=["one document", "two documents"])
+def test_what_is_said_of_a_workflow_that_another_runs_is_told_once_where_it_stands(
+    machine: Any, tmp_path: Path, apart: bool, chosen: list[str], strict: bool
+) -> None:
+    (tmp_path / "api.yaml").write_text("openapi: 3.1.0\npaths: {/a: {get: {operationId: one}}}\n")
+    (tmp_path / "inner.yaml").write_text(CALLED)
+    calling = CALLING
+    if apart:
+        calling = CALLING.replace("workflowId: inner", "workflowId: $sourceDescriptions.far.inner")
+        head = CALLED.partition("- workflowId")[0].replace("[{", "[{name: far, url: inner.yaml, type: arazzo}, {")
+        (tmp_path / "flow.yaml").write_text(head + calling)
+    else:
+        (tmp_path / "flow.yaml").write_text(CALLED + calling)
+    done = machine("check", tmp_path / "flow.yaml", "--json", *chosen, *(["--strict"] if strict else []))
+    where = "inner.yaml" if apart else "flow.yaml"
+
+    told = [(one["code"], Path(one["place"]["document"]).name, one["place"]["line"]) for one in done.json["findings"]]
+    assert told == [("C1", where, 9), *([] if strict else [("AZM-L017", where, 10)])]
+    assert done.code == (65 if strict else 0)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from machine.errors import DocumentError, Place
-from machine.plan.workflows import Directory, Site
+from machine.plan.workflows import Directory, Site, named_workflows, reachable
 from machine.sources.description import Description, describe
 
 HERE = Place()
@@ -107,3 +107,17 @@ def test_a_workflow_of_two_documents_has_to_be_named_in_full() -> None:
         directory.find(here, "x", HERE)
 
     assert (refused.value.code, refused.value.seen) == ("AZM-P041", "one, two")
+
+
+def test_what_a_run_can_reach_is_found_once_and_names_that_mean_nothing_are_left_out() -> None:
+    flow = {"workflowId": "w", "dependsOn": ["mine", "nope"], "steps": [{"stepId": "s", "workflowId": "x"}]}
+    far = [{"name": "over", "type": "goto", "workflowId": "$sourceDescriptions.home.w"}]
+    texts = {"a.json": document(["w", "mine"], far="b.json"), "b.json": document(["x", "other"], home="a.json")}
+    first, second = json.loads(texts["a.json"]), json.loads(texts["b.json"])
+    first["workflows"][0] = flow
+    second["workflows"][0]["steps"] = [{**STEP, "onSuccess": far}]
+    description = entry({"a.json": json.dumps(first).encode(), "b.json": json.dumps(second).encode()})
+    root = description.document.workflows[0]
+
+    assert named_workflows(root) == ("mine", "nope", "x")
+    assert [one.key for one in reachable(description, root)] == ["w", "mine", "far.x"]
