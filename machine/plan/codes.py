@@ -247,6 +247,25 @@ _LINT: Final = {
         title="Workflow that has not run",
         why="Its inputs and outputs are absent: naming a workflow does not run it, dependsOn does.",
     ),
+    "AZM-L025": Code(
+        title="Required input that nothing gives",
+        why="A workflow gets what its caller says and nothing else. It cannot begin without it, and its caller fails.",
+        severity="error",
+    ),
+    "AZM-L026": Code(
+        title="Required input that is given only by name",
+        why="Inputs of the same name are passed on there, and none is declared. The workflow cannot begin unless "
+        "somebody gives it when the run starts.",
+    ),
+    "AZM-L027": Code(
+        title="Parameter for no input",
+        why="The workflow that is run declares no input of that name; it is passed on, and nothing asks for it.",
+    ),
+    "AZM-L028": Code(
+        title="Constant that does not fit an input",
+        why="The schema of the workflow that is run refuses the value. It cannot begin, and its caller fails.",
+        severity="error",
+    ),
 }
 
 CODES: Final[Mapping[str, Code]] = {**_STRUCTURE, **_REFERENCES, **_TOLERANCES, **_LINT}

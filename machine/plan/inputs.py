@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Set
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -20,14 +21,23 @@ from ..expressions.criteria import CompiledCriterion
 from ..expressions.evaluate import resolve_name
 from ..expressions.pattern import wrong_with
 from ..expressions.question import Ask, nobody
-from ..values import SecretRef, contains_file, contains_secret
+from ..values import SecretRef, Value, contains_file, contains_secret
 from .credentials import find_credentials
 from .extension import InputExtension
 from .model import CallPlan, InputPlan, Plan
 from .problems import Problems
 from .schema import misfits_by_jsonschema, mismatch
 
-__all__ = ["check_inputs", "coerce", "declared_inputs", "origin_name", "own_secrets", "read_inputs", "told_open"]
+__all__ = [
+    "check_inputs",
+    "coerce",
+    "declared_inputs",
+    "misfits_of",
+    "origin_name",
+    "own_secrets",
+    "read_inputs",
+    "told_open",
+]
 
 _SECRET_WORDS = frozenset(
     {"token", "secret", "password", "passwd", "passphrase", "credential", "credentials", "apikey"}
@@ -210,6 +220,15 @@ def check_inputs(
     known = {one.name for one in plan.inputs}
     warnings = tuple(f"input {name!r} is not declared and is passed on" for name in values if name not in known)
     return values, warnings
+
+
+def misfits_of(plan: Plan, name: str, value: Value, *, ask: Ask = nobody) -> tuple[str, ...]:
+    """What keeps a value from being this input of a workflow, a sentence each; nothing where none is declared."""
+    found = [one for one in plan.inputs if one.name == name]
+    kept = {key: plan.input_schema[key] for key in ("$defs",) if key in plan.input_schema}
+    schema = {"type": "object", **kept, "properties": {one.name: one.schema for one in found}}
+    alone = replace(plan, inputs=tuple(found), input_schema=schema)
+    return tuple(_misfits(alone, {name: value}, ask)) if found else ()
 
 
 def origin_name(plan: Plan, name: str) -> str:

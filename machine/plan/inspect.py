@@ -7,27 +7,24 @@ needs to know of the flow is read off the plan's own transitions. What answers d
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from ..document.findings import Finding
-from ..document.model import Action, Criterion, Document, Step, Workflow
+from ..document.model import Action, Criterion, Step
 from ..errors import Place
 from ..expressions.evaluate import Context, resolve_name
 from ..expressions.question import Ask, nobody
-from ..expressions.template import Declared, Literal
+from ..expressions.template import Literal
 from ..sources.description import Description
-from ..sources.model import Source
 from ..sources.shapes import requires
 from .codes import severity_of
+from .handing import HANDING
 from .model import CallPlan, Notice, Plan
-from .order import reaches
 from .probes import suggested_policy
 from .reader import declared_names
 from .sites import Site, sites_of
-from .workflows import named_workflows
+from .subject import Rule, Subject, say
 
 __all__ = ["inspect", "told"]
 
@@ -35,60 +32,6 @@ _CREDENTIALS: Final = frozenset({"authorization", "cookie", "proxy-authorization
 """Headers an operation often does not declare because its security schemes do."""
 _STATUS: Final = re.compile(r"\$statusCode\s*==\s*'?([1-5][0-9]{2})\b")
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
-_ONWARDS: Final = frozenset({"replied", "call_failed", "returned"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Subject:
-    """One workflow, seen from its document and from its plan."""
-
-    document: Document
-    workflow: Workflow
-    plan: Plan
-    declared: Declared
-    sources: Mapping[str, Source]
-    sites: tuple[Site, ...]
-    steps: Mapping[str, Step]
-    called: bool
-    ask: Ask
-
-    @cached_property
-    def after(self) -> Mapping[str, frozenset[str]]:
-        """By step, the steps that may be called after it."""
-        edges: dict[str, set[str]] = {}
-        states = {state.id: state for state in self.plan.states}
-        for one in self.plan.transitions:
-            if _ONWARDS & set(one.on):
-                source, target = states[one.source], states[one.target]
-                edges.setdefault(source.step, set()).add(target.step)
-        return {step: frozenset(_reached(edges, step)) for step in self.steps}
-
-    @cached_property
-    def open(self) -> frozenset[str]:
-        """The steps whose outputs are those of a workflow that may transfer to another one."""
-        plan = self.plan
-        children = [child for child in plan.children.values() if child.outputs is None]
-        return frozenset(
-            one.step
-            for one in children
-            if any(inner.role == "transfer" for inner in plan.table(one.workflow).children.values())
-        )
-
-    @cached_property
-    def noted(self) -> frozenset[tuple[str, Place]]:
-        """Code and place of everything the compiler noted."""
-        return frozenset((one.code, one.place) for one in self.plan.notices)
-
-    def extension(self, step: str, name: str) -> Any:
-        return self.steps[step].extension.get(name) if step in self.steps else None
-
-    def calls(self) -> Iterator[tuple[Step, CallPlan]]:
-        for step in self.workflow.steps:
-            if (call := self.plan.calls.get(step.step_id)) is not None and call.step == step.step_id:
-                yield step, call
-
-
-Rule = Callable[[_Subject], Iterator[Finding]]
 
 
 def inspect(description: Description, plan: Plan, *, called: bool = False, ask: Ask = nobody) -> tuple[Finding, ...]:
@@ -102,7 +45,7 @@ def inspect(description: Description, plan: Plan, *, called: bool = False, ask: 
     if workflow is None:
         return ()
     declared = declared_names(workflow, document, _returned(plan))
-    subject = _Subject(
+    subject = Subject(
         document=document,
         workflow=workflow,
         plan=plan,
@@ -137,15 +80,10 @@ def _order(finding: Finding) -> tuple[str, int, int, str]:
     return finding.place.document, finding.place.line, finding.place.column, finding.code
 
 
-def _say(code: str, message: str, place: Place, suggestion: str = "", fix: str = "") -> Finding:
-    code = f"AZM-{code}"
-    return Finding(code=code, severity=severity_of(code), message=message, place=place, suggestion=suggestion, fix=fix)
-
-
 # -- answers -----------------------------------------------------------------------------------------------------------
 
 
-def _pinned(subject: _Subject) -> Iterator[Finding]:
+def _pinned(subject: Subject) -> Iterator[Finding]:
     """Success criteria that speak of the status alone and let one declared success pass, but not the others."""
     for step, call in subject.calls():
         declared = call.operation.success_statuses()
@@ -155,7 +93,7 @@ def _pinned(subject: _Subject) -> Iterator[Finding]:
             passing = [one for one in declared if criterion.test(Context(status=one, ask=subject.ask)).truth]
             missed = [str(one) for one in declared if one not in passing]
             if passing and missed:
-                yield _say(
+                yield say(
                     "L011",
                     f"{' '.join(criterion.text.split())} fails for {_listed(missed)}, which {call.operation.title} "
                     "declares as a success",
@@ -164,7 +102,7 @@ def _pinned(subject: _Subject) -> Iterator[Finding]:
                 )
 
 
-def _contradicting(subject: _Subject) -> Iterator[Finding]:
+def _contradicting(subject: Subject) -> Iterator[Finding]:
     """Conditions on a status that the description of the operation does not have (ambiguity A41)."""
     for step, call in subject.calls():
         responses = call.operation.responses
@@ -173,7 +111,7 @@ def _contradicting(subject: _Subject) -> Iterator[Finding]:
         for criterion in _criteria(step):
             for status in dict.fromkeys(_STATUS.findall(criterion.condition)):
                 if status not in responses and not {f"{status[0]}XX", f"{status[0]}xx"} & set(responses):
-                    yield _say(
+                    yield say(
                         "L019",
                         f"{call.operation.title} declares no answer {status}",
                         criterion.place,
@@ -181,7 +119,7 @@ def _contradicting(subject: _Subject) -> Iterator[Finding]:
                     )
 
 
-def _doubtful(subject: _Subject) -> Iterator[Finding]:
+def _doubtful(subject: Subject) -> Iterator[Finding]:
     """Unsafe calls whose author did not say what to do when their answer is lost."""
     for step, call in subject.calls():
         effect = step.extension.get("effect")
@@ -189,7 +127,7 @@ def _doubtful(subject: _Subject) -> Iterator[Finding]:
         if call.unsafe and not decided:
             source = subject.sources.get(call.operation.source)
             suggestion, fix = suggested_policy(subject.workflow, step, call, subject.plan, source)
-            yield _say(
+            yield say(
                 "L012",
                 f"nothing says what to do when the answer to {call.operation.title} is lost",
                 step.place,
@@ -201,14 +139,14 @@ def _doubtful(subject: _Subject) -> Iterator[Finding]:
 # -- flow --------------------------------------------------------------------------------------------------------------
 
 
-def _unpaced(subject: _Subject) -> Iterator[Finding]:
+def _unpaced(subject: Subject) -> Iterator[Finding]:
     """Polling loops that wait by our defaults alone."""
     for state in subject.plan.states:
         call = subject.plan.calls.get(state.step)
         if not state.polls or call is None or call.poll is None or subject.extension(state.step, "poll") is not None:
             continue
         poll = call.poll
-        yield _say(
+        yield say(
             "L013",
             f"the loop on {state.step} has no pace of its own: {poll.interval:g} s, growing to {poll.max:g} s",
             _closing(subject, state.step),
@@ -217,7 +155,7 @@ def _unpaced(subject: _Subject) -> Iterator[Finding]:
         )
 
 
-def _closing(subject: _Subject, head: str) -> Place:
+def _closing(subject: Subject, head: str) -> Place:
     """The action that leads back to the head of a loop."""
     for step, call in subject.calls():
         for action in (step.on_success or ()) if call.poll is not None else ():
@@ -226,7 +164,7 @@ def _closing(subject: _Subject, head: str) -> Place:
     return subject.steps[head].place
 
 
-def _repeating(subject: _Subject) -> Iterator[Finding]:
+def _repeating(subject: Subject) -> Iterator[Finding]:
     """Actions that lead back over a call that changes something."""
     unsafe = {call.step for _, call in subject.calls() if call.unsafe}
     order = list(subject.steps)
@@ -240,7 +178,7 @@ def _repeating(subject: _Subject) -> Iterator[Finding]:
                 one for one in order if one in unsafe and one in round_trip and step.step_id in _from(subject, one)
             ]
             if step.step_id in round_trip and again:
-                yield _say(
+                yield say(
                     "L014",
                     f"going back to {target} calls {_listed(again)} again each time",
                     action.place,
@@ -248,11 +186,11 @@ def _repeating(subject: _Subject) -> Iterator[Finding]:
                 )
 
 
-def _from(subject: _Subject, step: str) -> frozenset[str]:
+def _from(subject: Subject, step: str) -> frozenset[str]:
     return subject.after[step] | {step}
 
 
-def _falling(subject: _Subject) -> Iterator[Finding]:
+def _falling(subject: Subject) -> Iterator[Finding]:
     """Steps whose unmatched success would by position lead into a call that changes something."""
     order = [step.step_id for step in subject.workflow.steps]
     for step, call in subject.calls():
@@ -268,7 +206,7 @@ def _falling(subject: _Subject) -> Iterator[Finding]:
         if then is None or then.kind == "safe" or decided or not open_end or call.poll is not None:
             continue
         does = "ends here" if call.unmatched == "fail" else "goes on there"
-        yield _say(
+        yield say(
             "L016",
             f"when no action of {step.step_id} applies, {following} ({then.operation.title}) is next by position; "
             f"the run {does}",
@@ -280,7 +218,7 @@ def _falling(subject: _Subject) -> Iterator[Finding]:
 # -- data --------------------------------------------------------------------------------------------------------------
 
 
-def _lacking(subject: _Subject) -> Iterator[Finding]:
+def _lacking(subject: Subject) -> Iterator[Finding]:
     """Inputs that may be left out where the description requires something."""
     schema = subject.workflow.inputs
     properties = schema.get("properties")
@@ -302,7 +240,7 @@ def _lacking(subject: _Subject) -> Iterator[Finding]:
             continue
         what = _required(site, call)
         if what:
-            yield _say(
+            yield say(
                 "L015",
                 f"input {known[0]!r} may be left out, and {call.operation.title} requires {what}",
                 subject.document.place(site.pointer),
@@ -321,7 +259,7 @@ def _required(site: Site, call: CallPlan) -> str:
     return f"the {location} parameter {name}" if spec is not None and spec.required else ""
 
 
-def _undeclared_outputs(subject: _Subject) -> Iterator[Finding]:
+def _undeclared_outputs(subject: Subject) -> Iterator[Finding]:
     """References to outputs that no step declares."""
     for site in subject.sites:
         for one in site.expressions:
@@ -330,7 +268,7 @@ def _undeclared_outputs(subject: _Subject) -> Iterator[Finding]:
             if one.owner in subject.open:
                 continue
             names = ", ".join(sorted(subject.declared.steps.get(one.owner, ()))) or "none"
-            yield _say(
+            yield say(
                 "L017",
                 f"step {one.owner} declares no output {one.name!r}",
                 subject.document.place(site.pointer),
@@ -338,7 +276,7 @@ def _undeclared_outputs(subject: _Subject) -> Iterator[Finding]:
             )
 
 
-def _too_early(subject: _Subject) -> Iterator[Finding]:
+def _too_early(subject: Subject) -> Iterator[Finding]:
     """References to outputs of steps that cannot have run when they are read."""
     used = {state.step for state in subject.plan.states} & set(subject.steps)
     for site in subject.sites:
@@ -351,7 +289,7 @@ def _too_early(subject: _Subject) -> Iterator[Finding]:
             if own or ("AZM-P024", subject.document.place(site.pointer)) in subject.noted:
                 continue
             if site.step not in subject.after[one.owner]:
-                yield _say(
+                yield say(
                     "L018",
                     f"{one} is read before {one.owner} has run",
                     subject.document.place(site.pointer),
@@ -359,24 +297,7 @@ def _too_early(subject: _Subject) -> Iterator[Finding]:
                 )
 
 
-def _not_run(subject: _Subject) -> Iterator[Finding]:
-    """References to workflows that no run of this one runs before. One that another workflow runs may come after it."""
-    plan, document = subject.plan, subject.document
-    if subject.called or any(subject.workflow.workflow_id in named_workflows(one) for one in document.workflows):
-        return
-    known = {one.workflow_id for one in document.workflows} - {table.workflow for table in plan.tables()}
-    for site in subject.sites:
-        for owner in dict.fromkeys(one.owner for one in site.expressions if one.root == "workflows"):
-            if owner in known:
-                yield _say(
-                    "L024",
-                    f"{owner} is read and does not run before {plan.workflow}",
-                    document.place(site.pointer),
-                    f"say dependsOn: [{owner}] at {plan.workflow}, or run it by a step",
-                )
-
-
-def _unknown_parameters(subject: _Subject) -> Iterator[Finding]:
+def _unknown_parameters(subject: Subject) -> Iterator[Finding]:
     """Parameters the description does not have, and those it requires and nobody gives (ambiguity A40)."""
     for step, call in subject.calls():
         operation = call.operation
@@ -389,7 +310,7 @@ def _unknown_parameters(subject: _Subject) -> Iterator[Finding]:
         for one in step.parameters if not operation.gaps else ():
             if operation.parameter(one.name, one.location) is None and not credential(one.name, one.location):
                 near = [spec.name for spec in operation.parameters if spec.location == one.location]
-                yield _say(
+                yield say(
                     "L020",
                     f"{operation.title} declares no {one.location} parameter {one.name!r}",
                     one.place,
@@ -400,7 +321,7 @@ def _unknown_parameters(subject: _Subject) -> Iterator[Finding]:
             if spec.location == "path" or not spec.required or credential(spec.name, spec.location):
                 continue
             if key not in given:
-                yield _say(
+                yield say(
                     "L021",
                     f"{operation.title} requires the {spec.location} parameter {spec.name!r}",
                     step.place,
@@ -408,36 +329,18 @@ def _unknown_parameters(subject: _Subject) -> Iterator[Finding]:
                 )
 
 
-def _unfilled(subject: _Subject) -> Iterator[Finding]:
+def _unfilled(subject: Subject) -> Iterator[Finding]:
     """Placeholders of a path that nothing is put in the place of: without one there is no URL (ambiguity A40)."""
     for step, call in subject.calls():
         given = {name for name, location, value in call.parameters if location == "path" and value != Literal(None)}
         for name in dict.fromkeys(_PLACEHOLDER.findall(call.operation.path.partition("#")[0])):
             if name not in given:
-                yield _say(
+                yield say(
                     "L022",
                     f"path parameter {name!r}: it has no value, and {call.operation.title} cannot be called without it",
                     step.place,
                     f"give the step a parameter {name!r} with in: path",
                 )
-
-
-def _running_itself(subject: _Subject) -> Iterator[Finding]:
-    """Steps that run a workflow which leads back to their own."""
-    plan = subject.plan
-    runs = {
-        table.workflow: {child.workflow for child in table.children.values() if child.role != "transfer"}
-        for table in plan.tables()
-    }
-    for child in plan.children.values():
-        if child.role == "step" and plan.workflow in {child.workflow, *reaches(runs, child.workflow)}:
-            step = subject.steps[child.step]
-            yield _say(
-                "L023",
-                f"step {child.step} runs {step.workflow_id}, and so {plan.workflow} runs itself",
-                subject.document.inside(step.place, "workflowId"),
-                "run a workflow that ends without this one, or go back to a step of this one with a goto",
-            )
 
 
 # -- small things ------------------------------------------------------------------------------------------------------
@@ -452,10 +355,9 @@ _RULES: Final[tuple[Rule, ...]] = (
     _lacking,
     _undeclared_outputs,
     _too_early,
-    _not_run,
     _unknown_parameters,
     _unfilled,
-    _running_itself,
+    *HANDING,
 )
 
 
@@ -464,18 +366,6 @@ def _criteria(step: Step) -> Iterator[Criterion]:
     actions: tuple[Action, ...] = (*(step.on_success or ()), *(step.on_failure or ()))
     for action in actions:
         yield from action.criteria
-
-
-def _reached(edges: Mapping[str, set[str]], start: str) -> set[str]:
-    """What can be reached by one edge or more."""
-    found: set[str] = set()
-    waiting = list(edges.get(start, ()))
-    while waiting:
-        step = waiting.pop()
-        if step and step not in found:
-            found.add(step)
-            waiting += edges.get(step, ())
-    return found
 
 
 def _listed(words: list[str]) -> str:

@@ -16,7 +16,7 @@ from ..expressions.evaluate import resolve_name
 from ..expressions.grammar import Expression
 from ..sources.description import Description
 
-__all__ = ["Absence", "Moment", "Sight", "names_of", "sight_of", "source_fields"]
+__all__ = ["Absence", "Moment", "Sight", "names_of", "property_names", "sight_of", "source_fields"]
 
 Moment = Literal["request", "answer", "return", "end", "any"]
 """When a value is read: for the request of a step, with the answer to it, when the workflow it ran has returned, when
@@ -161,10 +161,10 @@ def names_of(workflow: Workflow) -> Mapping[str, frozenset[str] | None]:
     for step in workflow.steps:
         actions += [*(step.on_success or ()), *(step.on_failure or ())]
     transfers = any(one.type == "goto" and one.workflow_id for one in actions)
-    return {"inputs": _properties(workflow.inputs), "outputs": None if transfers else frozenset(workflow.outputs)}
+    return {"inputs": property_names(workflow.inputs), "outputs": None if transfers else frozenset(workflow.outputs)}
 
 
-def _properties(schema: Mapping[str, Any]) -> frozenset[str] | None:
+def property_names(schema: Mapping[str, Any]) -> frozenset[str] | None:
     """The properties a schema lists, those of all its parts together; None where it may have others."""
     names: set[str] = set()
     waiting: list[Any] = [schema]

@@ -195,46 +195,6 @@ def test_a_path_parameter_without_a_value_is_an_error_at_the_step(
     assert "AZM-L021" not in [one.code for one in findings]
 
 
-def test_a_workflow_that_runs_itself_is_told_at_the_step(things_api: Json) -> None:
-    call = {"stepId": "s", "operationId": "listThings"}
-
-    def runs(name: str) -> Json:
-        return {"stepId": "r", "workflowId": name}
-
-    def places(*flows: Json) -> list[str]:
-        description = described(things_api, *flows)
-        told = inspect(description, build_plan(description, workflow="a"))
-        return [one.place.pointer for one in told if one.code == "AZM-L023"]
-
-    itself = {"workflowId": "a", "steps": [call, runs("a")]}
-    ring = [{"workflowId": "a", "steps": [runs("b")]}, {"workflowId": "b", "steps": [call, runs("a")]}]
-    over = [{"name": "over", "type": "goto", "workflowId": "a"}]
-    transfer = [{"workflowId": "a", "steps": [runs("b")]}, {"workflowId": "b", "steps": [{**call, "onSuccess": over}]}]
-
-    assert places(itself) == ["/workflows/0/steps/1/workflowId"]
-    assert places(*ring) == ["/workflows/0/steps/0/workflowId"]
-    assert places(*transfer) == []
-
-
-def test_a_workflow_that_is_read_and_not_run_is_told(things_api: Json) -> None:
-    call = {"stepId": "s", "operationId": "listThings"}
-    other = {"workflowId": "b", "steps": [call], "outputs": {"x": "$inputs"}}
-    reads = {"workflowId": "a", "steps": [call], "outputs": {"o": "$workflows.b.outputs.x"}}
-
-    def told(*flows: Json) -> list[str]:
-        description = described(things_api, *flows)
-        found = inspect(description, build_plan(description, workflow="a"))
-        return [one.place.pointer for one in found if one.code == "AZM-L024"]
-
-    runs = {**reads, "steps": [{"stepId": "r", "workflowId": "b"}]}
-    caller = {"workflowId": "c", "steps": [{"stepId": "one", "workflowId": "b"}, {"stepId": "two", "workflowId": "a"}]}
-
-    assert told(reads, other) == ["/workflows/0/outputs/o"]
-    assert told({**reads, "dependsOn": ["b"]}, other) == []
-    assert told(runs, other) == []
-    assert told(reads, other, caller) == [], "who runs it may have run the other one before"
-
-
 def test_outputs_of_a_step_are_listed_by_name_and_those_of_a_transfer_are_not_known(things_api: Json) -> None:
     call = {"stepId": "s", "operationId": "listThings"}
     over = [{"name": "over", "type": "goto", "workflowId": "c"}]
