@@ -318,9 +318,10 @@ def _check_schema(self: _Checker, schema: Mapping[str, Any], pointer: str) -> No
     """Every ``$ref`` of an input schema leads somewhere in the same document ("Resolving URI Fragments")."""
     hint = "it must be #/components/inputs/NAME of this document"
     dangling = list(self.schemas.dangling(schema))
-    for at, target in dangling:
+    for at, target, where in dangling:
         seen = _shown(target) if isinstance(target, str) else _a(_type(target))
-        self.say("D120", f"the $ref of these inputs leads nowhere: {seen}", pointer + at, hint)
+        ring = "one of them has to be a schema itself"
+        self.say("D120", f"the $ref of these inputs {where}: {seen}", pointer + at, ring if "ring" in where else hint)
     if not dangling and self.schemas.alone(schema) is None:
         self.say("D120", "the schemas this one refers to lead nowhere, or are too many", pointer, hint)
 

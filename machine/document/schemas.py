@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
-__all__ = ["InputSchemas"]
+__all__ = ["InputSchemas", "schema_references"]
 
 _MAX_TARGETS: Final = 1000
 """Schemas the references of one document may lead to."""
@@ -45,7 +45,7 @@ class InputSchemas:
         a ``$ref`` hold as well (2020-12, 8.2.3.1): they are laid over the target, properties and required names are
         united, and the target stays in ``allOf`` so that nothing of it is lost.
         """
-        if next(_references(inputs), None) is None:
+        if next(schema_references(inputs), None) is None:
             return inputs
         names = self._copied(inputs)
         united = self._united(_rewritten(inputs, names)) if names is not None else None
@@ -61,19 +61,19 @@ class InputSchemas:
             united = {**united, "$defs": {**(own if isinstance(own, Mapping) else {}), **needed}}
         return united
 
-    def dangling(self, inputs: _Schema) -> Iterator[tuple[str, Any]]:
-        """Pointer and text of every reference in a schema that leads nowhere, or round in a circle at its top."""
-        seen: list[_Schema] = []
-        found: tuple[_Schema, _Schema] | None = (inputs, inputs)
-        while found is not None and "$ref" in found[0]:
-            if any(found[0] is one for one in seen) or len(seen) > _MAX_CHAIN:
-                yield "/$ref", inputs["$ref"]
-                return
-            seen.append(found[0])
-            found = self._target(found[0]["$ref"], found[1])
-        for pointer, reference in _references(inputs):
-            if self._target(reference, inputs) is None:
-                yield pointer, reference
+    def dangling(self, inputs: _Schema) -> Iterator[tuple[str, Any, str]]:
+        """Pointer and text of every reference in a schema that means nothing, and where it leads: nowhere, or by others
+        back to itself."""
+        for pointer, reference in schema_references(inputs):
+            found, seen = self._target(reference, inputs), list[_Schema]()
+            while found is not None and "$ref" in found[0]:
+                if any(found[0] is one for one in seen) or len(seen) > _MAX_CHAIN:
+                    yield pointer, reference, "leads round in a ring and never to a schema"
+                    break
+                seen.append(found[0])
+                found = self._target(found[0]["$ref"], found[1])
+            if found is None and not seen:
+                yield pointer, reference, "leads nowhere"
 
     # -- what a reference means ------------------------------------------------------------------------------------
 
@@ -141,7 +141,7 @@ class InputSchemas:
         while waiting:
             name, one, home = waiting.pop()
             names: list[str] = []
-            for _, reference in _references(one):
+            for _, reference in schema_references(one):
                 found = self._target(reference, home)
                 if found is None or len(self._names) > _MAX_TARGETS:
                     for key in added:
@@ -176,7 +176,7 @@ class InputSchemas:
         found: dict[str, _Schema] = {}
         waiting = [schema]
         while waiting:
-            for _, reference in _references(waiting.pop()):
+            for _, reference in schema_references(waiting.pop()):
                 name = reference.removeprefix(_DEFS)
                 if name not in found:
                     found[name] = self._copies[name]
@@ -204,7 +204,7 @@ def _walk(schema: Any) -> Iterator[tuple[str, Any, bool]]:
         waiting += reversed(inner)
 
 
-def _references(schema: Any) -> Iterator[tuple[str, Any]]:
+def schema_references(schema: Any) -> Iterator[tuple[str, Any]]:
     """Pointer and value of every ``$ref`` that stands in a schema as written."""
     for at, node, is_map in _walk(schema):
         if isinstance(node, Mapping) and not is_map and "$ref" in node:

@@ -266,6 +266,16 @@ _LINT: Final = {
         why="The schema of the workflow that is run refuses the value. It cannot begin, and its caller fails.",
         severity="error",
     ),
+    "AZM-L029": Code(
+        title="Input schema that is none",
+        why="It is no JSON Schema 2020-12. Inputs cannot be held against it: a run refuses them, or does not look.",
+        severity="error",
+    ),
+    "AZM-L030": Code(
+        title="Default that does not fit",
+        why="The schema of the input refuses its own default. A run without the input does not begin.",
+        severity="error",
+    ),
 }
 
 CODES: Final[Mapping[str, Code]] = {**_STRUCTURE, **_REFERENCES, **_TOLERANCES, **_LINT}

@@ -27,6 +27,7 @@ from .extension import InputExtension
 from .model import CallPlan, InputPlan, Plan
 from .problems import Problems
 from .schema import misfits_by_jsonschema, mismatch
+from .shape import TYPES
 
 __all__ = [
     "check_inputs",
@@ -294,7 +295,7 @@ def _is_simple_schema(schema: Mapping[str, Any]) -> bool:
     choices = [*_kinds(schema.get("enum", [])), schema.get("const")]
     return (
         bool(kinds)
-        and all(isinstance(kind, str) and kind in _KINDS for kind in kinds)
+        and all(isinstance(kind, str) and kind in TYPES for kind in kinds)
         and isinstance(schema.get("enum", []), list)
         and not any(isinstance(choice, (list, dict)) for choice in choices)
         and all(type(schema.get(bound, 0)) is int for bound in ("minLength", "maxLength"))
@@ -313,9 +314,6 @@ def _misfits_of_text(one: InputPlan, value: str, ask: Ask) -> Iterable[str]:
         yield f"input {one.name!r} must have at most {one.schema['maxLength']} characters"
     elif "pattern" in one.schema and (problem := mismatch(one.schema["pattern"], value, ask)):
         yield f"input {one.name!r} {problem}"
-
-
-_KINDS = frozenset({"string", "boolean", "null", "number", "integer", "array", "object"})
 
 
 def _kinds(value: Any) -> list[Any]:

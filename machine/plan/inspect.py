@@ -12,6 +12,8 @@ from typing import Final
 
 from ..document.findings import Finding
 from ..document.model import Action, Criterion, Step
+from ..document.positions import below
+from ..document.schemas import schema_references
 from ..errors import Place
 from ..expressions.evaluate import Context, resolve_name
 from ..expressions.question import Ask, nobody
@@ -20,9 +22,11 @@ from ..sources.description import Description
 from ..sources.shapes import requires
 from .codes import severity_of
 from .handing import HANDING
+from .inputs import misfits_of
 from .model import CallPlan, Notice, Plan
 from .probes import suggested_policy
 from .reader import declared_names
+from .shape import wrong_in
 from .sites import Site, sites_of
 from .subject import Rule, Subject, say
 
@@ -259,6 +263,37 @@ def _required(site: Site, call: CallPlan) -> str:
     return f"the {location} parameter {name}" if spec is not None and spec.required else ""
 
 
+def _unusable_inputs(subject: Subject) -> Iterator[Finding]:
+    """Input schemas that are none, and defaults they do not take: whatever is given, the run says no."""
+    document, plan = subject.document, subject.plan
+    shelf = document.tree.get("components")
+    shelf = shelf.get("inputs") if isinstance(shelf, Mapping) else None
+    spot = document.inside(subject.workflow.place, "inputs")
+    index = int(subject.workflow.place.pointer.rpartition("/")[2])
+    waiting = [(spot.pointer, document.tree["workflows"][index].get("inputs", {}))]
+    known: set[str] = set()
+    sound = True
+    while waiting:
+        pointer, schema = waiting.pop()
+        if pointer in known:
+            continue
+        known.add(pointer)
+        for at, why in wrong_in(schema):
+            sound = False
+            tokens = at.split("/")
+            name = f"input {tokens[2]}: " if tokens[1:2] == ["properties"] and tokens[2:] else "inputs: "
+            yield say("L029", f"{name}{why}", document.place(pointer + at))
+        for _, reference in schema_references(schema):
+            name = str(reference).removeprefix("#/components/inputs/").partition("/")[0]
+            if isinstance(shelf, Mapping) and name in shelf:
+                waiting.append((below("/components/inputs", name), shelf[name]))
+    for one in plan.inputs if sound else ():
+        if "default" in one.schema and not one.secret:
+            for why in misfits_of(plan, one.name, one.schema["default"], ask=subject.ask):
+                place = document.inside(spot, "properties", one.name, "default")
+                yield say("L030", f"the default does not fit: {why}", place)
+
+
 def _undeclared_outputs(subject: Subject) -> Iterator[Finding]:
     """References to outputs that no step declares."""
     for site in subject.sites:
@@ -353,6 +388,7 @@ _RULES: Final[tuple[Rule, ...]] = (
     _repeating,
     _falling,
     _lacking,
+    _unusable_inputs,
     _undeclared_outputs,
     _too_early,
     _unknown_parameters,

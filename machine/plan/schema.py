@@ -12,6 +12,7 @@ from typing import Any, Final
 from ..expressions.question import LONGEST_SUBJECT, Ask, Question, Undecided
 from ..values import FileRef, contains_file, contains_secret, redact
 from .model import Plan
+from .shape import wrong_in
 
 __all__ = ["misfits_by_jsonschema", "mismatch"]
 
@@ -54,15 +55,15 @@ def misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any], ask: Ask) -> It
     validator = bounded(dict(plan.input_schema), registry=referencing.Registry())
     try:
         errors = sorted(validator.iter_errors(plain), key=lambda error: list(map(str, error.absolute_path)))
-    except (jsonschema.exceptions.SchemaError, jsonschema.exceptions.UnknownType, RecursionError) as error:
-        yield f"the input schema cannot be used: {type(error).__name__}"
-        return
     except Undecided as undecided:
         yield f"the input schema cannot be used: {undecided.why}"
         return
-    except (referencing.exceptions.Unresolvable, TypeError, AttributeError) as error:
+    except (
+        *(jsonschema.exceptions.SchemaError, jsonschema.exceptions.UnknownType, referencing.exceptions.Unresolvable),
+        *(RecursionError, TypeError, AttributeError, ValueError),
+    ):
         # A $ref to nowhere or a keyword of the wrong type surfaces as what the validator trips over.
-        yield f"the input schema cannot be used: {type(error).__name__}"
+        yield f"the input schema of {plan.workflow} cannot be used: {_why_unusable(plan.input_schema)}"
         return
     kept_elsewhere = {name for name, value in values.items() if contains_secret(value) or contains_file(value)}
     for misfit in errors:
@@ -71,6 +72,11 @@ def misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any], ask: Ask) -> It
             continue
         path = "/".join(map(str, misfit.absolute_path))
         yield f"input {path!r}: {misfit.message[:200]}" if path else misfit.message[:200]
+
+
+def _why_unusable(schema: Mapping[str, Any]) -> str:
+    at, why = next(wrong_in(schema), ("", "what it refers to leads nowhere, or round in a ring"))
+    return f"at {at} {why}" if at else why
 
 
 def _keywords(schema: Any) -> set[str]:

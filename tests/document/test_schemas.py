@@ -54,7 +54,7 @@ def test_inputs_by_reference_are_the_schema_they_name(reference: str, name: str)
 )
 def test_inputs_that_lead_nowhere_are_none(reference: Any) -> None:
     assert alone({"$ref": reference}) is None
-    assert list(InputSchemas(ROOT).dangling({"$ref": reference})) == [("/$ref", reference)]
+    assert [told[:2] for told in InputSchemas(ROOT).dangling({"$ref": reference})] == [("/$ref", reference)]
 
 
 def test_keywords_beside_a_reference_hold_as_well() -> None:
@@ -121,10 +121,20 @@ def test_every_reference_that_leads_nowhere_is_told_with_its_place() -> None:
     inputs = {"properties": {"a": {"items": {"$ref": "#/no"}}, "b": {"$ref": "#amount"}, "c": {"$ref": []}}}
 
     assert list(InputSchemas(ROOT).dangling(inputs)) == [
-        ("/properties/a/items/$ref", "#/no"),
-        ("/properties/c/$ref", []),
+        ("/properties/a/items/$ref", "#/no", "leads nowhere"),
+        ("/properties/c/$ref", [], "leads nowhere"),
     ]
     assert alone(inputs) is None
+
+
+@pytest.mark.parametrize("inputs", [{"$ref": "#/components/inputs/r"}, {"items": {"$ref": "#/components/inputs/s"}}])
+def test_references_that_lead_round_in_a_ring_are_told_as_one(inputs: dict[str, Any]) -> None:
+    ring = {"r": {"$ref": "#/components/inputs/s"}, "s": {"$ref": "#/components/inputs/r"}}
+    told = list(InputSchemas({"components": {"inputs": ring}}).dangling(inputs))
+
+    assert [(pointer[-5:], why) for pointer, _, why in told] == [
+        ("/$ref", "leads round in a ring and never to a schema")
+    ]
 
 
 def test_how_much_a_schema_leads_to_is_bounded() -> None:

@@ -35,13 +35,14 @@ def criteria(*conditions: str) -> Json:
     return {"criteria": [{"condition": one} for one in conditions]} if conditions else {}
 
 
-def described(api: Json, *flows: Json) -> Description:
-    """A document of these workflows."""
+def described(api: Json, *flows: Json, **fields: Any) -> Description:
+    """A document of these workflows and fields."""
     document = {
         "arazzo": "1.0.1",
         "info": {"title": "t", "version": "1"},
         "sourceDescriptions": [{"name": "things", "url": "things.json"}],
         "workflows": flows,
+        **fields,
     }
     texts = {"d.json": json.dumps(document).encode(), "things.json": json.dumps(api).encode()}
     return describe("d.json", read=texts.__getitem__)
@@ -228,6 +229,34 @@ def test_what_lets_a_step_fail_is_an_error_and_what_nobody_must_act_on_an_info(f
     findings = found(step("m", "makeThing", requestBody=text), step("n", "makeThing"))
 
     assert {(one.code, one.severity) for one in findings} == {("AZM-P026", "error"), ("AZM-L012", "info")}
+
+
+AT = "/workflows/0/inputs/properties"
+INPUTS: list[Any] = [
+    pytest.param({"properties": 5}, ("L029", AT), id="properties"),
+    pytest.param({"properties": {"a": 5}}, ("L029", f"{AT}/a"), id="a property"),
+    pytest.param({"properties": {"a": {"type": "strin"}}}, ("L029", f"{AT}/a/type"), id="type"),
+    pytest.param(
+        {"properties": {"a": {"type": "integer", "default": "1"}}},
+        ("L030", f"{AT}/a/default"),
+        id="default",
+    ),
+    pytest.param(
+        {"properties": {"a": {"$ref": "#/components/inputs/c"}}}, ("L029", "/components/inputs/c/items"), id="$ref"
+    ),
+    pytest.param({"properties": {"a": {"type": "integer", "default": 1}}}, None, id="sound"),
+]
+
+
+@pytest.mark.parametrize(("schema", "expected"), INPUTS)
+def test_an_input_schema_that_is_none_is_told_at_its_line(
+    things_api: Json, schema: Json, expected: tuple[str, str] | None
+) -> None:
+    flow = {"workflowId": "a", "inputs": {"type": "object", **schema}, "steps": [step("s", "listThings")]}
+    description = described(things_api, flow, components={"inputs": {"c": {"items": 3}}})
+    told = inspect(description, build_plan(description), ask=Evaluator())
+
+    assert [(one.code.removeprefix("AZM-"), one.place.pointer) for one in told] == ([expected] if expected else [])
 
 
 def test_a_required_parameter_nobody_gives_is_told(found: Any, things_api: Json) -> None:

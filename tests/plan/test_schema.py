@@ -53,6 +53,18 @@ def test_keywords_that_together_escape_the_bound_are_not_used(base: Plan) -> Non
     assert "is not supported" in misfits(base, schema, {ENDLESS: 1})[0]
 
 
+UNUSABLE = [
+    ({"properties": 5}, "at /properties/x/properties properties is an object of schemas by their names, not 5"),
+    ({"type": "strin"}, "at /properties/x/type there is no type 'strin'; did you mean string?"),
+    ({"$ref": "#/nowhere"}, "what it refers to leads nowhere, or round in a ring"),
+]
+
+
+@pytest.mark.parametrize(("schema", "why"), UNUSABLE)
+def test_a_schema_that_cannot_be_used_is_told_with_its_input(base: Plan, schema: dict[str, Any], why: str) -> None:
+    assert misfits(base, schema, {"a": 1}) == [f"the input schema of w cannot be used: {why}"]
+
+
 @pytest.mark.parametrize(
     ("pattern", "text", "problem"),
     [
