@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import Final
 
 from ..errors import DocumentError, Place
@@ -19,6 +20,7 @@ __all__ = [
     "Expression",
     "here",
     "is_expression",
+    "misspelt_roots",
     "parse_expression",
     "refusal",
     "split_path",
@@ -44,6 +46,8 @@ _NAMED_ROOTS: Final = frozenset(
     {"request", "response", "inputs", "outputs", "steps", "workflows", "sourceDescriptions", "components", "message"}
 )
 _ROOT: Final = re.compile(r"\$([A-Za-z]+)(?=[.#]|\Z)")
+_LIKE_ROOT: Final = re.compile(r"(?:\A|(?<=\{))\$([A-Za-z]{1,40})(?=[.#}]|\Z)")
+"""Where an expression stands, and what may be a root there."""
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _COMPONENTS: Final = frozenset({"inputs", "parameters", "successActions", "failureActions"})
 _STRICT_NAME: Final = re.compile(r"[A-Za-z0-9_\-]+\Z")
@@ -109,6 +113,20 @@ def is_expression(text: str) -> bool:
     """
     found = _ROOT.match(text)
     return found is not None and found[1] in _BARE_ROOTS | _NAMED_ROOTS
+
+
+def misspelt_roots(text: str) -> dict[str, str]:
+    """What looks like the root of an expression where one may stand, and is none: each with the root it is close to.
+
+    Without a dollar sign, a brace or a root that is near it is a literal like any other text.
+    """
+    roots = {one.lower(): one for one in _BARE_ROOTS | _NAMED_ROOTS}
+    found = {}
+    for word in dict.fromkeys(_LIKE_ROOT.findall(text)):
+        near = get_close_matches(word.lower(), sorted(roots), n=1, cutoff=0.8) if word not in roots.values() else []
+        if near:
+            found[word] = roots[near[0]]
+    return found
 
 
 def split_path(path: str) -> tuple[str, ...] | None:

@@ -42,6 +42,7 @@ __all__ = [
     "expressions_of",
     "from_json",
     "leaves",
+    "plain_text",
     "references",
     "render",
     "to_json",
@@ -426,6 +427,12 @@ def tolerances(leaf: Leaf) -> list[tuple[str, str]]:
 def bare_references(leaf: Leaf) -> tuple[str, ...]:
     """The references to declared names that are text because they have no braces: what an author may not have meant."""
     return leaf.bare if isinstance(leaf, (Literal, TextTemplate)) else ()
+
+
+def plain_text(leaf: Leaf) -> tuple[str, ...]:
+    """What of a leaf is text and nothing else."""
+    parts = leaf.parts if isinstance(leaf, TextTemplate) else (leaf.value,) if isinstance(leaf, Literal) else ()
+    return tuple(part for part in parts if isinstance(part, str))
 
 
 def to_json(template: Template) -> Json:

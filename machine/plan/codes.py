@@ -128,6 +128,10 @@ _REFERENCES: Final = {
         title="Reference to nothing",
         why="Nothing has that name, so the value is always absent. A strict reading refuses it.",
     ),
+    "AZM-P031": Code(
+        title="Text that looks like an expression",
+        why="No expression begins so, and what is none is sent as it stands. A strict reading refuses it.",
+    ),
     "AZM-S001": Code(title="Missing source", why="Its file is not where it was looked for."),
     "AZM-S002": Code(title="Remote source", why="Nothing is fetched unasked."),
     "AZM-S003": Code(title="Swagger 2.0", why="Operations are read from OpenAPI 3."),

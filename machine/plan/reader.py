@@ -16,7 +16,7 @@ from ..document.findings import Finding
 from ..document.model import Criterion, Document, Parameter, Workflow
 from ..errors import DocumentError, Place
 from ..expressions.criteria import CompiledCriterion, compile_criterion
-from ..expressions.grammar import TOLERANCES, Expression, split_path
+from ..expressions.grammar import TOLERANCES, Expression, misspelt_roots, split_path
 from ..expressions.template import (
     Declared,
     Leaf,
@@ -26,6 +26,7 @@ from ..expressions.template import (
     compile_template,
     expressions_of,
     leaves,
+    plain_text,
     tolerances,
 )
 from ..sources.description import Description
@@ -127,6 +128,8 @@ class Reader:
         problems.attempt(lambda: self.tolerated(tolerances(leaf), place))
         for bare in bare_references(leaf):
             self.note("AZM-P023", f"{bare} has no braces: in Arazzo 1.1 it is text, and is sent as it stands", place)
+        for word, root in (pair for text in plain_text(leaf) for pair in misspelt_roots(text).items()):
+            problems.attempt(partial(self._misspelt, word, root, place))
         if isinstance(leaf, Unusable):
             self.note("AZM-P026", f"{leaf.why}; the step that sends it fails", place)
         for expression in expressions_of(leaf):
@@ -178,6 +181,10 @@ class Reader:
             raise DocumentError(message, code=absence.code, place=place, next=absence.next)
         self.note(absence.code, f"{message} ({absence.next})" if absence.next else message, place)
 
+    def _misspelt(self, word: str, root: str, place: Place) -> None:
+        message = f"${word} is text, and not the value of an expression; did you mean ${root}?"
+        self.doomed("AZM-P031", message, place)
+
     def tolerated(self, found: Sequence[tuple[str, str]], place: Place) -> None:
         """Note each (code, why), once a site. Raises DocumentError with all of them in a strict reading."""
         if found and self.strict:
@@ -191,7 +198,8 @@ class Reader:
             self.note(code, why, place)
 
     def doomed(self, code: str, message: str, place: Place) -> None:
-        """Note what lets a step fail whatever happens. Raises DocumentError in a strict reading."""
+        """Note what cannot have been meant or lets a step fail whatever happens. Raises DocumentError in a strict
+        reading."""
         if self.strict:
             raise DocumentError(message, code=code, place=place)
         self.note(code, message, place)

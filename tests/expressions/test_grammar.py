@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from machine.errors import DocumentError, Place
-from machine.expressions.grammar import Expression, is_expression, parse_expression, split_path
+from machine.expressions.grammar import Expression, is_expression, misspelt_roots, parse_expression, split_path
 
 PLACE = Place(document="flow.yaml", pointer="/workflows/0", line=3, column=5)
 
@@ -237,3 +237,21 @@ def test_a_name_of_1_1_means_the_same_in_both_versions(text: str) -> None:
 )
 def test_a_condition_may_lead_into_a_value_by_its_own_operators(text: str, codes: tuple[str, ...]) -> None:
     assert parse_expression(text, place=PLACE, navigable=True).tolerances == codes
+
+
+LOOKALIKES: list[tuple[str, dict[str, str]]] = [
+    ("$input.id", {"input": "inputs"}),
+    ("$respnse.body#/id", {"respnse": "response"}),
+    ("$statuscode", {"statuscode": "statusCode"}),
+    ("{$step.t.outputs.x} {$Workflows.w} {$step.u}", {"step": "steps", "Workflows": "workflows"}),
+    ("$inputs.a {$steps.b.outputs.c} {$url}", {}),
+    ("about $input.id", {}),
+    ("query($input: Create)", {}),
+    ("$price.total", {}),
+    ("${input.x} {$.input.x} $12.50 $", {}),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), LOOKALIKES)
+def test_what_looks_like_a_root_is_known_with_the_root_it_is_close_to(text: str, expected: dict[str, str]) -> None:
+    assert misspelt_roots(text) == expected

@@ -71,6 +71,8 @@ def told(one: Reader) -> list[tuple[str, str]]:
         pytest.param("{$inputs.z} and {$inputs.z}", ["AZM-P021"], id="undeclared-twice-is-told-once"),
         pytest.param("$steps.s.outputs.unheard", [], id="an-output-of-a-step"),
         pytest.param("Bearer $inputs.a", ["C4"], id="without-braces"),
+        pytest.param("$input.a", ["AZM-P031"], id="a-misspelt-root"),
+        pytest.param("{$inputs.a} of {$step.s.outputs.o}", ["AZM-P031"], id="a-misspelt-root-in-braces"),
     ],
 )
 def test_what_a_value_refers_to_is_looked_up_and_noted_where_it_stands(value: str, codes: list[str]) -> None:
@@ -246,3 +248,12 @@ def test_what_a_workflow_or_step_waits_for_is_told_where_it_is_named(
         composed(*flows, version="1.1.0")
 
     assert [(one.code, one.place.pointer) for one in refused.value.findings] == [(code, pointer)]
+
+
+@pytest.mark.parametrize("version", ["1.0.1", "1.1.0"])
+def test_a_misspelt_root_is_refused_in_a_strict_reading(version: str) -> None:
+    with pytest.raises(DocumentError) as refused:
+        reader(version, strict=True).value({"x": "$input.a"}, HERE, "request")
+
+    assert refused.value.code == "AZM-P031"
+    assert "did you mean $inputs?" in refused.value.message
