@@ -220,9 +220,9 @@ _LINT: Final = {
         why="Without the input the request lacks what the description requires, and the service refuses it.",
     ),
     "AZM-L016": Code(
-        title="Falls through into a change",
+        title="Falls through into the next step",
         why="By the specification's words the next step follows when no action applies, and that step changes "
-        "something. This machine stops instead.",
+        "something or is reached in no other way. This machine stops instead.",
     ),
     "AZM-L017": Code(title="Output never declared", why="It is always absent."),
     "AZM-L018": Code(
@@ -279,6 +279,12 @@ _LINT: Final = {
         title="Default that does not fit",
         why="The schema of the input refuses its own default. A run without the input does not begin.",
         severity="error",
+    ),
+    "AZM-L031": Code(
+        title="Success that may match nothing",
+        why="Arazzo does not say what follows when no success action applies. This machine fails there as unmatched "
+        "(exit 11) unless x-machine.unmatched says otherwise.",
+        severity="info",
     ),
 }
 

@@ -95,7 +95,7 @@ workflows:
 - workflowId: w
   steps: [{stepId: s, operationId: one}, {stepId: t, operationID: two}]
 - workflowId: v
-  steps: [{stepId: s, operationId: one, outputs: {a: '$respons.body'}}]
+  steps: [{stepId: s, operationId: one, outputs: {a: '$response.body'}}]
 """
 
 
@@ -201,3 +201,26 @@ def test_what_is_said_of_a_workflow_that_another_runs_is_told_once_where_it_stan
     told = [(one["code"], Path(one["place"]["document"]).name, one["place"]["line"]) for one in done.json["findings"]]
     assert told == [("C1", where, 9), *([] if strict else [("AZM-L017", where, 10)])]
     assert done.code == (65 if strict else 0)
+
+
+VALUES = """openapi: 3.1.0
+paths:
+  /a:
+    get:
+      operationId: one
+      responses:
+        '200': {content: {application/json: {schema: {properties: {state: {enum: [a, b]}}}}}}
+"""
+
+
+def test_which_values_match_nothing_says_more_than_that_some_may(machine: Any, tmp_path: Path) -> None:
+    def told(condition: str) -> list[str]:
+        end = f"{{name: e, type: end, criteria: [{{condition: {condition}}}]}}"
+        head = STRICT.partition("    parameters")[0]
+        (tmp_path / "flow.yaml").write_text(f"{head}    onSuccess: [{end}]\n")
+        return [one["code"] for one in machine("check", tmp_path / "flow.yaml", "--json").json["findings"]]
+
+    (tmp_path / "api.yaml").write_text(VALUES)
+
+    assert told("$response.body#/state == 'a'") == ["AZM-L010"]
+    assert told("$response.body#/other == 'a'") == ["AZM-L031"]
