@@ -286,6 +286,11 @@ _LINT: Final = {
         "(exit 11) unless x-machine.unmatched says otherwise.",
         severity="info",
     ),
+    "AZM-L032": Code(
+        title="Depends on a step that has not run",
+        why="dependsOn waits and starts nothing. The step fails before it sends anything.",
+        severity="error",
+    ),
 }
 
 CODES: Final[Mapping[str, Code]] = {**_STRUCTURE, **_REFERENCES, **_TOLERANCES, **_LINT}

@@ -127,4 +127,38 @@ def _running_itself(subject: Subject) -> Iterator[Finding]:
             )
 
 
-HANDING: Final[tuple[Rule, ...]] = (_lacking, _unknown, _misfitting, _not_run, _running_itself)
+def _not_done(subject: Subject) -> Iterator[Finding]:
+    """Steps that depend on one which cannot have succeeded before: they fail before anything is sent (Step Object,
+    dependsOn: whoever runs the steps is not told to start it)."""
+    plan, document = subject.plan, subject.document
+    used = {state.step for state in plan.states}
+    alone = not subject.called and not any(plan.workflow in named_workflows(one) for one in document.workflows)
+    for step in subject.workflow.steps:
+        does = subject.does(step.step_id)
+        for number, (key, other) in enumerate(does.needs if does is not None and step.step_id in used else ()):
+            if key:
+                lost = alone and key not in _run_before(subject, step.step_id)
+                why = f"{other} of {key}, which no run of {plan.workflow} runs before"
+                advice = f"say dependsOn: [{key}] at {plan.workflow}, or run it by an earlier step"
+            else:
+                lost = other not in used or step.step_id not in subject.after[other]
+                why = f"{other}, and no way leads from there to it"
+                advice = f"let an action lead to {other} first, or leave it out"
+            if lost:
+                place = document.inside(step.place, "dependsOn", number)
+                yield say("L032", f"{step.step_id} depends on {why}", place, advice)
+
+
+def _run_before(subject: Subject, step: str) -> set[str]:
+    """The workflows that may have run when a step is reached, by key."""
+    plan = subject.plan
+    runs = {table.workflow: {child.workflow for child in table.children.values()} for table in plan.tables()}
+    first = {
+        child.workflow
+        for child in plan.children.values()
+        if child.role in ("dependency", "repair") or (child.step and step in subject.after[child.step])
+    }
+    return first.union(*(reaches(runs, key) for key in first))
+
+
+HANDING: Final[tuple[Rule, ...]] = (_lacking, _unknown, _misfitting, _not_run, _not_done, _running_itself)

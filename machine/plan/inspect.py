@@ -200,7 +200,7 @@ def _falling(subject: Subject) -> Iterator[Finding]:
     used = {state.step for state in plan.states}
     for step in subject.workflow.steps:
         name = step.step_id
-        does = plan.calls.get(name) or next((one for one in plan.children.values() if one.step == name), None)
+        does = subject.does(name)
         decided = subject.extension(name, "unmatched") or subject.workflow.extension.get("unmatched")
         open_end = any(
             one.rule == "unmatched" for state in plan.states if state.step == name for one in plan.leaving(state.id)

@@ -17,7 +17,7 @@ from ..expressions.question import Ask
 from ..expressions.template import Declared
 from ..sources.model import Source
 from .codes import severity_of
-from .model import CallPlan, Plan
+from .model import CallPlan, ChildPlan, Plan
 from .sites import Site
 
 __all__ = ["Rule", "Subject", "say"]
@@ -68,6 +68,11 @@ class Subject:
 
     def extension(self, step: str, name: str) -> Any:
         return self.steps[step].extension.get(name) if step in self.steps else None
+
+    def does(self, step: str) -> CallPlan | ChildPlan | None:
+        """The call a step makes, or the workflow it runs; None where it is never reached."""
+        runs = (child for child in self.plan.children.values() if child.role == "step" and child.step == step)
+        return self.plan.calls.get(step) or next(runs, None)
 
     def calls(self) -> Iterator[tuple[Step, CallPlan]]:
         for step in self.workflow.steps:

@@ -145,3 +145,38 @@ def test_a_workflow_that_is_read_and_not_run_is_told(things_api: Json) -> None:
     assert told({**reads, "dependsOn": ["b"]}, other) == []
     assert told(runs, other) == []
     assert told(reads, other, caller) == [], "who runs it may have run the other one before"
+
+
+JUMP = [{"name": "j", "type": "goto", "stepId": "c"}]
+BY_OTHER = {"stepId": "c", "operationId": "listThings", "dependsOn": ["$workflows.b.steps.s"]}
+RUNS_B = {"stepId": "r", "workflowId": "b"}
+WAITS = [
+    pytest.param([{**CALL, "onSuccess": JUMP}], {"dependsOn": ["t"]}, True, id="a-step-that-is-jumped-over"),
+    pytest.param([CALL], {"dependsOn": ["t"]}, False, id="the-step-before"),
+    pytest.param([CALL], {"dependsOn": ["$workflows.b.steps.s"]}, True, id="a-step-of-a-workflow-that-does-not-run"),
+    pytest.param([RUNS_B], {"dependsOn": ["$workflows.b.steps.s"]}, False, id="a-step-of-one-that-has-run"),
+]
+
+
+@pytest.mark.parametrize(("first", "more", "lost"), WAITS)
+def test_a_step_that_depends_on_what_cannot_have_run_is_an_error_at_the_entry(
+    things_api: Json, first: list[Json], more: Json, lost: bool
+) -> None:
+    between, last = {"stepId": "t", "operationId": "listThings"}, {"stepId": "c", "operationId": "listThings", **more}
+    root, other = {"workflowId": "a", "steps": [*first, between, last]}, {"workflowId": "b", "steps": [CALL]}
+    told = [one for one in told_of(things_api, root, other, version="1.1.0") if one.code == "AZM-L032"]
+
+    assert [one.place.pointer for one in told] == (["/workflows/0/steps/2/dependsOn/0"] if lost else [])
+    assert all(one.severity == "error" for one in told)
+
+
+def test_a_workflow_that_runs_after_the_step_is_no_help(things_api: Json) -> None:
+    root, other = {"workflowId": "a", "steps": [BY_OTHER, RUNS_B]}, {"workflowId": "b", "steps": [CALL]}
+
+    def places(*flows: Json) -> list[str]:
+        told = told_of(things_api, *flows, version="1.1.0")
+        return [one.place.pointer for one in told if one.code == "AZM-L032"]
+
+    assert places(root, other) == ["/workflows/0/steps/0/dependsOn/0"]
+    assert places({**root, "dependsOn": ["b"]}, other) == []
+    assert places(root, other, {"workflowId": "c", "steps": [RUNS_B, {"stepId": "q", "workflowId": "a"}]}) == []
