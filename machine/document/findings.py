@@ -56,7 +56,11 @@ class Finding:
 
 def strictly(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The findings as a strict reading has them: what was tolerated is an error."""
-    return tuple(replace(one, severity="error") if _TOLERATED.fullmatch(one.code) else one for one in findings)
+    allow = "leave out --strict to allow it"
+    return tuple(
+        replace(one, severity="error", suggestion=one.suggestion or allow) if _TOLERATED.fullmatch(one.code) else one
+        for one in findings
+    )
 
 
 def raise_if_errors(findings: Iterable[Finding]) -> None:

@@ -166,8 +166,8 @@ class _Checker:
         if not spec.choices or spec.choices.get(value, "9") <= self.minor:
             return
         if self.minor == "1.0" and value in spec.tolerated:
-            code, hint = spec.tolerated[value]
-            self.say(code, f"{key} may not be {value}", pointer, hint, "warning")
+            code, reading = spec.tolerated[value]
+            self.say(code, f"{key} may not be {value}; {reading}", pointer, severity="warning")
         elif value in spec.choices:
             since = spec.choices[value]
             self.say("D114", f"{key}: {value} came with Arazzo {since}, this is {self.minor}", pointer)
@@ -409,8 +409,8 @@ def _check_criterion(self: _Checker, criterion: Mapping[str, Any], pointer: str)
         self.say("D116", "context has no effect on a simple condition", f"{pointer}/context", hint, "warning")
     if isinstance(criterion.get("version"), str):
         if self.minor == "1.1":
-            message = "version stands inside type: {type, version}"
-            self.say("C11", message, f"{pointer}/version", "it is read as if it did", "warning")
+            message = "version stands inside type: {type, version}; read as if it did"
+            self.say("C11", message, f"{pointer}/version", severity="warning")
         _check_version(self, kind, criterion["version"], f"{pointer}/version")
 
 
@@ -428,7 +428,7 @@ def _check_version(self: _Checker, kind: Any, version: str, pointer: str) -> Non
         self.say("D104", f"version of {kind} is one of {', '.join(known)}, not {_shown(version)}", pointer, hint)
     elif known[version] > self.minor:
         message = f"version: {version} came with Arazzo {known[version]}, this is {self.minor}"
-        self.say("D118", message, pointer, "it is accepted", "warning")
+        self.say("D118", message, pointer, severity="warning")
 
 
 _RELATIONS: Final[Mapping[str, Callable[[_Checker, Mapping[str, Any], str], None]]] = {

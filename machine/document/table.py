@@ -171,7 +171,7 @@ OBJECTS: Final[Mapping[str, ObjectRule]] = {
                     "querystring": _NEW,
                     "channel": _NEW,
                 },
-                tolerated={"body": ("C12", "it is read as a member of the request body, as Arazzo 1.0.0 had it")},
+                tolerated={"body": ("C12", "read as a member of the request body, as Arazzo 1.0.0 had it")},
             ),
             "value": Field(types=_ANY, required=True, object="Value"),
         },
@@ -237,7 +237,7 @@ OBJECTS: Final[Mapping[str, ObjectRule]] = {
             "type": Field(
                 required=True,
                 choices={"end": _BOTH, "goto": _BOTH},
-                tolerated={"retry": ("C8", "it is read as a loop on the same step, with its pace and its limit")},
+                tolerated={"retry": ("C8", "read as a loop on the same step, with its pace and its limit")},
             ),
             "workflowId": Field(pattern=_FILLED),
             "stepId": Field(pattern=_FILLED),

@@ -291,6 +291,10 @@ _LINT: Final = {
         why="dependsOn waits and starts nothing. The step fails before it sends anything.",
         severity="error",
     ),
+    "AZM-L033": Code(
+        title="Path parameter that the path does not have",
+        why="Nothing in the path is called so, and it is not sent; perhaps its name is wrong.",
+    ),
 }
 
 CODES: Final[Mapping[str, Code]] = {**_STRUCTURE, **_REFERENCES, **_TOLERANCES, **_LINT}

@@ -367,8 +367,9 @@ def _unknown_parameters(subject: Subject) -> Iterator[Finding]:
         for one in step.parameters if not operation.gaps else ():
             if operation.parameter(one.name, one.location) is None and not credential(one.name, one.location):
                 near = [spec.name for spec in operation.parameters if spec.location == one.location]
+                lost = one.location == "path" and one.name not in _PLACEHOLDER.findall(operation.path)
                 yield say(
-                    "L020",
+                    "L033" if lost else "L020",
                     f"{operation.title} declares no {one.location} parameter {one.name!r}",
                     one.place,
                     f"its {one.location} parameters: {', '.join(near) or 'none'}",

@@ -93,7 +93,7 @@ class _Gatherer:
             for source in self.documents[path][0].sources:
                 name = prefix + source.name
                 used.add(name)
-                found = self.find(path, source, self.overrides.get(name, ""))
+                found = self.find(path, source, name)
                 self.reached[path, source.name] = found
                 if self.is_new_document(source, found) and self.read(found.path):
                     waiting.append((key_of(found.path), f"{name}."))
@@ -116,12 +116,14 @@ class _Gatherer:
 
     # -- one source ------------------------------------------------------------------------------------------------
 
-    def find(self, path: str, source: SourceDescription, given: str) -> Reached:
-        """Where a source is read from, by its location; identity is looked at when everything was read."""
+    def find(self, path: str, source: SourceDescription, name: str) -> Reached:
+        """Where a source is read from, by its location; identity is looked at when everything was read. ``name`` is
+        what overrides call it."""
+        given = self.overrides.get(name, "")
         document = self.documents[path][0]
         url = identity(source.url, base=base_of(document))
         if given:
-            reached = self.attempt(source, given, url)
+            reached = self.attempt(source, name, given, url)
             return Reached(path=reached.path, url=url, given=True, problem=reached.problem)
         if source.type == "asyncapi":
             return Reached(url=url, problem=asyncapi(source))
@@ -130,10 +132,10 @@ class _Gatherer:
             if isinstance(place, SourceError):
                 first = first or place
                 continue
-            reached = self.attempt(source, place, url)
+            reached = self.attempt(source, name, place, url)
             if reached.problem is None or reached.problem.code != "AZM-S001":
                 if number and reached.problem is None:
-                    self.note(path, source, place)
+                    self.note(path, source, name, place)
                 return reached
             first = first or reached.problem
         return Reached(url=url, problem=first)
@@ -150,16 +152,16 @@ class _Gatherer:
         if not self.strict and not is_remote(document.uri):
             yield from candidates(source.url, beside=document.uri.removeprefix("file://"))
 
-    def attempt(self, source: SourceDescription, path: str, url: str) -> Reached:
+    def attempt(self, source: SourceDescription, name: str, path: str, url: str) -> Reached:
         try:
             self.files.value(path)
         except OSError as error:
             problem = SourceError(
-                f"the source description {source.name!r} cannot be read: {error.strerror or type(error).__name__}",
+                f"the source description {source.name!r} cannot be read: {error.strerror or 'there is none'}",
                 code="AZM-S001",
                 place=source.place,
                 seen=path,
-                next=f"give the file with --source {source.name}=PATH",
+                next=f"give the file with --source {name}=PATH",
             )
             return Reached(url=url, problem=problem)
         except DocumentError as error:
@@ -168,12 +170,12 @@ class _Gatherer:
                 code="AZM-S008",
                 place=source.place,
                 seen=path,
-                next=f"mend the file, or give another with --source {source.name}=PATH",
+                next=f"mend the file, or give another with --source {name}=PATH",
             )
             return Reached(url=url, problem=problem)
         return Reached(path=path, url=url)
 
-    def note(self, path: str, source: SourceDescription, place: str) -> None:
+    def note(self, path: str, source: SourceDescription, name: str, place: str) -> None:
         message = f"{source.url[:200]} is not where source {source.name!r} was found: {place} is read instead"
         self.notes.setdefault(path, []).append(
             Finding(
@@ -181,7 +183,7 @@ class _Gatherer:
                 severity="warning",
                 message=message,
                 place=source.place,
-                suggestion=f"write its path, or give it with --source {source.name}={place}",
+                suggestion=f"write its path, or give it with --source {name}={place}",
             )
         )
 

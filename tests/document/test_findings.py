@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from machine.document.findings import Finding, Severity, raise_if_errors
+from machine.document.findings import Finding, Severity, raise_if_errors, strictly
 from machine.errors import DocumentError, Place
 
 PLACE = Place(document="doc.yaml", pointer="/a", line=3, column=5)
@@ -57,3 +57,13 @@ def test_the_errors_become_one_exception_that_carries_the_warnings() -> None:
 def test_a_single_error_is_told_without_a_count() -> None:
     with pytest.raises(DocumentError, match=r"^doc\.yaml:3:5 /a: AZM-D101 is odd"):
         raise_if_errors([finding("AZM-D101", "error")])
+
+
+@pytest.mark.parametrize(
+    ("code", "severity", "suggestion"),
+    [("C8", "error", "leave out --strict to allow it"), ("C7", "error", "move it"), ("AZM-D116", "warning", "")],
+)
+def test_what_a_strict_reading_refuses_says_how_it_is_allowed(code: str, severity: str, suggestion: str) -> None:
+    (found,) = strictly([finding(code, "warning", "move it" if code == "C7" else "")])
+
+    assert (found.severity, found.suggestion) == (severity, suggestion)

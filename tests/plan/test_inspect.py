@@ -172,6 +172,9 @@ LOOP = [goto("again", "s", "$response.body#/x == 1"), end("out", "$response.body
             [step("s", parameters=[{"name": "q", "in": "query", "value": 1}])], ["L020"], id="undeclared-parameter"
         ),
         pytest.param(
+            [step("s", parameters=[{"name": "odd", "in": "path", "value": 1}])], ["L033"], id="not-in-the-path"
+        ),
+        pytest.param(
             [step("s", parameters=[{"name": "Authorization", "in": "header", "value": "x"}])],
             [],
             id="credentials-are-known",

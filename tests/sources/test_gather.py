@@ -145,6 +145,20 @@ def test_a_source_is_found_where_it_lies_and_that_is_said(url: str) -> None:
     assert problem(strict, "a") is not None
 
 
+def test_a_source_of_another_document_is_told_by_the_name_that_gives_it() -> None:
+    files = {
+        "repo/flow.json": flow(("far", "far/b.json", "arazzo")),
+        "repo/far/b.json": flow(("a", "apis/a.json", "openapi"), ("lost", "lost.json", "openapi")),
+        "repo/apis/a.json": PETS,
+    }
+    other = described(files, "repo/flow.json").documents["far"]
+
+    assert [one.suggestion for one in other.findings if one.code == "C7"] == [
+        "write its path, or give it with --source far.a=repo/apis/a.json"
+    ]
+    assert problem(other, "lost").next == "give the file with --source far.lost=PATH"
+
+
 # -- other documents ---------------------------------------------------------------------------------------------------
 
 
