@@ -94,6 +94,22 @@ class Expression:
     pointer: tuple[str, ...] = ()
     tolerances: tuple[str, ...] = field(default=(), compare=False)
     """Codes of :data:`TOLERANCES` this text needed."""
+    written: str = field(default="", compare=False, repr=False)
+    """The text, where it needed one."""
+
+    @property
+    def repaired(self) -> str:
+        """What was written and how it is read, in words; empty where nothing was repaired (tolerance C5)."""
+        if "C5" not in self.tolerances:
+            return ""
+        if self.part == "body" and self.name:
+            tokens = (*(split_path(self.name) or (self.name,)), *self.pointer)
+            reading = str(replace(self, name="", pointer=tokens))
+        elif not self.name and not self.pointer:
+            reading = f"an object of all {self.part or self.root}"
+        else:
+            reading = str(self)
+        return f"{self.written or self}: the reference is not written as the grammar has it; read as {reading}"
 
     def __str__(self) -> str:
         text = f"${self.root}"
@@ -162,6 +178,8 @@ def parse_expression(text: str, *, place: Place, minor: str = "1.0", navigable: 
     :raises DocumentError: with the character and what was expected there.
     """
     expression = _Reader(text, place, navigable=navigable).read()
+    if expression.tolerances:
+        expression = replace(expression, written=text)
     if minor != "1.0":
         _check_names(expression, text, place)
     return expression

@@ -411,7 +411,7 @@ def references(template: Template) -> tuple[Expression, ...]:
 def tolerances(leaf: Leaf) -> list[tuple[str, str]]:
     """What a leaf accepted beyond the specification: (code, explanation) for each spot."""
     found = [
-        (code, f"{expression}: {TOLERANCES[code]}")
+        (code, expression.repaired or f"{expression}: {TOLERANCES[code]}")
         for expression in expressions_of(leaf)
         for code in expression.tolerances
     ]

@@ -284,7 +284,6 @@ _LINT: Final = {
         title="Success that may match nothing",
         why="Arazzo does not say what follows when no success action applies. This machine fails there as unmatched "
         "(exit 11) unless x-machine.unmatched says otherwise.",
-        severity="info",
     ),
     "AZM-L032": Code(
         title="Depends on a step that has not run",

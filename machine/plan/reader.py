@@ -155,7 +155,8 @@ class Reader:
             return body and operation is not None and name in response_members(operation, path)
 
         result = compile_criterion(one, minor=self.minor, strict=self.strict, declares=declares)
-        used = [(code, f"{result.text}: {TOLERANCES[code]}") for code in result.tolerances]
+        repaired = {"C5": "; ".join(dict.fromkeys(filter(None, (found.repaired for found in result.references()))))}
+        used = [(code, repaired.get(code) or f"{result.text}: {TOLERANCES[code]}") for code in result.tolerances]
         self.tolerated(used, one.place)
         for code in result.set_aside:
             self.note(code, f"{result.text}: read as RFC 9535 has it; without --strict, {TOLERANCES[code]}", one.place)

@@ -255,3 +255,24 @@ LOOKALIKES: list[tuple[str, dict[str, str]]] = [
 @pytest.mark.parametrize(("text", "expected"), LOOKALIKES)
 def test_what_looks_like_a_root_is_known_with_the_root_it_is_close_to(text: str, expected: dict[str, str]) -> None:
     assert misspelt_roots(text) == expected
+
+
+REPAIRED = [
+    ("$steps.s.b", "$steps.s.outputs.b"),
+    ("$response.body.list[0].x", "$response.body#/list/0/x"),
+    ("$response.body#list", "$response.body#/list"),
+    ("$response.body#/list[0].x", "$response.body#/list/0/x"),
+    ("$response.headers.X-K", "$response.header.X-K"),
+    ("$inputs", "an object of all inputs"),
+    ("$steps.s.outputs", "an object of all outputs"),
+]
+
+
+@pytest.mark.parametrize(("text", "reading"), REPAIRED)
+def test_what_is_repaired_is_told_as_it_was_written_and_as_it_is_read(text: str, reading: str) -> None:
+    expression = parse(text)
+
+    assert expression.repaired == f"{text}: the reference is not written as the grammar has it; read as {reading}"
+    assert parse("$inputs.a").repaired == ""
+    if "#" in reading or "outputs." in reading:
+        assert parse(reading).repaired == ""
