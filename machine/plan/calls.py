@@ -83,7 +83,8 @@ def _operation(step: Step, sources: Mapping[str, Source], reader: Reader) -> Ope
             place=step.place,
             next="call an operation with operationId or operationPath, or run a workflow with workflowId",
         )
-    return _found(sources, step.operation_id, step.operation_path, step.place, reader)
+    place = reader.document.inside(step.place, "operationId" if step.operation_id else "operationPath")
+    return _found(sources, step.operation_id, step.operation_path, place, reader)
 
 
 def _found(
@@ -128,12 +129,14 @@ def _effect(extension: EffectExtension, step: Step, sources: Mapping[str, Source
             settle=120.0 if extension.settle is None else extension.settle,
             key=extension.key,
         )
-    operation = _found(sources, probe.operation_id, probe.operation_path, step.place, reader)
+    field = "operationId" if probe.operation_id else "operationPath"
+    place = reader.document.inside(step.place, "x-machine", "effect", "probe", field)
+    operation = _found(sources, probe.operation_id, probe.operation_path, place, reader)
     if _KIND_OF_METHOD.get(operation.method) != "safe":
         raise DocumentError(
             f"the probe of step {step.step_id!r} would change something: {operation.title}",
             code="AZM-P017",
-            place=step.place,
+            place=place,
             next="probe with a safe operation such as a GET",
         )
     compiled = ProbePlan(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from machine.errors import DocumentError
 from machine.expressions.template import Literal, references
 from machine.plan.model import Plan
 
@@ -124,3 +125,34 @@ def test_an_operation_may_be_named_by_its_path(built: Callable[..., Plan]) -> No
     path = "{$sourceDescriptions.things.url}#/paths/~1things~1{id}/get"
 
     assert built([{"stepId": "a", "operationPath": path}]).calls["a"].operation.operation_id == "getThing"
+
+
+STEP = "/workflows/0/steps/0"
+NOWHERE: list[Any] = [
+    pytest.param({"operationId": "nope"}, f"{STEP}/operationId", id="an-id"),
+    pytest.param({"operationPath": "GET /nope"}, f"{STEP}/operationPath", id="a-path"),
+    pytest.param(
+        {
+            "operationId": "makeThing",
+            "x-machine": {"effect": {"onDoubt": "probe", "probe": {"operationId": "nope", "match": {"/a": 1}}}},
+        },
+        f"{STEP}/x-machine/effect/probe/operationId",
+        id="of-a-probe",
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "place"), NOWHERE)
+def test_an_operation_that_is_not_there_is_told_where_it_is_named(
+    built: Callable[..., Plan], fields: dict[str, Any], place: str
+) -> None:
+    with pytest.raises(DocumentError) as refused:
+        built([{"stepId": "a", **fields}])
+
+    assert [(one.code, one.place.pointer) for one in refused.value.findings] == [("AZM-D201", place)]
+
+
+def test_an_operation_that_is_named_oddly_is_told_there_too(built: Callable[..., Plan]) -> None:
+    plan = built([{"stepId": "a", "operationPath": "GET /things"}])
+
+    assert [(one.code, one.place.pointer) for one in plan.notices] == [("C6", f"{STEP}/operationPath")]
