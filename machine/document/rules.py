@@ -173,7 +173,7 @@ class _Checker:
             self.say("D114", f"{key}: {value} came with Arazzo {since}, this is {self.minor}", pointer)
         else:
             known = [one for one, since in spec.choices.items() if since <= self.minor]
-            hint = self.guess(value, known)
+            hint = spec.instead.get(value) or self.guess(value, known) or "write one of them"
             self.say("D104", f"{key} is one of {', '.join(known)}, not {_shown(value)}", pointer, hint)
 
     def _list(self, key: str, spec: Field, items: list[Any], pointer: str) -> None:
@@ -355,6 +355,10 @@ def _check_step(self: _Checker, step: Mapping[str, Any], pointer: str) -> None:
     if targets == ["workflowId"] and "requestBody" in step:
         message = "requestBody has no effect on a step that runs a workflow"
         self.say("D116", message, f"{pointer}/requestBody", "pass its members as parameters", "warning")
+    if step.get("timeout") == 0 and not isinstance(step["timeout"], bool):
+        # A call without any time could never be answered, so nobody means that.
+        hint = "leave it out, or write how many milliseconds the step may take"
+        self.say("D116", "timeout: 0 has no effect", f"{pointer}/timeout", hint, "warning")
     places = set()
     for index, parameter, _ in self.resolved("parameters", step.get("parameters")):
         if calls and "in" not in parameter:
@@ -364,9 +368,8 @@ def _check_step(self: _Checker, step: Mapping[str, Any], pointer: str) -> None:
         elif isinstance(parameter.get("in"), str):
             places.add(parameter["in"])
     if {"query", "querystring"} <= places:
-        self.say(
-            "D104", "in: querystring is the whole query; in: query cannot stand beside it", f"{pointer}/parameters"
-        )
+        message = "in: querystring is the whole query; in: query cannot stand beside it"
+        self.say("D104", message, f"{pointer}/parameters", "write the other ones into its value, or leave it out")
 
 
 def _check_message_fields(self: _Checker, step: Mapping[str, Any], targets: list[str], pointer: str) -> None:
@@ -424,7 +427,7 @@ def _check_version(self: _Checker, kind: Any, version: str, pointer: str) -> Non
     if known is None:
         return
     if version not in known:
-        hint = self.guess(version, known)
+        hint = self.guess(version, known) or "write one of them, or leave it out"
         self.say("D104", f"version of {kind} is one of {', '.join(known)}, not {_shown(version)}", pointer, hint)
     elif known[version] > self.minor:
         message = f"version: {version} came with Arazzo {known[version]}, this is {self.minor}"

@@ -37,6 +37,8 @@ class Field:
     tolerated: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Strings that 1.0 documents use although they may not: the code of the tolerance, and how they are read. 1.1
     documents may not."""
+    instead: Mapping[str, str] = field(default_factory=dict)
+    """By a string that is not allowed, what to write."""
     pattern: re.Pattern[str] | None = None
     """What a string must look like as a whole."""
     minimum: int | None = None
@@ -172,6 +174,7 @@ OBJECTS: Final[Mapping[str, ObjectRule]] = {
                     "channel": _NEW,
                 },
                 tolerated={"body": ("C12", "read as a member of the request body, as Arazzo 1.0.0 had it")},
+                instead={"body": "make it a member of the payload of requestBody"},
             ),
             "value": Field(types=_ANY, required=True, object="Value"),
         },
@@ -238,6 +241,7 @@ OBJECTS: Final[Mapping[str, ObjectRule]] = {
                 required=True,
                 choices={"end": _BOTH, "goto": _BOTH},
                 tolerated={"retry": ("C8", "read as a loop on the same step, with its pace and its limit")},
+                instead={"retry": "goto the step itself, with x-machine.poll for its pace; only onFailure can retry"},
             ),
             "workflowId": Field(pattern=_FILLED),
             "stepId": Field(pattern=_FILLED),

@@ -13,7 +13,7 @@ from typing import Final
 
 from ..document.findings import Severity
 
-__all__ = ["CODES", "Code", "explain", "severity_of"]
+__all__ = ["CODES", "Code", "advice_of", "explain", "severity_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +25,18 @@ class Code:
     severity: Severity = "warning"
     """Of what keeps nothing from being compiled: ``error`` where a step can only fail, ``info`` where nobody has to do
     anything about it."""
+    advice: str = ""
+    """What to do about it, where no finding of the code knows better."""
 
 
 def explain(code: str) -> str:
     """Why a finding of this code is told; empty for a code that explains itself in its message."""
     return CODES[code].why if code in CODES else ""
+
+
+def advice_of(code: str) -> str:
+    """What to do about a finding of this code that has no advice of its own."""
+    return CODES[code].advice if code in CODES else ""
 
 
 def severity_of(code: str) -> Severity:
@@ -93,10 +100,12 @@ _REFERENCES: Final = {
     "AZM-P021": Code(
         title="Undeclared input",
         why="Nobody is asked for it; it is absent unless somebody gives it unasked.",
+        advice="declare it under inputs",
     ),
     "AZM-P023": Code(
         title="A reference that is text",
         why="From 1.1 on an expression inside text needs braces; without them the words themselves are sent.",
+        advice="put it in braces: {$inputs.name}",
     ),
     "AZM-P022": Code(
         title="About a condition", why="It holds as written, and reads as if more was meant.", severity="info"
@@ -108,6 +117,7 @@ _REFERENCES: Final = {
         title="Condition that never holds",
         why="Arazzo 1.1 lets a condition fail that cannot be read, and says nothing. So the step always fails, or its "
         "action never applies.",
+        advice="write what the message expects, or leave the condition out",
     ),
     "AZM-P026": Code(
         title="JSON text that is no JSON",
@@ -123,6 +133,7 @@ _REFERENCES: Final = {
         title="Read where it is not",
         why="What an expression sees depends on when it is read. What is absent is left out of what is sent, and in a "
         "comparison it equals nothing but null. A strict reading refuses it.",
+        advice="read it where it is known, for example as an output of a step",
     ),
     "AZM-P029": Code(
         title="Reference to nothing",
@@ -131,6 +142,7 @@ _REFERENCES: Final = {
     "AZM-P031": Code(
         title="Text that looks like an expression",
         why="No expression begins so, and what is none is sent as it stands. A strict reading refuses it.",
+        advice="mend the word, or leave out the dollar sign if text is meant",
     ),
     "AZM-S001": Code(title="Missing source", why="Its file is not where it was looked for."),
     "AZM-S002": Code(title="Remote source", why="Nothing is fetched unasked."),
@@ -150,24 +162,34 @@ _TOLERANCES: Final = {
         title="Condition in place of a JSONPath query",
         why="Operators between queries are no RFC 9535 query. Arazzo 1.1 lets such a condition fail; a 1.0 "
         "document gets the meaning its author had.",
+        advice="write one criterion for each comparison",
     ),
     "C2": Code(
         title="Filter about an object",
         why="By RFC 9535 a filter looks at the members of an object. Where the object itself has the member that "
         "is named, the object is what is meant.",
+        advice="write a simple condition about $response.body#/MEMBER",
     ),
-    "C3": Code(title="count() of one value", why="By RFC 9535 it is 0 or 1; the length of the list is what is meant."),
+    "C3": Code(
+        title="count() of one value",
+        why="By RFC 9535 it is 0 or 1; the length of the list is what is meant.",
+        advice="write length() in place of count()",
+    ),
     "C4": Code(
         title="Reference without braces",
         why="Inside text an expression needs braces. It is filled in because the name is declared.",
+        advice="put braces around it",
     ),
     "C5": Code(
         title="Repaired reference",
         why="The expression is not as the grammar has it, and can mean one thing only.",
+        advice="write it as it is read",
     ),
     "C6": Code(
         title="Operation named otherwise",
         why="The reference is not as the specification has it, and fits one operation only.",
+        advice="write the operationId, {$sourceDescriptions.NAME.url}#/paths/~1PATH/METHOD, or for a workflow "
+        "$sourceDescriptions.NAME.ID",
     ),
     "C7": Code(
         title="Source found elsewhere",
@@ -180,16 +202,29 @@ _TOLERANCES: Final = {
     "C9": Code(
         title="Retry through itself",
         why="A step that repairs itself would be called twice each time. It is read as a plain retry.",
+        advice="leave out its stepId",
     ),
-    "C10": Code(title="Object in quotes", why="In JSON text it would be a text of JSON; its author means the object."),
+    "C10": Code(
+        title="Object in quotes",
+        why="In JSON text it would be a text of JSON; its author means the object.",
+        advice="write the payload as an object, not as text",
+    ),
     "C11": Code(
         title="Version beside the type",
         why="Arazzo 1.1 has it inside the type, 1.0 beside it and its schema the other way round; both are read.",
     ),
     "C12": Code(title="Parameter in the body", why="1.0.0 had it; it is a member of the request body."),
     "C13": Code(title="Unusable answers waited out", why="A poll waits out a few answers that are none."),
-    "C14": Code(title="Quotes", why="Strings of simple conditions stand in single quotes."),
-    "C15": Code(title="Pattern between slashes", why="A pattern has no delimiters; its flags would be lost."),
+    "C14": Code(
+        title="Quotes",
+        why="Strings of simple conditions stand in single quotes.",
+        advice="write strings in single quotes",
+    ),
+    "C15": Code(
+        title="Pattern between slashes",
+        why="A pattern has no delimiters; its flags would be lost.",
+        advice="leave out the slashes",
+    ),
 }
 
 _LINT: Final = {

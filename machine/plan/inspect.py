@@ -20,7 +20,7 @@ from ..expressions.question import Ask, nobody
 from ..expressions.template import Literal
 from ..sources.description import Description
 from ..sources.shapes import requires
-from .codes import severity_of
+from .codes import advice_of, severity_of
 from .handing import HANDING
 from .inputs import misfits_of
 from .model import CallPlan, Notice, Plan
@@ -77,7 +77,14 @@ def _returned(plan: Plan) -> dict[str, frozenset[str]]:
 
 def told(notice: Notice) -> Finding:
     """What the compiler noted, as a finding."""
-    return Finding(code=notice.code, severity=severity_of(notice.code), message=notice.message, place=notice.place)
+    code = notice.code
+    return Finding(
+        code=code,
+        severity=severity_of(code),
+        message=notice.message,
+        place=notice.place,
+        suggestion=advice_of(code),
+    )
 
 
 def _order(finding: Finding) -> tuple[str, int, int, str]:

@@ -31,6 +31,7 @@ from ..expressions.template import (
 )
 from ..sources.description import Description
 from ..sources.model import Operation
+from .codes import advice_of
 from .members import response_members
 from .model import Notice
 from .problems import Problems
@@ -179,7 +180,7 @@ class Reader:
         joint = " " if absence.code in _NAMELESS else " is always absent: "
         message = f"{expression}{joint}{absence.why}"
         if absence.code in _REFUSED or (self.strict and absence.code not in _ALLOWED):
-            raise DocumentError(message, code=absence.code, place=place, next=absence.next)
+            raise DocumentError(message, code=absence.code, place=place, next=absence.next or advice_of(absence.code))
         self.note(absence.code, f"{message} ({absence.next})" if absence.next else message, place)
 
     def _misspelt(self, word: str, root: str, place: Place) -> None:
@@ -202,7 +203,7 @@ class Reader:
         """Note what cannot have been meant or lets a step fail whatever happens. Raises DocumentError in a strict
         reading."""
         if self.strict:
-            raise DocumentError(message, code=code, place=place)
+            raise DocumentError(message, code=code, place=place, next=advice_of(code))
         self.note(code, message, place)
 
     def note(self, code: str, message: str, place: Place) -> None:

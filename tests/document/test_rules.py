@@ -200,6 +200,7 @@ NEW = [
     pytest.param("sourceDescriptions/0/type", "asyncapi", [], id="asyncapi"),
     pytest.param(f"{STEP}/timeout", 5000, [], id="timeout"),
     pytest.param(f"{STEP}/timeout", -1, ["D115"], id="negative-timeout"),
+    pytest.param(f"{STEP}/timeout", 0, ["D116"], id="no-time-at-all"),
     pytest.param(f"{STEP}/dependsOn", ["two"], [], id="step-dependency"),
     pytest.param(f"{STEP}/dependsOn", [], ["D108"], id="empty-dependency"),
     pytest.param(f"{STEP}/dependsOn", ["none"], ["D111"], id="dependency-on-no-step"),

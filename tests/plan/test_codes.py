@@ -6,13 +6,14 @@ import re
 from pathlib import Path
 
 from machine.expressions.grammar import TOLERANCES
-from machine.plan.codes import CODES, explain
+from machine.plan.codes import CODES, advice_of, explain
 
 PACKAGE = Path(__file__).resolve().parents[2] / "machine"
 FILES = (
     "document/rules.py",
     "sources/operations.py",
     "sources/gather.py",
+    "plan/handing.py",
     "plan/inspect.py",
     "plan/reader.py",
     "plan/sight.py",
@@ -41,3 +42,10 @@ def test_explanations_are_sentences() -> None:
     assert all(one.why.endswith(".") and one.title for one in CODES.values())
     assert explain("AZM-D101") != ""
     assert explain("AZM-X999") == ""
+
+
+def test_what_the_compiler_notes_about_a_reference_or_a_condition_comes_with_advice() -> None:
+    tolerated = set(TOLERANCES) | {"C6", "C9"}
+
+    assert [code for code in sorted(tolerated | {"AZM-P025", "AZM-P028", "AZM-P031"}) if not advice_of(code)] == []
+    assert (advice_of("AZM-D101"), advice_of("AZM-X999")) == ("", "")
