@@ -217,7 +217,9 @@ def check_inputs(
             )
     problems = list(_misfits(plan, values, ask))
     if problems:
-        raise InputError("; ".join(problems), code="AZM-I003", next="see `arazzo-machine plan` for the inputs")
+        raise InputError(
+            "; ".join(problems), code="AZM-I003", next="see `arazzo-machine plan` for the inputs, and `check`"
+        )
     known = {one.name for one in plan.inputs}
     warnings = tuple(f"input {name!r} is not declared and is passed on" for name in values if name not in known)
     return values, warnings

@@ -56,14 +56,15 @@ def misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any], ask: Ask) -> It
     try:
         errors = sorted(validator.iter_errors(plain), key=lambda error: list(map(str, error.absolute_path)))
     except Undecided as undecided:
-        yield f"the input schema cannot be used: {undecided.why}"
+        yield f"the input schema of {plan.workflow} cannot be used: {_why_unusable(plan.input_schema, undecided.why)}"
         return
     except (
         *(jsonschema.exceptions.SchemaError, jsonschema.exceptions.UnknownType, referencing.exceptions.Unresolvable),
         *(RecursionError, TypeError, AttributeError, ValueError),
     ):
         # A $ref to nowhere or a keyword of the wrong type surfaces as what the validator trips over.
-        yield f"the input schema of {plan.workflow} cannot be used: {_why_unusable(plan.input_schema)}"
+        otherwise = "what it refers to leads nowhere, or round in a ring"
+        yield f"the input schema of {plan.workflow} cannot be used: {_why_unusable(plan.input_schema, otherwise)}"
         return
     kept_elsewhere = {name for name, value in values.items() if contains_secret(value) or contains_file(value)}
     for misfit in errors:
@@ -74,9 +75,9 @@ def misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any], ask: Ask) -> It
         yield f"input {path!r}: {misfit.message[:200]}" if path else misfit.message[:200]
 
 
-def _why_unusable(schema: Mapping[str, Any]) -> str:
-    at, why = next(wrong_in(schema), ("", "what it refers to leads nowhere, or round in a ring"))
-    return f"at {at} {why}" if at else why
+def _why_unusable(schema: Mapping[str, Any], otherwise: str) -> str:
+    at, why = next(wrong_in(schema), ("", otherwise))
+    return f"{why} (at {at})" if at else why
 
 
 def _keywords(schema: Any) -> set[str]:

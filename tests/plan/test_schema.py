@@ -54,8 +54,8 @@ def test_keywords_that_together_escape_the_bound_are_not_used(base: Plan) -> Non
 
 
 UNUSABLE = [
-    ({"properties": 5}, "at /properties/x/properties properties is an object of schemas by their names, not 5"),
-    ({"type": "strin"}, "at /properties/x/type there is no type 'strin'; did you mean string?"),
+    ({"properties": 5}, "properties is an object of schemas by their names, not 5 (at /properties/x/properties)"),
+    ({"type": "strin"}, "there is no type 'strin'; did you mean string? (at /properties/x/type)"),
     ({"$ref": "#/nowhere"}, "what it refers to leads nowhere, or round in a ring"),
 ]
 
