@@ -255,9 +255,9 @@ _LINT: Final = {
         why="Without the input the request lacks what the description requires, and the service refuses it.",
     ),
     "AZM-L016": Code(
-        title="Falls through into the next step",
+        title="Falls through into a change",
         why="By the specification's words the next step follows when no action applies, and that step changes "
-        "something or is reached in no other way. This machine stops instead.",
+        "something. This machine stops instead.",
     ),
     "AZM-L017": Code(title="Output never declared", why="It is always absent."),
     "AZM-L018": Code(

@@ -202,9 +202,8 @@ def _from(subject: Subject, step: str) -> frozenset[str]:
 
 
 def _falling(subject: Subject) -> Iterator[Finding]:
-    """Steps whose success may match no action: what comes of it is decided by this machine (ambiguity A1)."""
+    """Steps whose unmatched success would by position lead into a call that changes something (ambiguity A1)."""
     plan, order = subject.plan, list(subject.steps)
-    used = {state.step for state in plan.states}
     for step in subject.workflow.steps:
         name = step.step_id
         does = subject.does(name)
@@ -222,30 +221,6 @@ def _falling(subject: Subject) -> Iterator[Finding]:
             ends = "ends here" if does.unmatched == "fail" else "goes on there"
             what = f"{following} ({then.operation.title}) is next by position; the run {ends}"
             yield say("L016", f"when no action of {name} applies, {what}", place, advice)
-        elif does.unmatched == "fail" and not _speaks_of_all(subject, step):
-            lost = following and following not in used
-            what = f"{following} is next by position and never reached; the run fails" if lost else "the run fails"
-            yield say("L016" if lost else "L031", f"when no action of {name} applies, {what}", place, advice)
-
-
-def _speaks_of_all(subject: Subject, step: Step) -> bool:
-    """Whether the success actions of a step leave no declared success out, by its status alone or by a condition and
-    its opposite."""
-    plan, call = subject.plan, subject.plan.calls.get(step.step_id)
-    state = next(state.id for state in plan.states if state.step == step.step_id)
-    guards = [one.guard for one in plan.leaving(state) if one.rule == "action" and "held" in one.guard.facts]
-    alone = {" ".join(one.criteria[0].text.split()) for one in guards if len(one.criteria) == 1}
-    if any(text.replace("==", "!=") in alone for text in alone if "==" in text and "&&" not in text):
-        return True
-    declared = set(call.operation.success_statuses()) if call is not None else set()
-    met = {
-        status
-        for status in declared
-        for guard in guards
-        if {one.root for criterion in guard.criteria for one in criterion.references()} == {"statusCode"}
-        and all(one.test(Context(status=status, ask=subject.ask)).truth for one in guard.criteria)
-    }
-    return bool(declared) and met == declared
 
 
 # -- data --------------------------------------------------------------------------------------------------------------

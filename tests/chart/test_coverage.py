@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from machine.chart.coverage import uncovered
+from machine.document.findings import Finding
 from machine.plan.build import build_plan
 from machine.sources.description import Description
 
@@ -18,12 +19,23 @@ BODY = {
 
 
 @pytest.fixture
-def findings(describe_things: Callable[..., Description]) -> Callable[..., list[str]]:
-    def find(step: dict[str, Any], responses: dict[str, Any], **workflow: Any) -> list[str]:
-        paths = {"/x/{id}": {"get": {"operationId": "getX", "responses": responses}}}
+def told(describe_things: Callable[..., Description]) -> Callable[..., list[Finding]]:
+    def find(step: dict[str, Any], responses: dict[str, Any], *more: dict[str, Any], **workflow: Any) -> list[Finding]:
+        operations = {"get": {"operationId": "getX", "responses": responses}, "delete": {"operationId": "deleteX"}}
+        paths = {"/x/{id}": operations}
         step = {"stepId": "s", "operationId": "getX", **step}
-        described = describe_things([step], workflow=workflow, api={"openapi": "3.1.0", "paths": paths})
-        return [one.message for one in uncovered(described, build_plan(described))]
+        described = describe_things([step, *more], workflow=workflow, api={"openapi": "3.1.0", "paths": paths})
+        return list(uncovered(described, build_plan(described)))
+
+    return find
+
+
+@pytest.fixture
+def findings(told: Callable[..., list[Finding]]) -> Callable[..., list[str]]:
+    """What is said of values and statuses that are known to match nothing."""
+
+    def find(step: dict[str, Any], responses: dict[str, Any], **workflow: Any) -> list[str]:
+        return [one.message for one in told(step, responses, **workflow) if one.code == "AZM-L010"]
 
     return find
 
@@ -93,6 +105,60 @@ def test_null_and_values_that_are_the_body_are_values_too(findings: Any) -> None
 
     assert findings(step, {"200": listed}) == [
         "2 of 3 values of the body match no action of s: y, null; then the run fails"
+    ]
+
+
+def ends(*conditions: str) -> dict[str, Any]:
+    return {
+        "onSuccess": [
+            {"name": f"e{number}", "type": "end", "criteria": [{"condition": one}]}
+            for number, one in enumerate(conditions)
+        ]
+    }
+
+
+AGAIN = {"name": "again", "type": "goto", "stepId": "s", "criteria": [{"condition": "$response.body#/n == 1"}]}
+MAY_END: list[Any] = [
+    pytest.param(ends("$response.body#/x == 1"), {}, ["L031"], id="ends by a condition alone"),
+    pytest.param({}, {"successActions": ends("$response.body#/x == 1")["onSuccess"]}, ["L031"], id="for all steps"),
+    pytest.param(ends("$response.body#/x == 1", "$response.body#/x != 1"), {}, [], id="a condition and its opposite"),
+    pytest.param(ends("$statusCode == 200"), {}, [], id="every success there is"),
+    pytest.param(ends("$response.body#/state == 'new'"), {}, ["L010"], id="values that are listed"),
+    pytest.param({**ends("$response.body#/x == 1"), "x-machine": {"unmatched": "fail"}}, {}, [], id="decided"),
+    pytest.param({"onSuccess": [AGAIN, *ends("$response.body#/x == 1")["onSuccess"]]}, {}, [], id="a loop"),
+    pytest.param({}, {}, [], id="no actions"),
+]
+
+
+@pytest.mark.parametrize(("step", "workflow", "codes"), MAY_END)
+def test_a_success_that_may_match_nothing_is_told(told: Any, step: Any, workflow: Any, codes: list[str]) -> None:
+    found = told(step, {"200": BODY, "404": {}}, **workflow)
+
+    assert [one.code.removeprefix("AZM-") for one in found] == codes
+
+
+def test_a_step_that_is_never_reached_because_of_it_is_named(told: Any) -> None:
+    (found,) = told(ends("$response.body#/x == 1"), {"200": {}}, {"stepId": "t", "operationId": "deleteX"})
+
+    assert found.code == "AZM-L031"
+    assert "t, which is next by position, is never reached; the run fails" in found.message
+
+
+@pytest.mark.parametrize(("more", "codes"), [({}, ["AZM-L031"]), ({"x-machine": {"unmatched": "end"}}, [])])
+def test_a_step_that_runs_a_workflow_may_match_nothing_too(
+    describe_things: Callable[..., Description], more: Any, codes: list[str]
+) -> None:
+    call = {"stepId": "s", "operationId": "getThing"}
+    description = describe_things([call, {"stepId": "r", "workflowId": "w", **ends("$outputs.x == 1"), **more}])
+
+    assert [one.code for one in uncovered(description, build_plan(description))] == codes
+
+
+def test_values_are_shown_as_the_document_writes_them(findings: Any) -> None:
+    listed = {"content": {"application/json": {"schema": {"properties": {"x": {"enum": [True, 1, "a"]}}}}}}
+
+    assert findings(ends("$response.body#/x == 'a'"), {"200": listed}) == [
+        "2 of 3 values of /x match no action of s: true, 1; then the run fails"
     ]
 
 

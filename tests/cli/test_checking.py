@@ -203,24 +203,16 @@ def test_what_is_said_of_a_workflow_that_another_runs_is_told_once_where_it_stan
     assert done.code == (65 if strict else 0)
 
 
-VALUES = """openapi: 3.1.0
-paths:
-  /a:
-    get:
-      operationId: one
-      responses:
-        '200': {content: {application/json: {schema: {properties: {state: {enum: [a, b]}}}}}}
-"""
+def test_what_follows_by_position_says_more_than_that_the_run_fails(machine: Any, tmp_path: Path) -> None:
+    paths = "{/a: {get: {operationId: one}, put: {operationId: two}}}"
+    (tmp_path / "api.yaml").write_text(f"openapi: 3.1.0\npaths: {paths}\n")
+    end = "{name: e, type: end, criteria: [{condition: $response.body#/x == 1}]}"
+    go = "{name: g, type: goto, stepId: t, criteria: [{condition: $response.body#/x == 2}]}"
+    head = STRICT.partition("    parameters")[0]
 
-
-def test_which_values_match_nothing_says_more_than_that_some_may(machine: Any, tmp_path: Path) -> None:
-    def told(condition: str) -> list[str]:
-        end = f"{{name: e, type: end, criteria: [{{condition: {condition}}}]}}"
-        head = STRICT.partition("    parameters")[0]
-        (tmp_path / "flow.yaml").write_text(f"{head}    onSuccess: [{end}]\n")
+    def told(actions: str, more: str = "") -> list[str]:
+        (tmp_path / "flow.yaml").write_text(f"{head}    onSuccess: [{actions}]\n{more}")
         return [one["code"] for one in machine("check", tmp_path / "flow.yaml", "--json").json["findings"]]
 
-    (tmp_path / "api.yaml").write_text(VALUES)
-
-    assert told("$response.body#/state == 'a'") == ["AZM-L010"]
-    assert told("$response.body#/other == 'a'") == ["AZM-L031"]
+    assert told(end) == ["AZM-L031"]
+    assert told(f"{end}, {go}", "  - {stepId: t, operationId: two}\n") == ["AZM-L016"]
