@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from hypothesis import settings
 
 from machine.chart.chart import Advanced, Chart
 from machine.chart.effects import Call
@@ -27,6 +28,10 @@ from machine.values import SecretRef
 
 ROOT = Path(__file__).resolve().parent.parent
 API = "workflows/openapi/hugging-face-inference-endpoints-api.yml"
+
+# How long one example takes says nothing of the code on a machine that does something else as well.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 THINGS: dict[str, Any] = {
     "openapi": "3.1.0",
