@@ -261,7 +261,7 @@ def _how(given: argparse.Namespace) -> str:
     """The words that say how much was asked for; empty for nothing."""
     for name in ("full", "nightly", "sample"):
         if getattr(given, name):
-            return f"--{name}"
+            return " ".join([f"--{name}", *(f"--case {case}" for case in given.case or ())])
     if given.minutes:
         return f"--minutes {given.minutes:g}"
     return f"--only {given.only}" if given.only else f"--trials {given.trials}" if given.trials else ""

@@ -17,7 +17,10 @@ class KillEverywhere(Swept):
 
     name: ClassVar[str] = "F1"
     title: ClassVar[str] = "kill at every boundary"
-    fault: ClassVar[str] = "SIGKILL on the way into and out of every system call of a run, a resume and a resolve"
+    fault: ClassVar[str] = (
+        "SIGKILL on the way into and out of every system call of a run, a resume and a resolve; a full campaign makes "
+        "each third of them, begun at another one in each run, a night makes all"
+    )
     promise: ClassVar[str] = "one create, nothing learnt is lost, and resuming ends as if nothing had happened"
     traced: ClassVar[bool] = True
 
