@@ -48,4 +48,5 @@ def run_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
         with flags.open_store(ctx.params.get("store"), read_only=True) as store:
             return [one for one in store.ids() if one.startswith(incomplete)]
     except Exception:
+        # A shell that completes a word shows what is printed in the middle of the line being typed.
         return []
