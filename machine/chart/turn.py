@@ -231,7 +231,8 @@ class Turn:
             try:
                 inputs, _ = check_inputs(callee, self._given(fired, callee, child), inside=True, ask=self.asked)
             except (InputError, RequestError) as error:
-                why = f"{child.workflow} cannot begin: {error.message}"
+                way = f"; --dep-input {child.workflow}.NAME=VALUE gives it one" if child.role == "dependency" else ""
+                why = f"{child.workflow} cannot begin: {error.message}{way}"
         if why:
             self._refuse(why)
             return

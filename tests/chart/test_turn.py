@@ -444,6 +444,14 @@ def test_a_dependency_that_fails_leaves_the_steps_undone(drive: Begin, composed:
     assert run.message == "login failed: log failed: answered 500 ($statusCode was 500)"
 
 
+def test_a_dependency_that_lacks_an_input_says_how_it_is_given(drive: Begin, composed: Composed) -> None:
+    needy = {**LOGIN, "inputs": {"type": "object", "properties": {"u": {}}, "required": ["u"]}}
+    run = drive(composed(flow("root", step("s"), dependsOn=["login"]), needy))
+
+    assert run.reason == "broke"
+    assert "missing input: u; --dep-input login.NAME=VALUE gives it one" in run.message
+
+
 def test_what_waits_for_its_own_caller_fails_and_says_so(drive: Begin, composed: Composed) -> None:
     plan = composed(flow("root", runs("go", "child")), flow("child", step("c"), dependsOn=["root"]))
     run = drive(plan)
