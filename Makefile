@@ -25,6 +25,7 @@ setup: $(STAMP) ## create the environment, and renew it when pyproject.toml has 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(PY) -m compileall -q machine
 	@touch $(STAMP)
 
 test: setup ## run the tests; TEST=tests/plan narrows them, PYTEST_ARGS=-x is passed on

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from hypothesis import settings
+from loaded import Loaded
 
 from machine.chart.chart import Advanced, Chart
 from machine.chart.effects import Call
@@ -28,6 +30,11 @@ from machine.values import SecretRef
 
 ROOT = Path(__file__).resolve().parent.parent
 API = "workflows/openapi/hugging-face-inference-endpoints-api.yml"
+
+# What a test begins is begun as people begin it: compiled modules are kept, and a stream is written when it is flushed.
+sys.dont_write_bytecode = False
+for variable in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"):
+    os.environ.pop(variable, None)
 
 # How long one example takes says nothing of the code on a machine that does something else as well.
 settings.register_profile("untimed", deadline=None)
@@ -106,6 +113,14 @@ def shared() -> Path:
 def evaluator() -> Iterator[Evaluator]:
     """Who answers what the core may not compute itself; one process for the whole session."""
     made = Evaluator()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def loaded() -> Iterator[Loaded]:
+    """What begins commands in copies of a process that has loaded the program; one for the whole session."""
+    made = Loaded()
     yield made
     made.close()
 

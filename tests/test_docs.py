@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from loaded import Loaded
 
 from machine.expressions.grammar import TOLERANCES
 
@@ -78,7 +79,7 @@ def written(page: str, folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page, found in BLOCKS.items() if "console" in dict(found)])
-def test_every_command_of_a_page_prints_what_the_page_shows(page: str, tmp_path: Path) -> None:
+def test_every_command_of_a_page_prints_what_the_page_shows(page: str, tmp_path: Path, loaded: Loaded) -> None:
     shown_commands = [pair for language, block in BLOCKS[page] if language == "console" for pair in commands(block)]
     written(page, tmp_path)
     for command, shown in shown_commands:
@@ -87,22 +88,14 @@ def test_every_command_of_a_page_prints_what_the_page_shows(page: str, tmp_path:
         if program == "make":
             assert arguments[0] in TARGETS
             continue
-        done = subprocess.run(
-            [sys.executable, "-m", "machine", *arguments],
-            cwd=tmp_path,
-            env=environment(tmp_path),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        printed = [plain(line) for line in done.stdout.splitlines() if plain(line)]
+        done = loaded.begin(arguments, cwd=tmp_path, env=environment(tmp_path), stderr=subprocess.STDOUT)
+        output, _ = done.communicate(60)
+        printed = [plain(line) for line in output.splitlines() if plain(line)]
         if done.returncode:
             printed.append(f"[exit {done.returncode}]")
 
         # The two streams of a command are shown as a terminal mixes them: results come after the progress.
-        assert matches(shown, printed) or sorted(shown) == sorted(printed), f"{command}\n{done.stdout}"
+        assert matches(shown, printed) or sorted(shown) == sorted(printed), f"{command}\n{output}"
 
 
 PYTHON = [

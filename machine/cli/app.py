@@ -100,6 +100,8 @@ def main(arguments: Sequence[str] | None = None, *, heard: Sequence[int] = ()) -
     if arguments is not None:
         sys.exit(_run(list(arguments), heard))
     code = _run(sys.argv[1:], heard)
+    # What a reader that has gone did not take would be written once more at the end, and make the code 120.
+    hush()
     # None disturbs the interpreter's own end.
     for one in _SIGNALS:
         signal.signal(one, signal.SIG_IGN)

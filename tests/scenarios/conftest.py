@@ -18,6 +18,7 @@ from typing import Any
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
+from loaded import Forked, Loaded
 
 from machine.stores.sqlite import SqliteStore
 
@@ -45,7 +46,7 @@ class Done:
 class Started:
     """A process that runs; its standard error is read line by line."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | Forked
     lines: list[str] = field(default_factory=list)
 
     @property
@@ -79,8 +80,9 @@ class Started:
 class Shell:
     """Runs ``python -m machine`` in a folder of its own, with a store of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, loaded: Loaded) -> None:
         self.folder = folder
+        self._loaded = loaded
         self.store = folder / "runs.db"
         kept = {name: text for name, text in os.environ.items() if not name.startswith(("ARAZZO_MACHINE_", "HF_"))}
         self.environment = {
@@ -89,35 +91,36 @@ class Shell:
             "HF_TOKEN": CANARY,
             "PYTHONWARNINGS": "error",
         }
-        self.running: list[subprocess.Popen[str]] = []
+        self.running: list[subprocess.Popen[str] | Forked] = []
 
     def start(
         self,
         *arguments: object,
         environment: Mapping[str, str | None] | None = None,
         under: Sequence[str] = (),
-        **more: Any,
+        new: bool = False,
+        **streams: Any,
     ) -> Started:
-        """Begin a command, ``under`` another. ``environment`` changes variables; None takes one away."""
+        """Begin a command, ``under`` another. ``environment`` changes variables; None takes one away. A ``new`` process
+        loads the program itself, as those under another command do."""
         variables = {**self.environment, **(environment or {})}
-        process = subprocess.Popen(
-            [*under, sys.executable, "-m", "machine", *(str(one) for one in arguments)],
-            cwd=self.folder,
-            env={name: text for name, text in variables.items() if text is not None},
-            **{
-                "stdin": subprocess.DEVNULL,
-                "stdout": subprocess.PIPE,
-                "stderr": subprocess.PIPE,
-                "text": True,
-                **more,
-            },
-        )
+        words = [str(one) for one in arguments]
+        env = {name: text for name, text in variables.items() if text is not None}
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
+        process: subprocess.Popen[str] | Forked
+        if new or under:
+            command = [*under, sys.executable, "-m", "machine", *words]
+            process = subprocess.Popen(command, cwd=self.folder, env=env, text=True, **streams)
+        else:
+            process = self._loaded.begin(words, cwd=self.folder, env=env, **streams)
         self.running.append(process)
         return Started(process=process)
 
-    def __call__(self, *arguments: object, environment: Mapping[str, str | None] | None = None) -> Done:
+    def __call__(
+        self, *arguments: object, environment: Mapping[str, str | None] | None = None, new: bool = False
+    ) -> Done:
         """Do a command to its end. With ``--json`` standard output has to be one JSON object, whatever the end."""
-        done = self.start(*arguments, environment=environment).end()
+        done = self.start(*arguments, environment=environment, new=new).end()
         assert "--json" not in arguments or isinstance(done.json, dict)
         return done
 
@@ -140,8 +143,8 @@ class Shell:
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
-    made = Shell(tmp_path)
+def shell(tmp_path: Path, loaded: Loaded) -> Iterator[Shell]:
+    made = Shell(tmp_path, loaded)
     yield made
     made.stop()
 

@@ -122,8 +122,8 @@ def test_an_encoding_without_the_characters_of_a_reply_is_no_bug(shell: Any, tol
     told.address = "https://d\u00e9mo.example.com/\U0001f600"
     ascii_only = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     command = ["run", *deploy, "--poll-interval", "0s", "--server", told.url]
-    said = shell(*command, environment=ascii_only)
-    as_json = shell(*command, "--json", environment=ascii_only)
+    said = shell(*command, environment=ascii_only, new=True)
+    as_json = shell(*command, "--json", environment=ascii_only, new=True)
 
     assert (said.code, as_json.code) == (0, 0)
     assert "mo.example.com" in said.out

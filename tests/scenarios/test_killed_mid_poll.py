@@ -13,7 +13,7 @@ def test_a_bare_resume_goes_on_after_a_kill_and_nothing_is_created_twice(
     shell: Any, simulate: Any, deploy: Any
 ) -> None:
     service = simulate("slow-start")
-    runner = shell.start("run", *deploy, "--server", service.url, "--poll-interval", "20ms")
+    runner = shell.start("run", *deploy, "--server", service.url, "--poll-interval", "20ms", new=True)
     service.wait_until(lambda summary: summary["polls"] >= 3)
     runner.kill()
 
@@ -31,7 +31,7 @@ def test_a_bare_resume_goes_on_after_a_kill_and_nothing_is_created_twice(
 
 
 def test_a_simulated_run_goes_on_too_because_its_simulator_is_remembered(shell: Any, deploy: Any) -> None:
-    runner = shell.start("run", *deploy, "--simulate", "--poll-interval", "20ms")
+    runner = shell.start("run", *deploy, "--simulate", "--poll-interval", "20ms", new=True)
     runner.wait_for("initializing")
     runner.kill()
 

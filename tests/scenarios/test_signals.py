@@ -24,7 +24,9 @@ def test_a_signal_while_waiting_ends_the_process_at_once(
     shell: Any, simulate: Any, deploy: Any, signum: signal.Signals, code: int
 ) -> None:
     service = simulate()
-    runner = shell.start("run", *deploy, "--server", service.url, "--poll-interval", "600s", "--id", "one", "--json")
+    runner = shell.start(
+        "run", *deploy, "--server", service.url, "--poll-interval", "600s", "--id", "one", "--json", new=True
+    )
     runner.wait_for("next look in")
     before = time.monotonic()
     runner.send(signum)
