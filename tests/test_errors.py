@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,7 @@ def test_the_drawing_shows_no_class_that_is_gone() -> None:
     assert drawn == {one.__name__ for one in CLASSES} - {"MachineError"}
 
 
+@cache
 def codes() -> list[tuple[str, str]]:
     """(code, file) of every literal ``code=`` argument in the package."""
     found = []

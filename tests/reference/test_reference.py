@@ -35,13 +35,18 @@ from machine.testing.clock import ManualClock
 from machine.testing.server import Simulator
 
 ROOT = Path(__file__).resolve().parents[2]
-SEEN = sightings()
 SHARED = {
     "AZM-D002": "a document that is too large, as a text and as a tree",
     "AZM-D114": "what came with a later version, as a field and as an expression",
     "AZM-S006": "a description that is not whole, told by check and by a call that cannot do without",
 }
 """Codes that several parts of the package give, and the one thing each of them says."""
+
+
+@pytest.fixture(scope="module")
+def seen() -> tuple[Sighting, ...]:
+    """Every place of the package that gives a code."""
+    return sightings()
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -62,37 +67,37 @@ def test_a_page_that_is_old_missing_or_nobodys_is_told(tmp_path: Path) -> None:
     ]
 
 
-def test_every_code_in_the_package_was_seen_where_it_is_given() -> None:
-    assert unseen(SEEN) == []
-    assert len({one.code for one in SEEN}) > 250
+def test_every_code_in_the_package_was_seen_where_it_is_given(seen: tuple[Sighting, ...]) -> None:
+    assert unseen(seen) == []
+    assert len({one.code for one in seen}) > 250
 
 
-def test_a_code_belongs_to_one_class() -> None:
+def test_a_code_belongs_to_one_class(seen: tuple[Sighting, ...]) -> None:
     kinds: dict[str, set[str]] = defaultdict(set)
-    for one in SEEN:
+    for one in seen:
         # What keeps a document from being compiled may be told by `check` under the same code.
         kinds[one.code] |= {one.kind} - {"Finding"}
 
     assert {code: found for code, found in kinds.items() if len(found) > 1} == {}
 
 
-def test_a_code_is_given_in_one_part_of_the_package() -> None:
+def test_a_code_is_given_in_one_part_of_the_package(seen: tuple[Sighting, ...]) -> None:
     parts: dict[str, set[str]] = defaultdict(set)
-    for one in SEEN:
+    for one in seen:
         parts[one.code].add(one.path.partition("/")[0])
 
     assert {code for code, found in parts.items() if len(found) > 1} == set(SHARED), "or choose a code of its own"
 
 
-def test_every_finding_that_is_not_about_an_overlay_is_explained() -> None:
-    told = {one.code for one in SEEN if one.kind == "Finding"}
+def test_every_finding_that_is_not_about_an_overlay_is_explained(seen: tuple[Sighting, ...]) -> None:
+    told = {one.code for one in seen if one.kind == "Finding"}
 
     assert {code for code in told - set(CODES) if not code.startswith("AZM-D3")} == set()
 
 
-def test_a_sentence_is_put_together_from_the_caller_and_what_makes_the_error() -> None:
+def test_a_sentence_is_put_together_from_the_caller_and_what_makes_the_error(seen: tuple[Sighting, ...]) -> None:
     def said(code: str) -> list[Sighting]:
-        return [one for one in SEEN if one.code == code]
+        return [one for one in seen if one.code == code]
 
     (full,) = said("AZM-T003")
     assert (full.kind, full.message) == ("StoreError", "the store {path} cannot be written: the disk is full")
@@ -101,13 +106,13 @@ def test_a_sentence_is_put_together_from_the_caller_and_what_makes_the_error() -
     assert said("AZM-E005")[0].path == "expressions/grammar.py"
 
 
-def test_every_code_is_on_one_page() -> None:
-    errors, findings = error_codes(SEEN), finding_codes(SEEN)
+def test_every_code_is_on_one_page(seen: tuple[Sighting, ...]) -> None:
+    errors, findings = error_codes(seen), finding_codes(seen)
     listed = re.findall(r"^\| `(AZM-\w+|C\d+)`", errors + findings, re.MULTILINE)
 
     assert sorted(listed) == sorted(set(listed))
-    assert set(listed) == {one.code for one in SEEN} | set(CODES)
-    assert {one.code[4] for one in SEEN} == {*GROUPS, "L"}
+    assert set(listed) == {one.code for one in seen} | set(CODES)
+    assert {one.code[4] for one in seen} == {*GROUPS, "L"}
 
 
 def test_every_exit_code_and_every_reason_has_its_words() -> None:
