@@ -15,6 +15,7 @@ import math
 import re
 from bisect import bisect_right
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import yaml
@@ -94,19 +95,16 @@ def parse(data: bytes | str, *, uri: str = "", positions: bool = True, most: int
 
 def _decode(data: bytes | str) -> tuple[bytes, str]:
     """The bytes for the digest and the text without its byte order mark."""
-    if len(data) > MAX_BYTES:
-        raise _Refused("AZM-D002", f"the document is larger than {MAX_BYTES >> 20} MiB")
     try:
         raw = data.encode() if isinstance(data, str) else bytes(data)
+        if len(raw) > MAX_BYTES:
+            raise _Refused("AZM-D002", f"the document is larger than {MAX_BYTES >> 20} MiB")
         text = data if isinstance(data, str) else raw.decode()
-    except UnicodeError as error:
-        before = data[: error.start] if isinstance(error, UnicodeDecodeError | UnicodeEncodeError) else data[:0]
-        known = before.encode("utf-8", "replace") if isinstance(before, str) else before
-        tail = known.rpartition(b"\n")[2].decode("utf-8", "replace")
-        spot = (known.count(b"\n") + 1, len(tail) + 1)
+    except (UnicodeDecodeError, UnicodeEncodeError) as error:
+        before = data[: error.start]
+        known = before.encode() if isinstance(before, str) else before
+        spot = (known.count(b"\n") + 1, len(known.rpartition(b"\n")[2].decode()) + 1)
         raise _Refused("AZM-D001", "the document is not UTF-8 text", spot=spot, next="save it as UTF-8") from None
-    if len(raw) > MAX_BYTES:
-        raise _Refused("AZM-D002", f"the document is larger than {MAX_BYTES >> 20} MiB")
     return raw, text.removeprefix("\ufeff")
 
 
@@ -116,10 +114,9 @@ def _read(text: str, positions: bool, most: int) -> tuple[Any, Positions]:
     if text[start : start + 1] not in ("{", "[", '"'):
         return _read_yaml(text, _Builder(positions, most))
     if not positions:
-        try:
+        # Where something is wrong with it, the careful reader says what and where.
+        with suppress(ValueError, RecursionError, _Refused):
             return _read_json_fast(text), Positions()
-        except (ValueError, RecursionError, _Refused):
-            positions = True  # something is wrong with it: the careful reader says what and where
     try:
         return _read_json(text, start, _Builder(positions, most))
     except _Refused as problem:
@@ -420,17 +417,17 @@ def _read_json(text: str, position: int, build: _Builder) -> tuple[Any, Position
             _check_text(value)
         return value, end
 
-    def expected(what: str) -> _Refused:
-        return _Refused("AZM-D003", f"not valid JSON: expected {what}")
+    def expected(what: str, position: int) -> _Refused:
+        return _Refused("AZM-D003", f"not valid JSON: expected {what}", spot=lines.spot(position))
 
     def read_key(position: int) -> int:
         if text[position : position + 1] != '"':
-            raise expected("a key in double quotes")
+            raise expected("a key in double quotes", position)
         name, end = read(position)
         build.name(name, lines.spot(position))
         end = _end_of_space(text, end)
         if text[end : end + 1] != ":":
-            raise expected("':' after the key")
+            raise expected("':' after the key", end)
         return _end_of_space(text, end + 1)
 
     try:
@@ -454,13 +451,13 @@ def _read_json(text: str, position: int, build: _Builder) -> tuple[Any, Position
                     position = _end_of_space(text, position + 1)
                     continue
                 if char != ",":
-                    raise expected("',' or '}'" if mapping else "',' or ']'")
+                    raise expected("',' or '}'" if mapping else "',' or ']'", position)
                 position = _end_of_space(text, position + 1)
                 position = read_key(position) if mapping else position
                 break
             else:
                 if position != len(text):
-                    raise expected("nothing after the value")
+                    raise expected("nothing after the value", position)
                 return build.result()
     except json.JSONDecodeError as error:
         message = f"not valid JSON: {error.msg[:1].lower()}{error.msg[1:]}"

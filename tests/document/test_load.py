@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from machine.document.load import MAX_BYTES, MAX_DEPTH, Tree, parse
+from machine.document.load import MAX_DEPTH, Tree, parse
 from machine.errors import DocumentError
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -90,6 +90,7 @@ def test_scalars_follow_the_core_schema_of_yaml_1_2(text: str, value: Any) -> No
         pytest.param("a: &a {x: 1}\nb: {<<: *a}\n", ["a", "b"], id="merge-key"),
         pytest.param("- &a x\n- *a : 1\n", [], id="alias-of-a-string"),
         pytest.param("!!int 1: a\n", ["1"], id="tagged-number"),
+        pytest.param("!!float 1.50: a\n", ["1.50"], id="tagged-fraction"),
     ],
 )
 def test_keys_are_strings_as_written(text: str, keys: list[str]) -> None:
@@ -117,6 +118,7 @@ REFUSED = [
     pytest.param("? [a]\n: 1\n", "D005", (1, 3), id="list-key"),
     pytest.param("- &a 1\n- *a : 1\n", "D005", (2, 3), id="alias-of-a-number-as-key"),
     pytest.param("!!bool x: 1\n", "D005", (1, 1), id="tagged-key"),
+    pytest.param("!!int x: 1\n", "D006", (1, 1), id="key-whose-tag-is-not-true"),
     pytest.param("a: !!python/object:os.system x\n", "D006", (1, 4), id="python-tag"),
     pytest.param("a: !mine [1]\n", "D006", (1, 4), id="local-tag"),
     pytest.param("a: !!set {b}\n", "D006", (1, 4), id="set-tag"),
@@ -132,6 +134,8 @@ REFUSED = [
     pytest.param("[1e999]", "D010", (1, 2), id="json-overflow"),
     pytest.param("a: " + "1" * 4001, "D011", (1, 4), id="long-integer"),
     pytest.param("a: 0x" + "f" * 3900, "D011", (1, 4), id="long-hex"),
+    pytest.param("a: 0x" + "0" * 4001, "D011", (1, 4), id="long-hex-of-nothing"),
+    pytest.param(f"a: {hex(10**4000)}", "D011", (1, 4), id="hex-of-one-digit-too-many"),
     pytest.param("[" + "1" * 5000 + "]", "D011", (1, 2), id="long-json-integer"),
     pytest.param("a: *b\n", "D012", (1, 4), id="unknown-alias"),
     pytest.param("&a [*a]\n", "D012", (1, 5), id="alias-inside-itself"),
@@ -143,6 +147,7 @@ REFUSED = [
     pytest.param('{"a": 1\n "b": 2}', "D003", (2, 5), id="json-syntax"),
     pytest.param(b"a: 1\nb: \xff\n", "D001", (2, 4), id="not-utf-8"),
     pytest.param("a: 1".encode("utf-16"), "D001", (1, 1), id="utf-16"),
+    pytest.param("a: 1\nb\u00e9: ".encode() + b"\xff\n", "D001", (2, 5), id="not-utf-8-behind-a-letter-of-two-bytes"),
     pytest.param("a: \ud800\n", "D001", (1, 4), id="surrogate"),
     pytest.param('{"a": "\\ud83d"}', "D001", (1, 7), id="half-a-pair"),
 ]
@@ -171,6 +176,40 @@ def test_a_duplicate_key_is_refused_with_both_places(text: str, positions: bool)
 
     assert spot(error) == (3, 1)
     assert f"first at 1:{2 if text[0] == '{' else 1}" in error.message
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "where"),
+    [
+        pytest.param('{"a":1,]', "expected a key in double quotes", (1, 8), id="key-without-quotes"),
+        pytest.param('{"a":1,"b" 2}', "expected ':' after the key", (1, 12), id="no-colon"),
+        pytest.param('{"a":"x" "b":2}', "expected ',' or '}'", (1, 10), id="no-comma-in-an-object"),
+        pytest.param('["a"\n "b"]', "expected ',' or ']'", (2, 2), id="no-comma-in-a-list"),
+        pytest.param('{"a":1} x', "expected nothing after the value", (1, 9), id="two-values"),
+        pytest.param('["a",}', "expecting value", (1, 6), id="no-value"),
+    ],
+)
+def test_json_that_is_no_yaml_either_is_told_as_json(text: str, message: str, where: tuple[int, int]) -> None:
+    error = refusal(text)
+
+    assert error.message.startswith(f"not valid JSON: {message}")
+    assert (error.code, spot(error)) == ("AZM-D003", where)
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        pytest.param("null: 1\n", "a key must be a string, this is null", id="null-key"),
+        pytest.param("no: 1\nFalse: 1\n", "a key must be a string, this is a boolean", id="boolean-key"),
+        pytest.param("&a [*a]\n", "the alias '*a' stands inside the value it names", id="alias-inside-itself"),
+        pytest.param("- *b\n", "the alias '*b' names no anchor before it", id="unknown-alias"),
+        pytest.param(f"{'k' * 60}: 1\n" * 2, f"the key '{'k' * 60}' stands", id="key-that-is-just-short-enough"),
+        pytest.param(f"{'k' * 61}: 1\n" * 2, f"the key '{'k' * 57}...' stands", id="key-that-is-shortened"),
+        pytest.param("a: \x01\n", "not valid YAML: control characters are not allowed", id="control-character"),
+    ],
+)
+def test_a_refusal_says_what_was_seen(text: str, seen: str) -> None:
+    assert refusal(text).message.startswith(seen)
 
 
 def hostile(name: str) -> str:
@@ -228,8 +267,50 @@ def test_the_depth_limit_is_exact(positions: bool) -> None:
     assert refusal("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), positions=positions).code == "AZM-D008"
 
 
-def test_a_text_over_the_size_limit_is_refused_unread() -> None:
-    assert refusal(b" " * (MAX_BYTES + 1)).code == "AZM-D002"
+@pytest.mark.usefixtures("parser")
+def test_the_depth_limit_is_exact_through_aliases() -> None:
+    def chain(levels: int) -> str:
+        return "\n".join(["- &a1 [x]"] + [f"- &a{level} [*a{level - 1}]" for level in range(2, levels)])
+
+    parse(chain(MAX_DEPTH))
+
+    assert refusal(chain(MAX_DEPTH + 1)).code == "AZM-D008"
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        pytest.param("[1, [2, 3]]", 5, id="json"),
+        pytest.param("- 1\n- [2, 3]\n", 5, id="yaml"),
+        pytest.param("- &a 1\n- *a\n", 3, id="alias-of-a-scalar"),
+        pytest.param("- &a [1, 2]\n- *a\n", 7, id="alias-of-a-list"),
+    ],
+)
+def test_the_limit_of_values_is_exact(text: str, count: int) -> None:
+    parse(text, most=count)
+
+    assert refusal(text, most=count - 1).code == "AZM-D009"
+
+
+@pytest.mark.parametrize("text", ["a: 1234", "\u00e9: 12"], ids=["ascii", "more-bytes-than-letters"])
+@pytest.mark.parametrize("as_bytes", [True, False], ids=["bytes", "text"])
+def test_the_limit_of_bytes_is_exact(text: str, as_bytes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = text.encode() if as_bytes else text
+    monkeypatch.setattr("machine.document.load.MAX_BYTES", len(text.encode()))
+    parse(data)
+    monkeypatch.setattr("machine.document.load.MAX_BYTES", len(text.encode()) - 1)
+    error = refusal(data)
+
+    # Nothing of it was read, so there is no place in it.
+    assert (error.code, spot(error)) == ("AZM-D002", (0, 0))
+
+
+@pytest.mark.usefixtures("parser")
+def test_the_limit_of_directives_is_exact() -> None:
+    text = "".join(f"%TAG !a{number}! tag:x\n" for number in range(16)) + "--- a"
+
+    assert parse(text).value == "a"
+    assert refusal("%TAG !b! tag:x\n" + text).code == "AZM-D006"
 
 
 def test_a_large_integer_within_the_limit_is_kept_whole() -> None:
@@ -238,7 +319,17 @@ def test_a_large_integer_within_the_limit_is_kept_whole() -> None:
 
 @pytest.mark.parametrize("positions", [True, False], ids=["positions", "plain"])
 def test_a_surrogate_pair_in_json_is_one_character(positions: bool) -> None:
-    assert parse('{"a": "\\ud83d\\ude00"}', positions=positions).value == {"a": "\U0001f600"}
+    # YAML refuses it, so it shows as well that JSON without a space, and with many, is read as JSON.
+    pair = '"\\ud83d\\ude00"'
+    for text in (f'{{"a":{pair},"b":[{pair},{pair}]}}', f' {{ "a" : {pair} , "b" : [ {pair} , {pair} ] }} '):
+        assert parse(text, positions=positions).value == {"a": "\U0001f600", "b": ["\U0001f600"] * 2}
+
+
+def test_half_a_pair_in_yaml_is_refused_by_a_parser_that_lets_it_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
+    error = refusal('a: x\nb: "\\ud83d"\n')
+
+    assert (error.code, spot(error)) == ("AZM-D001", (2, 4))
 
 
 def test_a_byte_order_mark_is_no_content() -> None:
