@@ -2,7 +2,8 @@
 
 Arazzo 1.1 ("Runtime Expressions in Conditions") puts the values into the condition's text before that is parsed. Taken
 to the letter, a value out of a reply could so rewrite the condition. Here a value is always data: each language says
-in its own file how a value is quoted at the spot where it stands, and the text around it is never parsed with it.
+in its own file how a value is quoted at the spot where it stands, and the text around it is never parsed with it. The
+same holds for a body that is written as text: ``within``.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeAlias
+from urllib.parse import quote
 
 from ..errors import Place
-from ..values import Json, Missing, Value, contains_secret, redact
+from ..sources.percent import UNRESERVED
+from ..values import Json, Missing, SecretRef, SecretText, Value, contains_secret, join_text, redact
 from .evaluate import Context, evaluate
 from .grammar import Expression, is_expression, parse_expression
 from .question import Undecided
 from .verdict import show
 
-__all__ = ["Part", "as_text", "expressions", "fill", "split", "values"]
+__all__ = ["Part", "as_text", "expressions", "fill", "split", "values", "within"]
 
 Part: TypeAlias = "str | Expression"
 
@@ -77,3 +80,21 @@ def fill(parts: Sequence[Part], given: Iterable[Json], write: Callable[[str, Jso
 def as_text(value: Json) -> str:
     """How a value reads inside text (1.1, "Runtime Expressions"): texts as they are, everything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+_CHARACTER_DATA: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"})
+"""XML 1.0 section 2.4: what is written so is text, between tags and between quotes."""
+
+
+def within(text: str | SecretRef | SecretText, syntax: str) -> str | SecretRef | SecretText:
+    """A value as a body of that syntax (``xml``, ``form`` or none) writes it, so that it stays one.
+
+    A secret carries that as its encoding; in a form it gets it where the body is made.
+    """
+    if isinstance(text, SecretText):
+        return join_text(within(part, syntax) for part in text.parts)
+    if isinstance(text, SecretRef):
+        return text.encoded("html") if syntax == "xml" else text
+    if syntax == "form":
+        return quote(text, safe=UNRESERVED)
+    return text.translate(_CHARACTER_DATA) if syntax == "xml" else text

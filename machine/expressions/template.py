@@ -19,6 +19,7 @@ from typing import Final, TypeAlias, cast
 
 from ..errors import BugError, DocumentError, Place, RequestError
 from ..values import MISSING, Json, Missing, SecretRef, SecretText, Value, contains_file, contains_secret, join_text
+from .embedded import within
 from .evaluate import Context, evaluate, resolve_name
 from .grammar import TOLERANCES, Expression, here, is_expression, parse_expression
 from .replacement import Target, restore_target
@@ -109,8 +110,9 @@ class TextTemplate:
     """The references that stood in the text without braces and were filled in (tolerance C4): in 1.0."""
     bare: tuple[str, ...] = field(default=(), compare=False)
     """Those that are text: in 1.1."""
-    markup: bool = False
-    """Whether the text is XML: a value in it is character data and makes no element, attribute or entity."""
+    syntax: str = ""
+    """What the text is, so that a value in it stays a value: ``xml``, where it is character data and makes no element,
+    attribute or entity; ``form``, where it is percent-encoded and makes no field; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,10 +329,6 @@ def _render_replaced(template: Replaced, context: Context) -> Value:
     return body
 
 
-_CHARACTER_DATA: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"})
-"""XML 1.0 section 2.4: what is written so is text, between tags and between quotes."""
-
-
 def _render_text(template: TextTemplate, context: Context) -> Value:
     pieces: list[str | SecretRef | SecretText] = []
     present = False
@@ -340,8 +338,7 @@ def _render_text(template: TextTemplate, context: Context) -> Value:
             continue
         value = evaluate(part, context)
         present = present or not isinstance(value, Missing)
-        text = _as_text(value, part, template.null)
-        pieces.append(text.translate(_CHARACTER_DATA) if template.markup and isinstance(text, str) else text)
+        pieces.append(within(_as_text(value, part, template.null), template.syntax))
     return join_text(pieces) if present else MISSING
 
 
@@ -443,7 +440,7 @@ def to_json(template: Template) -> Json:
         return {"expr": str(template.expression)}
     if isinstance(template, TextTemplate):
         parts: list[Json] = [part if isinstance(part, str) else {"expr": str(part)} for part in template.parts]
-        return {"text": parts, **_null(template), **({"markup": True} if template.markup else {})}
+        return {"text": parts, **_null(template), **({"syntax": template.syntax} if template.syntax else {})}
     if isinstance(template, Quoted):
         return {"quoted": str(template.expression), **_null(template)}
     if isinstance(template, Unusable):
@@ -467,7 +464,7 @@ def from_json(value: object) -> Template:
 
     :raises BugError: for JSON that :func:`to_json` cannot have written.
     """
-    kinds = [name for name in value if name not in ("null", "markup")] if isinstance(value, Mapping) else []
+    kinds = [name for name in value if name not in ("null", "syntax")] if isinstance(value, Mapping) else []
     if isinstance(value, Mapping) and len(kinds) == 1 and isinstance(null := value.get("null", ""), str):
         kind, body = kinds[0], value[kinds[0]]
         if kind == "lit" and (body is None or isinstance(body, (bool, int, float, str))):
@@ -476,7 +473,7 @@ def from_json(value: object) -> Template:
             return Whole(_stored(value))
         if kind == "text" and isinstance(body, list):
             parts = tuple(part if isinstance(part, str) else _stored(part) for part in body)
-            return TextTemplate(parts, null, markup=value.get("markup") is True)
+            return TextTemplate(parts, null, syntax=str(value.get("syntax", "")))
         if kind == "quoted" and isinstance(body, str):
             return Quoted(parse_expression(body, place=Place()), null)
         if kind == "unusable" and isinstance(body, str):

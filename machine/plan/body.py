@@ -17,6 +17,7 @@ from ..expressions.json_text import compile_json_text, is_json_text
 from ..expressions.replacement import Target, compile_target
 from ..expressions.template import ObjectTemplate, Replaced, Template, TextTemplate, Unusable
 from ..sources.model import Operation, is_json_type, media_type
+from ..sources.parameters import FORM
 from .misplaced import misplaced
 from .problems import Problems
 from .reader import Reader
@@ -78,8 +79,10 @@ def _payload(body: RequestBody | None, kind: str, reader: Reader) -> Template | 
     if is_json_type(kind) and isinstance(body.payload, str) and is_json_text(body.payload):
         return reader.checked(_json_text(body.payload, place, reader), place, "request", here)
     made = reader.value(body.payload, place, "request")
-    # A text in XML would be markup where a value brings some; one expression alone is the whole document it says.
-    return replace(made, markup=True) if is_xml_type(kind) and isinstance(made, TextTemplate) else made
+    # In a text that is XML or a form, what a value brings would be markup or more fields. One expression alone is the
+    # whole document it says.
+    syntax = "xml" if is_xml_type(kind) else "form" if media_type(kind) == FORM else ""
+    return replace(made, syntax=syntax) if isinstance(made, TextTemplate) and len(made.parts) > 1 else made
 
 
 def _json_text(text: str, place: Place, reader: Reader) -> Template:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NoReturn
 
 from ..errors import Place, RequestError
-from ..values import Content, FileRef, SecretRef, SecretText, Value, contains_file, encode
+from ..values import Content, FileRef, SecretRef, SecretText, Value, contains_file, encode, join_text
 from .model import ParameterSpec, PartSpec, is_json_type, media_type
 from .parameters import FORM, Given, form_text, present
 from .percent import CONTROL, TOKEN, quoted
@@ -70,8 +70,17 @@ def write_body(body: Value, content_type: str, parts: Mapping[str, PartSpec], pl
     if bare.startswith("multipart/") and "boundary=" not in content_type:
         _refuse(f"{bare} as a text needs its boundary in the content type", place, next=_advice(bare))
     one = Given(spec=ParameterSpec(name="", location="", style=""), value=body, place=place, what="request body")
-    # A form given as text is encoded already; a secret inside it is not.
-    return (quoted(one.text(body), str) if bare == FORM else one.text(body)), content_type
+    text = one.text(body)
+    if bare == FORM:
+        # A form given as text is encoded already; a secret inside it is not. A block of YAML ends with a line end.
+        text = quoted(_without_line_end(text), str)
+    return text, content_type
+
+
+def _without_line_end(text: str | SecretText) -> str | SecretText:
+    if isinstance(text, str):
+        return text.rstrip("\r\n")
+    return join_text(part.rstrip("\r\n") if isinstance(part, str) else part for part in text.parts)
 
 
 _KINDS: Final[Mapping[type, str]] = {dict: "an object", list: "a list", type(None): "null"}

@@ -13,6 +13,7 @@ from machine.expressions.evaluate import Context
 from machine.expressions.template import render
 from machine.plan.body import is_xml_type
 from machine.plan.model import Plan
+from machine.values import SecretRef, SecretText
 
 INPUTS: dict[str, Any] = {"n": {}, "o": {}, "s": {}}
 VALUES: dict[str, Any] = {"n": 3, "o": {"k": 1}, "s": "text"}
@@ -167,12 +168,48 @@ def test_no_value_is_markup_in_a_text_that_is_xml(built: Callable[..., Plan]) ->
     assert (root.get("a"), root[0].text) == (MARKUP, f"{MARKUP} of 3")
 
 
-def test_a_value_alone_is_the_xml_it_is(built: Callable[..., Plan]) -> None:
-    plan = built([step({"contentType": "application/xml", "payload": "$inputs.s"})], inputs=INPUTS)
+@pytest.mark.parametrize("payload", ["$inputs.s", "{$inputs.s}"])
+def test_a_value_alone_is_the_xml_it_is(payload: str, built: Callable[..., Plan]) -> None:
+    plan = built([step({"contentType": "application/xml", "payload": payload})], inputs=INPUTS)
     template = plan.calls["a"].body
     assert template is not None
 
     assert render(template, Context(inputs={**VALUES, "s": "<a/>"})) == "<a/>"
+
+
+def form_of(payload: str, built: Callable[..., Plan], s: object) -> object:
+    body = {"contentType": "application/x-www-form-urlencoded", "payload": payload}
+    template = Plan.from_json(built([step(body)], inputs=INPUTS).to_json()).calls["a"].body
+    assert template is not None
+    return render(template, Context(inputs={**VALUES, "s": s}))
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        pytest.param("a={$inputs.s}&n={$inputs.n}", "a=x%20y%26b%3D1%2B%C3%A9&n=3", id="in-braces"),
+        pytest.param("n=$inputs.n&a=$inputs.s", "n=3&a=x%20y%26b%3D1%2B%C3%A9", id="braceless"),
+        pytest.param("{$inputs.s}", "x y&b=1+é", id="a-value-alone-is-the-form-it-is"),
+        pytest.param("a=%20+b", "a=%20+b", id="what-the-document-says"),
+    ],
+)
+def test_no_value_makes_a_field_in_a_text_that_is_a_form(
+    payload: str, expected: str, built: Callable[..., Plan]
+) -> None:
+    assert form_of(payload, built, "x y&b=1+é") == expected
+
+
+def test_a_secret_in_a_text_is_written_as_its_syntax_says(built: Callable[..., Plan]) -> None:
+    """In a form that is said where the body is made, once for texts and objects."""
+    secret = SecretText(("<", SecretRef("key")))
+    body = {"contentType": "application/xml", "payload": "<t>{$inputs.s}</t>"}
+    template = built([step(body)], inputs=INPUTS).calls["a"].body
+    assert template is not None
+
+    assert render(template, Context(inputs={**VALUES, "s": secret})) == SecretText(
+        ("<t>&lt;", SecretRef("key", "html"), "</t>")
+    )
+    assert form_of("a={$inputs.s}&b=1", built, secret) == SecretText(("a=%3C", SecretRef("key"), "&b=1"))
 
 
 @pytest.mark.parametrize(

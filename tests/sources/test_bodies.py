@@ -90,6 +90,8 @@ def test_the_type_is_the_documents_else_a_declared_one(
         ),
         (FORM, {"key": TOKEN, "x": "1"}, SecretText(("key=", SecretRef("hfToken", "percent"), "&x=1"))),
         (FORM, "a=1&b=2", "a=1&b=2"),
+        (FORM, "a=1&b=2\n", "a=1&b=2"),
+        (FORM, SecretText(("a=", TOKEN, "&b=2\r\n")), SecretText(("a=", SecretRef("hfToken", "percent"), "&b=2"))),
         (FORM, {}, ""),
     ],
     ids=lambda value: str(value)[:20],
