@@ -81,7 +81,10 @@ def _read(payload: bytes) -> Any:
     collects = gc.isenabled()
     gc.disable()
     try:
-        return json.loads(payload)
+        value = json.loads(payload)
+        # Nor later: it lasts as long as the command does, and holds no circles that counting would not free.
+        gc.freeze()
+        return value
     finally:
         if collects:
             gc.enable()
