@@ -55,7 +55,8 @@ def read_openapi(
         if not path.startswith("/"):
             continue
         notes: list[str] = []
-        item = written.followed(notes, f"path item {path}")
+        # Most stand where they are used, and there may be tens of thousands.
+        item = written.followed(notes, f"path item {path}") if "$ref" in written.object else written
         if notes:
             # Its operations are not known. Those written beside the reference are, and carry the note themselves.
             unread[path] = notes[0]
@@ -68,7 +69,7 @@ def read_openapi(
         for method, body in _methods(item):
             one = _Unread(reader, path, item, method, body, tuple(notes))
             paths.setdefault(path, {})[method.upper()] = one
-            if isinstance(operation_id := body.get("operationId").value, str) and operation_id:
+            if isinstance(operation_id := body.object.get("operationId"), str) and operation_id:
                 operations.setdefault(operation_id, one)
                 titles.setdefault(operation_id, []).append(f"{method.upper()} {path}")
     return Source(
@@ -145,8 +146,10 @@ def _check_version(value: Mapping[str, Any], *, name: str, uri: str) -> None:
 def _methods(item: Node) -> Iterator[tuple[str, Node]]:
     written = item.object
     for method in _METHODS:
-        if method in written and isinstance(written[method], Mapping):
+        if method in written and isinstance(written[method], (dict, Mapping)):
             yield method, item.get(method)
+    if "additionalOperations" not in written:
+        return
     # 3.2 Path Item Object: other methods stand under `additionalOperations`. The name goes on the wire.
     for method, body in item.get("additionalOperations").items():
         if isinstance(body.value, Mapping) and _TOKEN.fullmatch(method):
