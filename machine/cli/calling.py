@@ -235,15 +235,23 @@ def _is_origin(source: str, server: str) -> bool:
 
 
 def need_lines(plan: Plan) -> Iterable[str]:
-    """The credentials a plan needs, and where they come from so far."""
+    """The credentials a plan needs, where they come from so far, and what is missing."""
     from ..plan.needs import credential_needs, named_auth, unusable
 
     for need in credential_needs(plan):
         known = [text for name, text in named_auth(plan).items() if _belongs(name, need.key)]
-        state = unusable(need.scheme) or (f"from {', '.join(known)}" if known else f"give --auth {need.key}=@env:NAME")
+        if not known and all(_is_origin(need.source, server) for server in plan.servers[need.source]):
+            known = list(_of_environment(need.source, need.scheme.name).values())
+        state = unusable(need.scheme) or (_from(known) if known else f"missing, give --auth {need.key}=@env:NAME")
         kind = f"{need.scheme.type} {need.scheme.scheme if need.scheme.type == 'http' else ''}".strip()
         optional = "optional, " if need.optional else ""
         yield f"credential {need.key}: {kind}, {optional}for {', '.join(need.steps)}; {state}"
+
+
+def _from(known: Iterable[str]) -> str:
+    """Where a credential comes from, and which variables of that are not set."""
+    unset = [text for text in known if text.startswith("@env:") and not os.environ.get(text.removeprefix("@env:"))]
+    return f"from {', '.join(known)}" + (f"; missing, set {', '.join(one[5:] for one in unset)}" if unset else "")
 
 
 def announce_auth(plan: Plan, options: Mapping[str, Any], reach: Reach) -> Iterable[str]:

@@ -329,6 +329,15 @@ _LINT: Final = {
         title="Path parameter that the path does not have",
         why="Nothing in the path is called so, and it is not sent; perhaps its name is wrong.",
     ),
+    "AZM-L034": Code(
+        title="Credential to be given",
+        why="The description demands it and the document leaves it to whoever runs it. Without it no run is begun.",
+        severity="info",
+    ),
+    "AZM-L035": Code(
+        title="Credential nobody can give",
+        why="This machine has no way to meet the scheme. Without another one no run is begun.",
+    ),
 }
 
 CODES: Final[Mapping[str, Code]] = {**_STRUCTURE, **_REFERENCES, **_TOLERANCES, **_LINT}

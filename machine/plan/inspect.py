@@ -24,6 +24,7 @@ from .codes import advice_of, severity_of
 from .handing import HANDING
 from .inputs import misfits_of
 from .model import CallPlan, Notice, Plan
+from .needs import DEMANDING
 from .probes import suggested_policy
 from .reader import declared_names
 from .shape import wrong_in
@@ -399,6 +400,7 @@ _RULES: Final[tuple[Rule, ...]] = (
     _unknown_parameters,
     _unfilled,
     *HANDING,
+    *DEMANDING,
 )
 
 

@@ -1,20 +1,23 @@
 """What a plan needs from outside before it can run: files, credentials and hosts, and what of it is missing. Pure.
 
-The command line, the driver and ``plan`` all ask here, so that what is listed is what is checked.
+The command line, the driver, ``plan`` and ``check`` all ask here, so that what is listed is what is demanded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from ..document.findings import Finding
 from ..expressions.template import ListTemplate, ObjectTemplate, Template, Whole
 from ..sources.model import Operation, SecurityScheme, is_json_type, media_type
 from ..sources.security import left_open
 from .model import CallPlan, Plan
+from .subject import Rule, Subject, say
 
 __all__ = [
+    "DEMANDING",
     "CredentialNeed",
     "Lack",
     "calls_of",
@@ -176,14 +179,18 @@ def unusable(scheme: SecurityScheme) -> str:
 
 def _demands(plan: Plan) -> Iterator[tuple[CallPlan, Operation, tuple[tuple[str, ...], ...]]]:
     for call in calls_of(plan):
-        probe = call.effect.probe
-        for operation, parameters in [
-            (call.operation, call.parameters),
-            *([(probe.operation, probe.parameters)] if probe else []),
-        ]:
-            sent = {(where, name.lower() if where == "header" else name) for name, where, _ in parameters}
-            if alternatives := left_open(operation, sent):
-                yield call, operation, alternatives
+        yield from _of_call(call)
+
+
+def _of_call(call: CallPlan) -> Iterator[tuple[CallPlan, Operation, tuple[tuple[str, ...], ...]]]:
+    probe = call.effect.probe
+    for operation, parameters in [
+        (call.operation, call.parameters),
+        *([(probe.operation, probe.parameters)] if probe else []),
+    ]:
+        sent = {(where, name.lower() if where == "header" else name) for name, where, _ in parameters}
+        if alternatives := left_open(operation, sent):
+            yield call, operation, alternatives
 
 
 def _with_scopes(scheme: SecurityScheme, known: CredentialNeed | None) -> SecurityScheme:
@@ -200,3 +207,40 @@ def _with_scopes(scheme: SecurityScheme, known: CredentialNeed | None) -> Securi
         token_url=scheme.token_url,
         scopes=scopes,
     )
+
+
+# -- findings ----------------------------------------------------------------------------------------------------------
+
+
+def _demanding(subject: Subject) -> Iterator[Finding]:
+    """Credentials that operations demand, and that neither the document sends nor anybody has named yet: told once, at
+    the first step that needs them. Where none of the kind can be given, that is more than a word."""
+    named = named_auth(subject.plan)
+    found: dict[tuple[tuple[str, ...], ...], dict[str, Operation]] = {}
+    for step, call in subject.calls():
+        for _, operation, alternatives in _of_call(call):
+            keys = tuple(tuple(f"{operation.source}.{name}" for name in one) for one in alternatives)
+            if not any(all(_is_named(key, named) for key in one) for one in keys):
+                found.setdefault(keys, {}).setdefault(step.step_id, operation)
+    for keys, steps in found.items():
+        first, operation = next(iter(steps.items()))
+        schemes = {f"{operation.source}.{one.name}": one for one in operation.security}
+        usable = [one for one in keys if not any(unusable(schemes[key]) for key in one)]
+        place = subject.steps[first].place
+        who, wanted = ", ".join(steps), " or ".join(" and ".join(one) for one in usable or keys)
+        if usable:
+            message = f"{who}: a credential is demanded that the document does not send: {wanted}"
+            flags = " ".join(f"--auth {key}=@env:NAME" for key in usable[0])
+            yield say("L034", message, place, "" if subject.called else f"give it when it is run: {flags}")
+        else:
+            key = next(key for key in keys[0] if unusable(schemes[key]))
+            message = f"{who}: {wanted} is all that is accepted, and {unusable(schemes[key])}"
+            advice = "send what it asks for as a parameter, or call a server that does not ask"
+            yield say("L035", message, place, advice)
+
+
+def _is_named(key: str, named: Collection[str]) -> bool:
+    return any(one == key or one.startswith(f"{key}.") for one in named)
+
+
+DEMANDING: Final[tuple[Rule, ...]] = (_demanding,)

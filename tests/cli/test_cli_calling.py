@@ -201,6 +201,19 @@ def test_a_plan_lists_the_credentials_it_needs(built: Built, machine: Any, docum
     needed = list(need_lines(built(LOCKED)))
     known = list(need_lines(built(LOCKED, workflow={"x-machine": {"auth": {"things.key": "@env:A"}}}, trusted=True)))
 
-    assert needed == ["credential things.key: apiKey, for get; give --auth things.key=@env:NAME"]
-    assert known == ["credential things.key: apiKey, for get; from @env:A"]
+    assert needed == ["credential things.key: apiKey, for get; missing, give --auth things.key=@env:NAME"]
+    assert known == ["credential things.key: apiKey, for get; from @env:A; missing, set A"]
     assert "credential api.key: apiKey, for make" in machine("plan", str(document)).out
+
+
+def test_a_plan_says_which_credentials_the_environment_has(built: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A", "a-key")
+    monkeypatch.setenv("ARAZZO_AUTH_THINGS_KEY", "a-key")
+    named = list(need_lines(built(LOCKED, workflow={"x-machine": {"auth": {"things.key": "@env:A"}}}, trusted=True)))
+    elsewhere = list(need_lines(built(LOCKED)))
+    monkeypatch.setenv("ARAZZO_AUTH_THINGS_ORIGIN", "https://things.example")
+    meant = list(need_lines(built(LOCKED)))
+
+    assert named == ["credential things.key: apiKey, for get; from @env:A"]
+    assert elsewhere == ["credential things.key: apiKey, for get; missing, give --auth things.key=@env:NAME"]
+    assert meant == ["credential things.key: apiKey, for get; from @env:ARAZZO_AUTH_THINGS_KEY"]

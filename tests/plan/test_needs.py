@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
+from machine.document.findings import Finding
+from machine.plan.build import build_plan
+from machine.plan.inspect import inspect
 from machine.plan.model import Plan
 from machine.plan.needs import file_inputs
+from machine.sources.description import Description
 
 Built = Callable[..., Plan]
 
@@ -56,3 +60,82 @@ def test_a_file_may_be_handed_to_the_workflow_that_sends_it(composed: Built) -> 
 
     assert file_inputs(composed({"workflowId": "root", "steps": [runs]}, sends)) == {"mine"}
     assert file_inputs(composed({"workflowId": "root", "steps": [waits]}, sends)) == frozenset()
+
+
+SCHEMES: dict[str, Any] = {
+    "key": {"type": "apiKey", "in": "header", "name": "X-Key"},
+    "user": {"type": "http", "scheme": "basic"},
+    "digest": {"type": "http", "scheme": "digest"},
+    "cert": {"type": "mutualTLS"},
+}
+KEY_SENT = [{"name": "x-key", "in": "header", "value": "k"}]
+
+
+@pytest.fixture
+def told(describe_things: Callable[..., Description], things_api: dict[str, Any]) -> Callable[..., list[Finding]]:
+    """What is found about credentials of two steps that call the same operation."""
+
+    def find(security: list[Any], parameters: list[Any], workflow: dict[str, Any]) -> list[Finding]:
+        api = copy.deepcopy(things_api)
+        api["components"] = {**api.get("components", {}), "securitySchemes": SCHEMES}
+        api["paths"]["/things"]["post"]["security"] = security
+        steps = [{"stepId": name, "operationId": "makeThing", "parameters": parameters} for name in ("a", "b")]
+        description = describe_things(steps, api=api, workflow=workflow, trusted=True)
+        found = inspect(description, build_plan(description))
+        return [one for one in found if one.code in ("AZM-L034", "AZM-L035")]
+
+    return find
+
+
+@pytest.mark.parametrize(
+    ("security", "parameters", "workflow", "expected"),
+    [
+        pytest.param([], [], {}, [], id="nothing-is-demanded"),
+        pytest.param([{"key": []}], KEY_SENT, {}, [], id="the-document-sends-it"),
+        pytest.param([{"key": []}, {}], [], {}, [], id="it-can-be-done-without"),
+        pytest.param([{"key": []}], [], {"x-machine": {"auth": {"things.key": "@env:K"}}}, [], id="named-already"),
+        pytest.param(
+            [{"key": []}],
+            [],
+            {},
+            [("AZM-L034", "info", "things.key", "--auth things.key=@env:NAME")],
+            id="to-be-given",
+        ),
+        pytest.param(
+            [{"cert": []}, {"key": [], "user": []}],
+            [],
+            {},
+            [
+                (
+                    "AZM-L034",
+                    "info",
+                    "things.key and things.user",
+                    "--auth things.key=@env:NAME --auth things.user=@env:NAME",
+                )
+            ],
+            id="of-alternatives-those-that-can-be-given",
+        ),
+        pytest.param(
+            [{"cert": []}, {"digest": []}],
+            [],
+            {},
+            [("AZM-L035", "warning", "things.cert or things.digest", "")],
+            id="none-can-be-given",
+        ),
+    ],
+)
+def test_a_credential_nobody_gives_is_told_once_for_all_steps(
+    told: Callable[..., list[Finding]],
+    security: list[Any],
+    parameters: list[Any],
+    workflow: dict[str, Any],
+    expected: list[tuple[str, str, str, str]],
+) -> None:
+    found = told(security, parameters, workflow)
+
+    assert [(one.code, one.severity) for one in found] == [(code, severity) for code, severity, _, _ in expected]
+    for one, (_, _, keys, flags) in zip(found, expected, strict=True):
+        assert one.message.startswith("a, b: ")
+        assert keys in one.message
+        assert one.suggestion.endswith(flags)
+        assert one.place.pointer == "/workflows/0/steps/0"
