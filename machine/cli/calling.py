@@ -309,7 +309,7 @@ def before(
 def _preflight(plan: Plan, prepared: Prepared, *, strict: bool) -> list[str]:
     """Warnings about the first request. Raises InputError where it cannot be built or, ``strict``, where its body
     does not fit."""
-    from ..runtime.preflight import first_request, hopeless, misfits
+    from ..runtime.preflight import first_request, hopeless, lacking, misfits
 
     first = first_request(plan, prepared.values)
     if first is None:
@@ -323,8 +323,7 @@ def _preflight(plan: Plan, prepared: Prepared, *, strict: bool) -> list[str]:
                 place=call.place,
                 next="nothing was sent; give the inputs it needs, or mend the document",
             )
-    call, request = first
-    found = misfits(call.operation, request)
+    found = misfits(first)
     if found and strict:
         raise InputError(
             f"the first body does not fit its schema: {'; '.join(found)}",
@@ -332,7 +331,8 @@ def _preflight(plan: Plan, prepared: Prepared, *, strict: bool) -> list[str]:
             next="mend the payload or the inputs, or leave --strict-bodies out",
         )
     return [
-        *(f"the body of {call.step} does not fit its schema: {one}" for one in found),
+        *lacking(first),
+        *(f"the body of {first.call.step} does not fit its schema: {one}" for one in found),
         *(f"{call.step} cannot be called if it is reached: {why}" for call, why, _ in impossible),
     ]
 

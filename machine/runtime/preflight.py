@@ -17,10 +17,12 @@ from ..errors import InputError, RequestError
 from ..expressions.evaluate import Context
 from ..expressions.template import references, render
 from ..plan.model import CallPlan, Plan
-from ..sources.model import Operation, Request, is_json_type
+from ..sources.model import Request, is_json_type, media_type
 from ..sources.nodes import Node
+from ..sources.parameters import FORM
+from ..sources.security import position_of
 from ..sources.serialise import build_request
-from ..values import MISSING, redact
+from ..values import MISSING, Value, contains_file, contains_secret, redact
 from .credentials import Credentials
 from .evaluator import Evaluator
 from .http import planned_headers
@@ -29,8 +31,10 @@ from .secrets import SecretBook
 if TYPE_CHECKING:
     from .reach import Reach
 
-__all__ = ["Planned", "first_request", "hopeless", "misfits", "planned"]
+__all__ = ["First", "Planned", "first_request", "hopeless", "lacking", "misfits", "planned"]
 
+_IGNORED: Final = frozenset({"accept", "authorization", "content-type", "cookie"})
+"""Headers whose parameters mean nothing (OpenAPI, Parameter Object), or that carry what others say."""
 _KNOWN: Final = frozenset({"inputs", "sourceDescriptions", "self"})
 """Roots of expressions that mean something before anything was answered."""
 _NODES: Final = 20_000
@@ -38,8 +42,20 @@ _DEPTH: Final = 30
 _SHOWN: Final = 5
 
 
-def first_request(plan: Plan, inputs: Mapping[str, Any]) -> tuple[CallPlan, Request] | None:
-    """The call a run of these inputs is about first, and its request; None where it makes none.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class First:
+    """The call a run is about first, its request, and what that was made of."""
+
+    call: CallPlan
+    request: Request
+    payload: Value
+    """The body before it was written as its type has it; MISSING where there is none."""
+    given: frozenset[tuple[str, str]]
+    """Name, of a header in lower case, and location of every parameter that has a value."""
+
+
+def first_request(plan: Plan, inputs: Mapping[str, Any]) -> First | None:
+    """The call a run of these inputs is about first; None where it makes none.
 
     Where a look comes before it, both have to be possible. Raises InputError AZM-I010 where one cannot be built.
     """
@@ -53,14 +69,45 @@ def first_request(plan: Plan, inputs: Mapping[str, Any]) -> tuple[CallPlan, Requ
             return None
         frame = advanced.snapshot.frame
         table = plan.table(frame.workflow)
-        call = table.calls[effect.step]
-        return call, effect.request if effect.purpose == "call" else _built(call, _context(table, frame.inputs))
+        call, context = table.calls[effect.step], _context(table, frame.inputs)
+        request = effect.request if effect.purpose == "call" else _built(call, context)
+        return First(
+            call=call,
+            request=request,
+            payload=render(call.body, context) if call.body is not None else MISSING,
+            given=frozenset(
+                [
+                    *((name.lower(), "header") for name, _ in request.headers),
+                    *(
+                        (name, location)
+                        for name, location, value in call.parameters
+                        if render(value, context) not in (None, MISSING, [], {})
+                    ),
+                ]
+            ),
+        )
     except RequestError as error:
         raise InputError(
             f"the first request cannot be built: {error.message}",
             code="AZM-I010",
             next="nothing was sent; give the inputs it needs, or mend the document",
         ) from None
+
+
+def lacking(first: First) -> list[str]:
+    """The parameters the description requires and the request does not have, a sentence each. One of a path is refused
+    before; what security schemes speak of is a credential, and is looked at as such."""
+    operation = first.call.operation
+    credentials = {position_of(one) for one in operation.security}
+    return [
+        f"{operation.title} requires the {one.location} parameter {one.name!r}, and it has no value"
+        for one in operation.parameters
+        if one.required and one.location != "path"
+        for key in [(one.name.lower() if one.location == "header" else one.name, one.location)]
+        if key not in first.given
+        and (key[1], key[0]) not in credentials
+        and not (one.location == "header" and key[0] in _IGNORED)
+    ]
 
 
 def hopeless(plan: Plan, inputs: Mapping[str, Any]) -> list[tuple[CallPlan, str, bool]]:
@@ -196,21 +243,35 @@ def _body_text(request: Request) -> str | None:
 # -- the body against its schema ---------------------------------------------------------------------------------------
 
 
-def misfits(operation: Operation, request: Request) -> list[str]:
-    """In what a JSON body is not what the description asks for, at most five sentences; empty where nothing is said.
+def misfits(first: First) -> list[str]:
+    """In what the body is not what the description asks for, at most five sentences; empty where nothing is said.
 
-    A stored plan knows no schemas, so this is asked of a plan that was just built. Patterns are not looked at: they are
-    somebody else's, and could take for ever.
+    JSON is looked at as it is sent, the object behind a form or multipart body as its fields read. A stored plan knows
+    no schemas, so this is asked of a plan that was just built. Patterns are not looked at: they are somebody else's,
+    and could take for ever. Nor are texts nobody has here, of secrets and of files.
     """
+    operation, request = first.call.operation, first.request
     if request.body is MISSING:
         return ["the operation requires a body, and the step sends none"] if operation.body_required else []
-    if operation.request_schema is None or not is_json_type(request.content_type):
+    bare = media_type(request.content_type)
+    form = bare in (FORM, "multipart/form-data") and isinstance(first.payload, dict)
+    node = next((one for kind, one in operation.request_schemas.items() if media_type(kind) == bare), None)
+    if node is None and is_json_type(request.content_type):
+        node = operation.request_schema
+    if node is None or not (form or is_json_type(request.content_type)):
         return []
+    body: Any = _without_absent(first.payload) if form else request.body
     import jsonschema
 
-    schema = _expanded(operation.request_schema, [_NODES], _DEPTH)
     try:
-        errors = sorted(_validator(schema).iter_errors(redact(request.body)), key=lambda one: list(map(str, one.path)))
+        validator = _validator(_expanded(node, [_NODES], _DEPTH))
+        errors = _errors(validator, body)
+        if form and errors:
+            # On the wire "5" and 5 are the same.
+            odd = {one.absolute_path[0] for one in errors if len(one.absolute_path) == 1}
+            errors = _errors(
+                validator, {name: _otherwise(item) if name in odd else item for name, item in body.items()}
+            )
         return [_sentence(one) for one in errors[:_SHOWN]]
     except (
         jsonschema.exceptions.SchemaError,
@@ -223,6 +284,41 @@ def misfits(operation: Operation, request: Request) -> list[str]:
     except (AttributeError, KeyError):
         # A keyword of a wrong type surfaces as what the validator trips over; it says nothing about the body.
         return []
+
+
+_BY_TEXT: Final = frozenset(
+    {"minLength", "maxLength", "enum", "const", "anyOf", "oneOf", "not", "contains", "uniqueItems", "if"}
+)
+"""Keywords whose word on a value may depend on a text that is not known here."""
+
+
+def _errors(validator: Any, body: Any) -> list[Any]:
+    """What is wrong for certain, in the order of the body."""
+    found = []
+    for one in validator.iter_errors(redact(body)):
+        value = body
+        for token in one.absolute_path:
+            value = value[token]
+        if contains_file(value) or (one.validator in _BY_TEXT and contains_secret(value)):
+            continue
+        found.append(one)
+    return sorted(found, key=lambda one: list(map(str, one.path)))
+
+
+def _without_absent(body: Any) -> dict[str, Any]:
+    """Fields that are null or absent are not sent."""
+    return {name: item for name, item in body.items() if item is not None and item is not MISSING}
+
+
+def _otherwise(value: Any) -> Any:
+    """A field of a form, as the other kind of value that is written the same."""
+    if isinstance(value, str):
+        try:
+            read = json.loads(value)
+        except ValueError:
+            return value
+        return read if isinstance(read, (bool, int, float)) else value
+    return json.dumps(value) if isinstance(value, (bool, int, float)) else value
 
 
 def _sentence(error: Any) -> str:

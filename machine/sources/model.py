@@ -182,10 +182,15 @@ class Operation:
     gaps: tuple[str, ...] = field(default=(), compare=False)
     """Sentences about references that could not be followed and without which it can be called all the same; not part
     of the JSON form, like the two schemas below."""
-    request_schema: Node | None = field(default=None, compare=False, repr=False)
-    """The schema of the first JSON body type."""
+    request_schemas: Mapping[str, Node] = field(default_factory=dict, compare=False, repr=False)
+    """The schemas of the request body, by media type as written."""
     reply_schemas: Mapping[str, Node] = field(default_factory=dict, compare=False, repr=False)
     """By status key, the schema of the first JSON type of each response that has one."""
+
+    @property
+    def request_schema(self) -> Node | None:
+        """The schema of the first JSON body type."""
+        return next((schema for kind, schema in self.request_schemas.items() if is_json_type(kind)), None)
 
     @property
     def title(self) -> str:

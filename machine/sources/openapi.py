@@ -190,7 +190,7 @@ class _Reader:
             unresolved=unresolved,
             redirects=any(status.startswith("3") for status in responses),
             gaps=tuple(gaps),
-            request_schema=schema,
+            request_schemas=dict(_schemas(request)),
             reply_schemas={status: found for status, one in responses.items() if (found := _schema(one)) is not None},
         )
 
@@ -213,13 +213,17 @@ class _Reader:
         return tuple(found.values())
 
 
-def _schema(owner: Node) -> Node | None:
-    """The schema of the first JSON type under ``content`` of a request body or a response."""
+def _schemas(owner: Node) -> Iterator[tuple[str, Node]]:
+    """The schemas of all types under ``content`` of a request body or a response."""
     for kind, media in owner.get("content").items():
-        if is_json_type(kind):
-            schema = media.followed().get("schema")
-            return schema if isinstance(schema.value, Mapping) else None
-    return None
+        schema = media.followed().get("schema")
+        if isinstance(schema.value, Mapping):
+            yield kind, schema
+
+
+def _schema(owner: Node) -> Node | None:
+    """The schema of the first JSON type that has one."""
+    return next((schema for kind, schema in _schemas(owner) if is_json_type(kind)), None)
 
 
 def _encoding(media: Node, gaps: list[str]) -> dict[str, PartSpec]:

@@ -10,7 +10,7 @@ import pytest
 from machine.errors import InputError
 from machine.plan.model import Plan
 from machine.runtime.http import Transport
-from machine.runtime.preflight import first_request, hopeless, misfits, planned
+from machine.runtime.preflight import first_request, hopeless, lacking, misfits, planned
 from machine.runtime.reach import Reach
 from machine.values import FileRef, SecretRef
 
@@ -55,7 +55,7 @@ def test_a_body_that_does_not_fit_its_schema_is_told(
     first = first_request(plan, {"body": body})
 
     assert first is not None
-    assert len(misfits(first[0].operation, first[1])) == expected
+    assert len(misfits(first)) == expected
 
 
 def test_a_schema_that_refers_to_itself_many_times_takes_no_time(built: Built, things_api: dict[str, Any]) -> None:
@@ -64,15 +64,113 @@ def test_a_schema_that_refers_to_itself_many_times_takes_no_time(built: Built, t
     first = first_request(plan, {"body": 1})
 
     assert first is not None
-    assert misfits(first[0].operation, first[1]) == []
+    assert misfits(first) == []
 
 
-def test_a_secret_counts_as_a_text(built: Built, things_api: dict[str, Any]) -> None:
-    plan = built([MAKE], inputs={"body": {}}, api=api_with(things_api, {"properties": {"k": {"type": "string"}}}))
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        pytest.param({"type": "string"}, 0, id="it-is-a-text"),
+        pytest.param({"type": "integer"}, 1, id="and-nothing-else"),
+        pytest.param({"maxLength": 3}, 0, id="nobody-knows-how-long"),
+        pytest.param({"enum": ["a", "b"]}, 0, id="nor-which"),
+        pytest.param({"anyOf": [{"const": "a"}, {"minLength": 90}]}, 0, id="nor-of-what-kind"),
+    ],
+)
+def test_a_secret_is_a_text_of_which_nothing_else_is_known(
+    built: Built, things_api: dict[str, Any], schema: Any, expected: int
+) -> None:
+    plan = built([MAKE], inputs={"body": {}}, api=api_with(things_api, {"properties": {"k": schema}}))
     first = first_request(plan, {"body": {"k": SecretRef("k")}})
 
     assert first is not None
-    assert misfits(first[0].operation, first[1]) == []
+    assert len(misfits(first)) == expected
+
+
+FIELDS = {
+    "required": ["n"],
+    "properties": {"n": {"type": "integer"}, "t": {"type": "string"}, "f": {"type": "string", "format": "binary"}},
+}
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data"])
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param({"n": 1}, 0, id="fits"),
+        pytest.param({"n": "1", "t": 5}, 0, id="reads-as-it-should"),
+        pytest.param({"n": "one"}, 1, id="does-not"),
+        pytest.param({"t": "x"}, 1, id="something-is-missing"),
+        pytest.param({"n": None}, 1, id="null-is-not-sent"),
+    ],
+)
+def test_the_fields_of_a_form_are_looked_at(
+    built: Built, things_api: dict[str, Any], kind: str, fields: Any, expected: int
+) -> None:
+    api = copy.deepcopy(things_api)
+    api["paths"]["/things"]["post"]["requestBody"] = {"content": {kind: {"schema": FIELDS}}}
+    first = first_request(built([MAKE], inputs={"body": {}}, api=api), {"body": fields})
+
+    assert first is not None
+    assert len(misfits(first)) == expected
+
+
+def test_a_file_fits_whatever_is_said_of_its_part(built: Built, things_api: dict[str, Any]) -> None:
+    api = copy.deepcopy(things_api)
+    api["paths"]["/things"]["post"]["requestBody"] = {"content": {"multipart/form-data": {"schema": FIELDS}}}
+    file = FileRef("0" * 64, 7, "a/b", "x.bin", "/x.bin")
+    first = first_request(built([MAKE], inputs={"body": {}}, api=api), {"body": {"n": 1, "f": file}})
+
+    assert first is not None
+    assert misfits(first) == []
+
+
+def test_the_schema_is_that_of_the_type_that_is_sent(built: Built, things_api: dict[str, Any]) -> None:
+    api = copy.deepcopy(things_api)
+    api["paths"]["/things"]["post"]["requestBody"]["content"] = {
+        "application/json": {"schema": {"required": ["whole"]}},
+        "application/merge-patch+json": {"schema": {"required": ["part"]}},
+    }
+    step = {**MAKE, "requestBody": {"contentType": "application/merge-patch+json", "payload": "$inputs.body"}}
+    first = first_request(built([step], inputs={"body": {}}, api=api), {"body": {"part": 1}})
+
+    assert first is not None
+    assert misfits(first) == []
+
+
+def _parameter(name: str, location: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "in": location, "required": True, "schema": {}, **more}
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "expected"),
+    [
+        pytest.param([_parameter("q", "query")], [], ["query parameter 'q'"], id="query"),
+        pytest.param([_parameter("X-A", "header")], [], ["header parameter 'X-A'"], id="header"),
+        pytest.param([_parameter("c", "cookie")], [], ["cookie parameter 'c'"], id="cookie"),
+        pytest.param([_parameter("q", "query", required=False)], [], [], id="not-required"),
+        pytest.param([_parameter("q", "query")], [{"name": "q", "in": "query", "value": 0}], [], id="given"),
+        pytest.param([_parameter("X-A", "header")], [{"name": "x-a", "in": "header", "value": "v"}], [], id="any-case"),
+        pytest.param(
+            [_parameter("q", "query")],
+            [{"name": "q", "in": "query", "value": "$inputs.absent"}],
+            ["query parameter 'q'"],
+            id="nobody-gave-the-input",
+        ),
+        pytest.param([_parameter("Authorization", "header"), _parameter("Accept", "header")], [], [], id="ignored"),
+        pytest.param([_parameter("X-Things", "header")], [], [], id="a-credential"),
+    ],
+)
+def test_what_the_first_request_lacks_is_told(
+    built: Built, things_api: dict[str, Any], declared: Any, given: Any, expected: list[str]
+) -> None:
+    api = copy.deepcopy(things_api)
+    api["paths"]["/things"]["post"] |= {"parameters": declared, "security": [{"key": []}]}
+    step = {"stepId": "make", "operationId": "makeThing", "parameters": given}
+    first = first_request(built([step], inputs={"absent": {"type": "string"}}, api=api), {})
+
+    assert first is not None
+    assert lacking(first) == [f"POST /things requires the {one}, and it has no value" for one in expected]
 
 
 def test_a_body_that_is_required_and_not_sent_is_told(built: Built, things_api: dict[str, Any]) -> None:
@@ -81,7 +179,7 @@ def test_a_body_that_is_required_and_not_sent_is_told(built: Built, things_api: 
     first = first_request(plan, {})
 
     assert first is not None
-    assert "requires a body" in misfits(first[0].operation, first[1])[0]
+    assert "requires a body" in misfits(first)[0]
 
 
 def test_a_first_request_that_cannot_be_built_is_refused(built: Built) -> None:
@@ -117,7 +215,7 @@ def test_behind_a_look_the_request_that_is_about_to_follow_is_looked_at(
     first = first_request(plan, {"id": "x", "n": "no number"})
 
     assert first is not None
-    assert (first[1].method, len(misfits(first[0].operation, first[1]))) == ("POST", 1)
+    assert (first.request.method, len(misfits(first))) == ("POST", 1)
     with pytest.raises(InputError):
         first_request(plan, {"n": 1})
 
