@@ -87,7 +87,7 @@ def describe(
     Raises DocumentError with all structural problems of the document at once, UsageError for a name under ``sources``
     that does not exist. A source that cannot be found or read is raised by whoever needs it.
     """
-    files = Files(read, value_of=value_of)
+    files = Files(read, value_of=value_of, remote=remote)
     granted: frozenset[tuple[str, str]] = frozenset()
     notes: tuple[Finding, ...] = ()
     if overlay:
@@ -132,7 +132,7 @@ def _sources(key: str, document: Document, gathered: Gathered, files: Files) -> 
                 continue
             except SourceError as error:
                 problem = error
-        found[one.name] = Source(name=one.name, uri=reached.path, problem=problem)
+        found[one.name] = Source(name=one.name, called=reached.called, uri=reached.path, problem=problem)
     return found
 
 
@@ -148,6 +148,7 @@ def _openapi(one: SourceDescription, reached: Reached, files: Files) -> Source:
         uri=reached.path,
         sha256=digest,
         url=reached.url,
+        called=reached.called,
         beside=files.around(reached.path),
     )
 

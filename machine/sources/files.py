@@ -11,11 +11,11 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import unquote
 
 from ..document.load import parse
 from ..document.positions import Tree
 from ..errors import DocumentError, Place
+from .resolve import beside, is_remote
 
 __all__ = ["MAX_FILES", "Files", "arazzo_tree", "plain_value"]
 
@@ -48,13 +48,23 @@ def arazzo_tree(data: bytes, uri: str) -> Tree:
 
 
 class Files:
-    """What was read so far. ``texts`` are bytes by the name they were read under, ``values`` what they hold."""
+    """What was read so far. ``texts`` are bytes by the name they were read under, ``values`` what they hold.
 
-    def __init__(self, read: Callable[[str], bytes], *, value_of: Callable[[bytes, str], Any] = plain_value) -> None:
+    ``remote`` says whether ``read`` takes URLs; whatever they are, it decides which of them it fetches.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[str], bytes],
+        *,
+        value_of: Callable[[bytes, str], Any] = plain_value,
+        remote: bool = False,
+    ) -> None:
         self.texts: dict[str, bytes] = {}
         self.values: dict[str, Any] = {}
         self._read = read
         self._value_of = value_of
+        self._remote = remote
         self._failed: dict[str, OSError | DocumentError] = {}
 
     def read(self, name: str) -> bytes:
@@ -92,17 +102,17 @@ class Files:
         return arazzo_tree(self.read(name), name)
 
     def around(self, name: str) -> Mapping[str, Any]:
-        """The values of every local file that a file refers to, directly or through others, itself included.
+        """The values of every file that a file refers to, directly or through others, itself included.
 
         What cannot be read or parsed is left out: it matters only where something needs it.
         """
-        found = {posixpath.normpath(name): self.value(name)}
+        found = {name if is_remote(name) else posixpath.normpath(name): self.value(name)}
         waiting = [name]
         while waiting:
             here = waiting.pop()
             for written in dict.fromkeys(_REFERENCE.findall(self.texts[here])):
-                path = _beside(here, written)
-                if not path or path in found:
+                path = beside(here, written.decode("utf-8", "replace").replace("\\/", "/"))
+                if not path or path in found or (is_remote(path) and not self._remote):
                     continue
                 try:
                     found[path] = self.value(path)
@@ -110,11 +120,3 @@ class Files:
                     continue
                 waiting.append(path)
         return found
-
-
-def _beside(here: str, written: bytes) -> str:
-    """The path of a reference's file; empty where it names no local one."""
-    text = unquote(written.decode("utf-8", "replace").replace("\\/", "/"))
-    if not text or ":" in text or "\0" in text or text.startswith("//") or here.startswith(("http:", "https:")):
-        return ""
-    return posixpath.normpath(posixpath.join(posixpath.dirname(here), text))

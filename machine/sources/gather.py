@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ..document.findings import Finding
@@ -34,6 +34,8 @@ class Reached:
     path: str = ""
     url: str = ""
     """The URL it is known by, absolute where it can be said."""
+    called: str = ""
+    """What ``--source`` calls it: its name, behind the names that lead to its document."""
     given: bool = False
     """Whether the operator named the file."""
     problem: MachineError | None = None
@@ -93,7 +95,7 @@ class _Gatherer:
             for source in self.documents[path][0].sources:
                 name = prefix + source.name
                 used.add(name)
-                found = self.find(path, source, name)
+                found = replace(self.find(path, source, name), called=name)
                 self.reached[path, source.name] = found
                 if self.is_new_document(source, found) and self.read(found.path):
                     waiting.append((key_of(found.path), f"{name}."))
@@ -222,7 +224,7 @@ class _Gatherer:
         for key, found in self.reached.items():
             path = self.known.get(found.url, "")
             if path and path != found.path and not found.given:
-                self.reached[key] = Reached(path=path, url=found.url)
+                self.reached[key] = Reached(path=path, url=found.url, called=found.called)
 
 
 def key_of(path: str) -> str:

@@ -257,6 +257,8 @@ class Source:
     """One source description of type openapi, read."""
 
     name: str
+    called: str = ""
+    """What ``--source`` calls it: in another document than the first, its name alone means something else."""
     uri: str = ""
     """The path it was read from."""
     sha256: str = ""

@@ -1,7 +1,7 @@
 """A parsed description as nodes: a value together with the file it stands in, so that references lead somewhere.
 
-``$ref`` is followed inside the file and into the other files that were read with it (RFC 6901 pointers, and the
-plain names of ``$anchor``). Nothing here opens a file, and no chain of references is followed without end.
+``$ref`` is followed inside the file and into the other files that were read with it, by JSON Pointers (RFC 6901); the
+plain names of ``$anchor`` lead nowhere here. Nothing opens a file, and no chain of references is followed without end.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote
+
+from .resolve import beside, is_remote
 
 __all__ = ["REF_LIMIT", "File", "Node", "mapping", "unescape"]
 
@@ -48,8 +50,8 @@ class File:
         return None if file is None else file._point(fragment)
 
     def _other(self, name: str) -> File | None:
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(self.path), unquote(name)))
-        if path == posixpath.normpath(self.path):
+        path = beside(self.path, name)
+        if path == (self.path if is_remote(path) else posixpath.normpath(self.path)):
             return self
         return File(path=path, value=self.beside[path], beside=self.beside) if path in self.beside else None
 
@@ -104,7 +106,7 @@ class Node:
             seen.add((node.file.path, reference))
             found = None if problem else node.file.find(reference)
             if found is None:
-                outside = "which is outside the description" if reference[:1] != "#" else "and there is nothing there"
+                outside = "which is in no file that was read" if reference[:1] != "#" else "and there is nothing there"
                 if notes is not None:
                     notes.append(f"{what} refers to {reference[:200]!r}, {problem or outside}")
                 return Node(None, node.file)

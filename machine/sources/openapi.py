@@ -15,6 +15,7 @@ from urllib.parse import urljoin, urlsplit
 from ..errors import Place, SourceError
 from .model import Operation, ParameterSpec, PartSpec, SecurityScheme, Source, is_json_type
 from .nodes import File, Node, mapping
+from .resolve import is_remote
 
 __all__ = ["read_openapi"]
 
@@ -32,21 +33,24 @@ def read_openapi(
     uri: str,
     sha256: str,
     url: str = "",
+    called: str = "",
     beside: Mapping[str, Any] | None = None,
 ) -> Source:
     """Read an already parsed description.
 
     ``uri`` is the path it was read from; ``url`` the URL it is known by, which its relative servers are relative to.
-    ``beside`` are the values of the files it refers to, by path.
+    ``called`` is what ``--source`` calls it, where that is not its name. ``beside`` are the values of the files it
+    refers to, by path.
 
     Raises SourceError: AZM-S003 for Swagger 2.0, AZM-S004 when it is no OpenAPI description of a known version.
     """
-    _check_version(value, name=name, uri=uri)
+    called = called or name
+    _check_version(value, called=called, uri=uri)
     root = File(path=uri, value=value, beside=beside or {}).root
     # 3.2, "OpenAPI Object": $self is the base of relative references where there is one.
     own = value.get("$self")
     base = urljoin(url, own) if isinstance(own, str) else url
-    reader = _Reader(root, name, base)
+    reader = _Reader(root, name, base, fetched=is_remote(uri))
     operations: dict[str, _Unread] = {}
     paths: dict[str, dict[str, _Unread]] = {}
     titles: dict[str, list[str]] = {}
@@ -74,6 +78,7 @@ def read_openapi(
                 titles.setdefault(operation_id, []).append(f"{method.upper()} {path}")
     return Source(
         name=name,
+        called=called,
         uri=uri,
         sha256=sha256,
         version=str(value["openapi"]),
@@ -122,24 +127,24 @@ class _Made(Mapping[str, Operation]):
         return key in self._unread
 
 
-def _check_version(value: Mapping[str, Any], *, name: str, uri: str) -> None:
+def _check_version(value: Mapping[str, Any], *, called: str, uri: str) -> None:
     if "swagger" in value:
         raise SourceError(
-            f"the source description {name!r} is Swagger 2.0, which is not supported",
+            f"the source description {called!r} is Swagger 2.0, which is not supported",
             code="AZM-S003",
             place=Place(document=uri, pointer="/swagger"),
             seen=f"swagger: {value['swagger']}",
             next="convert it to OpenAPI 3, for example with `npx swagger2openapi old.yaml -o new.yaml`, "
-            f"and give the result with --source {name}=new.yaml",
+            f"and give the result with --source {called}=new.yaml",
         )
     version = str(value.get("openapi", ""))
     if not re.fullmatch(r"3\.[012](\..*)?", version):
         raise SourceError(
-            f"the source description {name!r} is not an OpenAPI description of version 3.0, 3.1 or 3.2",
+            f"the source description {called!r} is not an OpenAPI description of version 3.0, 3.1 or 3.2",
             code="AZM-S004",
             place=Place(document=uri, pointer="/openapi" if version else ""),
             seen=f"openapi: {version[:40]}" if version else "no field `openapi`",
-            next=f"give the right file with --source {name}=PATH",
+            next=f"give the right file with --source {called}=PATH",
         )
 
 
@@ -159,10 +164,13 @@ def _methods(item: Node) -> Iterator[tuple[str, Node]]:
 class _Reader:
     """What every operation of one description shares."""
 
-    def __init__(self, root: Node, source: str, base: str) -> None:
+    def __init__(self, root: Node, source: str, base: str, *, fetched: bool) -> None:
         self.root = root
         self.source = source
         self.base = base
+        # OpenAPI Object, servers: without any, there is one with the URL `/`. Only of a description that was fetched is
+        # that the place it came from; where else a file lies says nothing about the service.
+        self.usual = _absolute("/", base) if fetched else ""
 
     def operation(self, path: str, item: Node, method: str, body: Node, unresolved: tuple[str, ...]) -> Operation:
         gaps: list[str] = []
@@ -178,7 +186,7 @@ class _Reader:
             operation_id=operation_id if isinstance(operation_id, str) else "",
             method=method.upper(),
             path=path,
-            server=_server(self.base, body, item, self.root),
+            server=_server(self.base, body, item, self.root) or self.usual,
             parameters=_parameters((item, body), gaps),
             body_types=tuple(kind for kind, _ in request.get("content").items()),
             encodings={kind: parts for kind, one in request.get("content").items() if (parts := _encoding(one, gaps))},

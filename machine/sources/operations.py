@@ -86,7 +86,7 @@ def find_operation(
             seen=", ".join(titles),
             next="name the operation by operationPath instead",
         )
-    return _usable(source.operations[operation_id], place=place)
+    return _usable(source.operations[operation_id], source, place=place)
 
 
 def find_operation_path(
@@ -123,7 +123,7 @@ def find_operation_path(
         notes.append(f"{text}: {C6}")
     found = _at(candidates, spellings, method)
     if len(found) == 1:
-        return _usable(found[0], place=place)
+        return _usable(found[0], sources[found[0].source], place=place)
     if found:
         several = [f"{{{_EXPRESSION}{one.source}.url}}#{_pointer(one)}" for one in found[:4]]
         raise DocumentError(
@@ -137,7 +137,7 @@ def find_operation_path(
         # In a URI fragment a pointer is percent-encoded as well (RFC 6901 section 6); most documents write it plain.
         for path in spellings:
             if path in source.unread:
-                raise _unusable(f"{method} {path}", source.name, (source.unread[path],), place=place)
+                raise _unusable(f"{method} {path}".strip(), source, (source.unread[path],), place=place)
     _raise_unread(sources, candidates)
     if not any(spelling.startswith("/") for spelling in spellings):
         raise _no_path(text, place)
@@ -205,9 +205,9 @@ def _not_found(candidates: list[Source], operation_id: str, *, place: Place) -> 
     known = [one for source in candidates for one in source.order]
     where = ", ".join(repr(source.name) for source in candidates) or "any source: no OpenAPI source is loaded"
     hint = _suggest(operation_id, known)
-    unread = [path for source in candidates for path in source.unread]
-    if unread:
-        hint += f"; could not be read: {', '.join(unread[:3])}"
+    for source in [one for one in candidates if one.unread][:1]:
+        # What is looked for may stand there.
+        hint += f"; {'; '.join(list(source.unread.values())[:3])}: {_bundle(source)}"
     return DocumentError(
         f"no operation {operation_id!r} in {where}", code="AZM-D201", place=place, seen=operation_id, next=hint
     )
@@ -219,16 +219,20 @@ def _suggest(wanted: str, known: list[str]) -> str:
     return f"did you mean {' or '.join(close)}?" if close else f"{len(known)} operations are known, none like it"
 
 
-def _usable(operation: Operation, *, place: Place) -> Operation:
+def _usable(operation: Operation, source: Source, *, place: Place) -> Operation:
     if operation.unresolved:
-        raise _unusable(operation.title, operation.source, operation.unresolved, place=place)
+        raise _unusable(operation.title, source, operation.unresolved, place=place)
     return operation
 
 
-def _unusable(title: str, source: str, notes: tuple[str, ...], *, place: Place) -> SourceError:
+def _unusable(title: str, source: Source, notes: tuple[str, ...], *, place: Place) -> SourceError:
     return SourceError(
-        f"the description {source!r} does not say how to call {title}: {'; '.join(notes)}",
+        f"the description {source.name!r} does not say how to call {title}: {'; '.join(notes)}",
         code="AZM-S006",
         place=place,
-        next=f"bundle the description into one file and give it with --source {source}=PATH",
+        next=_bundle(source),
     )
+
+
+def _bundle(source: Source) -> str:
+    return f"bundle the description into one file and give it with --source {source.called or source.name}=PATH"

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from ..errors import Place, SourceError
 
-__all__ = ["candidates", "identity", "is_remote", "locate"]
+__all__ = ["beside", "candidates", "identity", "is_remote", "locate"]
 
 _MAX_LEVELS: Final = 8
 """How many folders above the document are looked into, and how many trailing parts of a URL are tried."""
@@ -21,6 +21,23 @@ _MAX_LEVELS: Final = 8
 
 def is_remote(url: str) -> bool:
     return url.lower().startswith(("http:", "https:"))
+
+
+def beside(here: str, reference: str) -> str:
+    """The path or URL of the file that a reference in the file ``here`` leads to (RFC 3986, 5.2), without its fragment;
+    empty where it can be no file that is read: one that a URL leads to on this machine, or of another kind."""
+    name = reference.partition("#")[0]
+    try:
+        joined = urljoin(here, name) if is_remote(here) else name
+        if is_remote(joined):
+            return joined
+        scheme = urlsplit(name).scheme
+    except ValueError:
+        return ""
+    text = unquote(name)
+    if is_remote(here) or scheme or not text or "\0" in text or ":" in text or text.startswith("//"):
+        return ""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(here), text))
 
 
 def identity(url: str, *, base: str) -> str:

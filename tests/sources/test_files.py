@@ -63,6 +63,20 @@ def test_what_a_file_refers_to_is_read_with_it_and_what_is_not_there_left_out() 
     assert disk.asked == ["api/a.yaml", "api/b.yaml", "api/none.yaml", "c.json"]
 
 
+@pytest.mark.parametrize("remote", [True, False])
+def test_urls_are_asked_for_where_the_reader_takes_them(remote: bool) -> None:
+    disk = Disk()
+    disk.texts = {
+        "a.yaml": b"x: {$ref: 'https://a.test/v1/b.yaml#/y'}",
+        "https://a.test/v1/b.yaml": b"y: {$ref: 'c.yaml#/z'}\nf: {$ref: 'file:///etc/passwd'}",
+        "https://a.test/v1/c.yaml": b"z: 1",
+    }
+    urls = ["https://a.test/v1/b.yaml", "https://a.test/v1/c.yaml"] if remote else []
+
+    assert set(Files(disk, remote=remote).around("a.yaml")) == {"a.yaml", *urls}
+    assert disk.asked == ["a.yaml", *urls]
+
+
 def test_how_many_files_belong_together_is_bounded() -> None:
     disk = Disk()
     disk.texts = {f"{n}.yaml": b"$ref: '%d.yaml'" % (n + 1) for n in range(MAX_FILES + 50)}

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from machine.errors import DocumentError, Place, SourceError, UsageError
+from machine.errors import DocumentError, MachineError, Place, SourceError, UsageError
 from machine.sources.description import Description, describe
+from machine.sources.operations import find_operation
 
 PETS = {"openapi": "3.0.3", "servers": [{"url": "/v1"}], "paths": {"/pets": {"get": {"operationId": "listPets"}}}}
 PLACE = Place(document="test", line=1, column=1)
@@ -290,3 +291,28 @@ def test_a_url_whose_file_was_named_is_known_everywhere() -> None:
     )
 
     assert description.documents["b"].sources["api"].uri == "mine.json"
+
+
+INNER: dict[str, Any] = {
+    "no-openapi": {"swagger": "2.0"},
+    "no-version": {"openapi": "9"},
+    "no-path-item": {"openapi": "3.1.0", "paths": {"/pets": {"$ref": "none.json"}}},
+    "no-parameter": {"openapi": "3.1.0", "paths": {"/pets": {"get": {"operationId": "listPets"}, "$ref": "none.json"}}},
+}
+
+
+@pytest.mark.parametrize("kind", INNER)
+def test_advice_about_an_inner_document_calls_its_source_what_the_flag_does(kind: str) -> None:
+    description = described(
+        {
+            "flow.json": flow(("far", "far.json", "arazzo")),
+            "far.json": flow(("api", "api.json", "openapi")),
+            "api.json": INNER[kind],
+        }
+    )
+    inner = description.documents["far"]
+
+    assert inner.sources["api"].called == "far.api"
+    with pytest.raises(MachineError) as caught:
+        find_operation(inner.sources, "listPets", place=PLACE)
+    assert "--source far.api=" in caught.value.next

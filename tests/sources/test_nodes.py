@@ -18,6 +18,8 @@ FILES: dict[str, Any] = {
         "loop": {"$ref": "#/loop"},
     },
     "sub/b.yaml": {"up": {"$ref": "../a.yaml#/one"}, "self": {"$ref": "b.yaml#/up"}},
+    "https://api.test/v1/a.yaml": {"own": {"$ref": "a.yaml#/x"}, "x": 5, "far": {"$ref": "../b.yaml?raw=1#/y"}},
+    "https://api.test/b.yaml?raw=1": {"y": 6},
 }
 
 
@@ -35,6 +37,9 @@ def root(path: str) -> Node:
         ("a.yaml", "sub/b.yaml#/self", {"x": 1}),
         ("sub/b.yaml", "#/up", {"x": 1}),
         ("a.yaml", "sub/b.yaml", FILES["sub/b.yaml"]),
+        ("a.yaml", "https://api.test/v1/a.yaml#/x", 5),
+        ("https://api.test/v1/a.yaml", "#/own", 5),
+        ("https://api.test/v1/a.yaml", "#/far", 6),
     ],
 )
 def test_a_reference_is_followed_to_its_end_through_files(path: str, reference: str, expected: object) -> None:
@@ -50,7 +55,8 @@ def test_a_reference_is_followed_to_its_end_through_files(path: str, reference: 
         ("#/list/7", "nothing there"),
         ("#/list/-", "nothing there"),
         ("#anchor", "nothing there"),
-        ("c.yaml#/x", "outside"),
+        ("c.yaml#/x", "in no file that was read"),
+        ("https://api.test/c.yaml#/x", "in no file that was read"),
         ("#/loop", "circle"),
     ],
 )

@@ -229,8 +229,8 @@ def chain(length: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("reference", "parameters", "word"),
     [
-        ("common.yaml#/components/parameters/q", {}, "outside the description"),
-        ("https://example.test/a#/b", {}, "outside the description"),
+        ("common.yaml#/components/parameters/q", {}, "in no file that was read"),
+        ("https://example.test/a#/b", {}, "in no file that was read"),
         ("#/components/parameters/none", {}, "nothing there"),
         ("#/components/parameters/a", {"a": {"$ref": "#/components/parameters/a"}}, "circle"),
         ("#/components/parameters/0", chain(10_000), "without end"),
@@ -336,3 +336,20 @@ def test_every_description_of_the_specification_examples_is_read() -> None:
 
     assert sources
     assert all(source.operations for source in sources)
+
+
+@pytest.mark.parametrize("servers", [{}, {"servers": []}])
+@pytest.mark.parametrize(
+    ("uri", "url", "expected"),
+    [
+        ("https://api.test/docs/openapi.json", "https://api.test/docs/openapi.json", "https://api.test/"),
+        ("openapi.json", "https://raw.test/docs/openapi.json", ""),
+        ("openapi.json", "openapi.json", ""),
+    ],
+)
+def test_without_servers_the_one_a_description_came_from_is_called(
+    servers: dict[str, Any], uri: str, url: str, expected: str
+) -> None:
+    value = {"openapi": "3.1.0", "paths": {"/a": {"get": {"operationId": "a"}}}, **servers}
+
+    assert read_openapi(value, name="api", uri=uri, sha256="", url=url).operations["a"].server == expected

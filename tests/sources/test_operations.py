@@ -156,7 +156,8 @@ def test_a_path_item_elsewhere_is_named_when_an_operation_is_missing() -> None:
 
     with pytest.raises(DocumentError) as missing:
         find_operation({"pets": source}, "a", place=PLACE)
-    assert "could not be read: /a" in missing.value.next
+    assert "path item /a refers to 'a.yaml', which is in no file that was read" in missing.value.next
+    assert missing.value.next.endswith("with --source pets=PATH")
     for find, text in ((find_operation, "b"), (find_operation_path, "pets#/paths/~1a/get")):
         with pytest.raises(SourceError, match=r"a\.yaml") as unusable:
             find({"pets": source}, text, place=PLACE)

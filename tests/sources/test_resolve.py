@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from machine.errors import SourceError
-from machine.sources.resolve import candidates, identity, locate
+from machine.sources.resolve import beside, candidates, identity, locate
 
 
 @pytest.mark.parametrize(
@@ -95,3 +95,24 @@ def test_a_file_is_looked_for_where_such_files_lie(url: str, beside: str, expect
 @pytest.mark.parametrize("url", ["", "#/paths", "http://[", "a%00.yml", ".."])
 def test_what_names_no_file_is_looked_for_nowhere(url: str) -> None:
     assert list(candidates(url, beside="flow.yaml")) == []
+
+
+@pytest.mark.parametrize(
+    ("here", "reference", "expected"),
+    [
+        ("api/a.yaml", "b.yaml#/x", "api/b.yaml"),
+        ("api/a.yaml", "../my%20b.yaml", "my b.yaml"),
+        ("api/a.yaml", "#/x", ""),
+        ("api/a.yaml", "file:///etc/passwd", ""),
+        ("api/a.yaml", "//host/b.yaml", ""),
+        ("api/a.yaml", "b%00.yaml", ""),
+        ("api/a.yaml", "https://api.test/b.yaml#/x", "https://api.test/b.yaml"),
+        ("https://api.test/v1/a.yaml", "b.yaml#/x", "https://api.test/v1/b.yaml"),
+        ("https://api.test/v1/a.yaml", "/b.yaml?raw=1", "https://api.test/b.yaml?raw=1"),
+        ("https://api.test/v1/a.yaml", "//other.test/b.yaml", "https://other.test/b.yaml"),
+        ("https://api.test/v1/a.yaml", "file:///etc/passwd", ""),
+        ("https://api.test/v1/a.yaml", "https://[b.yaml", ""),
+    ],
+)
+def test_a_reference_leads_to_a_file_seen_from_its_own(here: str, reference: str, expected: str) -> None:
+    assert beside(here, reference) == expected
