@@ -112,7 +112,7 @@ def _proxy(text: str) -> str:
 
     from ..runtime.secrets import Reference
 
-    url = Reference(text).resolve("the proxy") if text.startswith("@") else text
+    url = Reference(text).resolve("the proxy", flag="--proxy ") if text.startswith("@") else text
     try:
         parts = urlsplit(url)
         usable = not url or (parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or True))

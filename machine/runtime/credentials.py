@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from ..chart.effects import Call
 from ..chart.events import CallFailed, Replied
-from ..errors import CredentialError, RequestError, UsageError
+from ..errors import CredentialError, UsageError
 from ..plan.model import Plan
 from ..plan.needs import CredentialNeed, credential_needs, missing_credentials, unusable
 from ..sources.model import Request
@@ -193,6 +193,17 @@ class Credentials:
                 next=_hint(self.needs[usable[0][0]]),
             )
 
+    def check_texts(self) -> None:
+        """Raises CredentialError AZM-C044 for a text that is no user and password where both are asked for."""
+        for one in self.given.values():
+            whole = _kind(one.need) == "basic" and "" in one.fields and not one.is_none
+            if whole and ":" not in self._book.text_of(one.secret()):
+                raise CredentialError(
+                    f"what is given for {one.need.key} is not USER:PASSWORD",
+                    code="AZM-C044",
+                    next=f"give both, or {_flag(one.need, 'username')} and {_flag(one.need, 'password')}",
+                )
+
     def added(self, request: Request, token: Callable[[Given], str], *, build: bool = True) -> Request:
         """The request with what the first alternative needs for which everything is there. ``token`` gives the name of
         an OAuth2 access token; ``build`` makes texts out of texts where a scheme asks for that."""
@@ -251,12 +262,6 @@ class Credentials:
         name = given.secret("basic")
         if "" in given.fields:
             pair = self._book.text_of(given.secret())
-            if ":" not in pair:
-                raise RequestError(
-                    f"what is given for {given.need.key} is not USER:PASSWORD",
-                    code="AZM-R022",
-                    next=f"give both, or {_flag(given.need, 'username')} and {_flag(given.need, 'password')}",
-                )
             self._book.learn({given.secret("password"): pair.partition(":")[2]})
         else:
             pair = f"{self.plain(given, 'username')}:{self._book.text_of(given.secret('password'))}"
@@ -274,6 +279,10 @@ def _hint(need: CredentialNeed) -> str:
         text = f"--auth {need.key}.client_id=ID --auth {need.key}.client_secret=@env:NAME"
     elif need.scheme.scheme == "basic":
         text = f"--auth {need.key}=@env:NAME, which holds USER:PASSWORD"
+    elif need.scheme.type == "openIdConnect":
+        text = (
+            f"a token you got yourself, as the flows of OpenID Connect are not supported: --auth {need.key}=@env:NAME"
+        )
     else:
         text = f"--auth {need.key}=@env:NAME"
     return f"give it: {text}; or say --auth {need.key}={NONE} where the server does not ask for it"

@@ -19,6 +19,9 @@ _URL = re.compile(r"[!$%&'()*+,\-./0-9:;=@A-Z\[\]_a-z~]+")
 """RFC 3986 without query and fragment (Server Object: a URL that paths are appended to). Of anything else, such as a
 backslash or a line end, one reader of URLs makes another host than the next."""
 
+_PATH = re.compile(r"/(?!/)[!$&'()*+,\-./0-9:;=@A-Z_a-z~]{0,200}")
+_VARIABLE = re.compile(r"\{([^{}]{1,100})\}")
+
 
 def base_url(source: str, described: str, named: Mapping[str, str], allowed: Collection[str]) -> str:
     """The base URL of an operation of a source, without a trailing slash.
@@ -44,12 +47,10 @@ def base_url(source: str, described: str, named: Mapping[str, str], allowed: Col
             next="give the credential as a secret input",
         )
     if parts.scheme not in ("http", "https") or not host or not _URL.fullmatch(url):
-        raise HostError(
-            f"source {source!r} does not say which server to call",
-            code="AZM-C030",
-            seen=url[:200],
-            next=f"name it: --server {source}=https://HOST/PATH",
-        )
+        message = f"source {source!r} does not say which server to call"
+        if chosen:
+            message = f"what is named for source {source!r} is not the URL of a server"
+        raise HostError(message, code="AZM-C030", seen=url[:200], next=_how_to_name(source, described))
     if not chosen and host not in allowed and _is_inward(host):
         raise HostError(
             f"source {source!r} would call {host}, which is not a public host",
@@ -58,6 +59,16 @@ def base_url(source: str, described: str, named: Mapping[str, str], allowed: Col
             next=f"name it: --server {source}={url} or --allow-host {host}",
         )
     return url.rstrip("/")
+
+
+def _how_to_name(source: str, described: str) -> str:
+    """The option that says what a description leaves open, with what it does not."""
+    variables = _VARIABLE.findall(described)
+    if variables:
+        return f"name it, with values for {', '.join(variables)}: --server {source}={described[:200]}"
+    # What is named stands for the whole URL, the path of a relative one too.
+    path = described if _PATH.fullmatch(described) else "/PATH"
+    return f"name it: --server {source}=https://HOST{path}"
 
 
 class Bases:

@@ -76,7 +76,7 @@ class Reach:
                 next="rename the input: names of credentials begin so",
             )
         given = {} if self.pretend else options.get("auth", {})
-        named = texts_of(given, lambda ref, key: ref.resolve(key, prompt=self.prompt))
+        named = texts_of(given, lambda ref, key: ref.resolve(key, flag=f"--auth {key}=", prompt=self.prompt))
         return SecretBook({**texts, **named}, told=self.concealer)
 
     def secrets_again(self, options: Mapping[str, Any]) -> SecretBook:
@@ -95,14 +95,17 @@ class Reach:
         """All base URLs of a source, the first one first. Raises as ``base`` does."""
         return tuple(dict.fromkeys(self.base(options, source, server) for server in plan.servers[source]))
 
-    def check(self, plan: Plan, options: Mapping[str, Any]) -> None:
+    def check(self, plan: Plan, options: Mapping[str, Any], book: SecretBook | None = None) -> None:
         """Refuse, before anything is stored, hosts that are not allowed, secrets that would go over plain http, steps
-        that demand a credential nobody gave, and a key for the credentials of answers that cannot be had."""
+        that demand a credential nobody gave, and a key for the credentials of answers that cannot be had; where the
+        texts are known, those that are no credential of their kind."""
         placed = credentials_of(plan)
         if placed.replies:
             self._sealer(options).prepare()
-        credentials = self.credentials(plan, options, SecretBook({}))
+        credentials = self.credentials(plan, options, book or SecretBook({}))
         credentials.check()
+        if book is not None:
+            credentials.check_texts()
         for table in plan.tables():
             for call in table.calls.values():
                 for operation in call.operations:
@@ -115,10 +118,10 @@ class Reach:
             if given.fetches:
                 self.token_endpoint(plan, options, given)
 
-    def check_again(self, plan: Plan, options: Mapping[str, Any]) -> None:
+    def check_again(self, plan: Plan, options: Mapping[str, Any], book: SecretBook | None = None) -> None:
         """As ``check``, for a run that has begun."""
         with _begun():
-            self.check(plan, options)
+            self.check(plan, options, book)
 
     def credentials(self, plan: Plan, options: Mapping[str, Any], book: SecretBook) -> Credentials:
         """What is given for the security schemes of the plan's sources."""
@@ -209,7 +212,7 @@ class Reach:
         """
         options = run.head.options
         book = self.secrets_again(options)
-        self.check_again(run.plan, options)
+        self.check_again(run.plan, options, book)
         if self._store is None or not credentials_of(run.plan).replies:
             return book
         transport = self.open(run, book, clock, chance)

@@ -113,7 +113,7 @@ class Runner:
             if stored is None or starts_over(stored.snapshot):
                 self.interrupts.check()
                 book = self.reach.secrets(kept)
-                self.reach.check(plan, kept)
+                self.reach.check(plan, kept, book)
                 chart = chart_of(plan)
                 event = Started(
                     at=self.clock.now(),

@@ -78,7 +78,7 @@ class Sealer:
                 )
             return
         if self._reference:
-            self._key = _read_key(Reference(self._reference).resolve("key"), self._reference)
+            self._key = _read_key(Reference(self._reference).resolve("key", flag="--key "), self._reference)
         elif self._file is not None:
             self._key = _file_key(self._file)
         else:

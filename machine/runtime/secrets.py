@@ -44,17 +44,32 @@ class Reference:
                 next="write @env:NAME, @file:PATH, @cmd:LINE or @prompt",
             )
 
-    def resolve(self, name: str, *, prompt: Callable[[str], str] | None = None) -> str:
-        """The text behind it. Raises CredentialError AZM-C020 when there is none; the text is never in the error."""
+    def resolve(self, name: str, *, flag: str = "", prompt: Callable[[str], str] | None = None) -> str:
+        """The text behind it. ``flag`` is what is written before a reference to give another; of an input, unless told.
+
+        Raises CredentialError AZM-C020 when there is none; the text is never in the error.
+        """
         kind, _, rest = self.text.partition(":")
         text, why = "", "it is empty or not set"
         try:
             text = self._read(kind, rest, name, prompt)
-        except (OSError, UnicodeDecodeError, subprocess.SubprocessError) as error:
-            why = type(error).__name__
+        except UnicodeDecodeError:
+            why = "it is no text in UTF-8"
+        except subprocess.TimeoutExpired:
+            why = "the command took too long"
+        except subprocess.SubprocessError:
+            why = "the command failed"
+        except _NotHad as error:
+            why = error.why
+        except OSError as error:
+            why = (error.strerror or type(error).__name__).lower()
         if not text:
             # Raised out here, because an error of the block above may hold what was read.
-            raise self._failure(name, why)
+            raise CredentialError(
+                f"the value of {name!r} cannot be had from {self.text}: {why}",
+                code="AZM-C020",
+                next=f"set it, or give another reference: {flag or f'-i {name}='}@env:VARIABLE",
+            )
         return text
 
     def _read(self, kind: str, rest: str, name: str, prompt: Callable[[str], str] | None) -> str:
@@ -64,20 +79,19 @@ class Reference:
             with Path(rest).open("rb") as file:
                 data = file.read(_LARGEST_FILE + 1)
             if len(data) > _LARGEST_FILE:
-                raise self._failure(name, f"it is larger than {_LARGEST_FILE >> 10} KiB")
+                raise _NotHad(f"it is larger than {_LARGEST_FILE >> 10} KiB")
             return data.decode().rstrip("\r\n")
         if kind == "@cmd":
             return _output(rest).decode().rstrip("\r\n")
         if prompt is None:
-            raise self._failure(name, "there is nobody to ask")
+            raise _NotHad("there is nobody to ask")
         return prompt(name)
 
-    def _failure(self, name: str, why: str) -> CredentialError:
-        return CredentialError(
-            f"the value of {name!r} cannot be had from {self.text}: {why}",
-            code="AZM-C020",
-            next=f"set it, or give another reference: -i {name}=@env:VARIABLE",
-        )
+
+class _NotHad(Exception):
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 def _output(line: str) -> bytes:
@@ -133,7 +147,7 @@ class SecretBook:
         for name, text in texts.items():
             if _is_unsendable(text):
                 raise InputError(
-                    f"the secret {name!r} contains a control character",
+                    f"the secret {name.removeprefix(PREFIX)!r} contains a control character",
                     code="AZM-C021",
                     next="remove line breaks and other control characters from it",
                 )
@@ -201,7 +215,9 @@ class SecretBook:
         text = self.text_of(ref.name)
         if _is_unsendable(text):
             raise RequestError(
-                f"the secret {ref.name!r} contains a control character", code="AZM-R024", next="it cannot be sent"
+                f"the secret {ref.name.removeprefix(PREFIX)!r} contains a control character",
+                code="AZM-R024",
+                next="it cannot be sent",
             )
         before, _, last = ref.encoding.rpartition(" ")
         if last == "percent" and {".", ".."} & set(re.split(r"[/\\]", spell(text, before))):

@@ -33,9 +33,10 @@ def media_type(content_type: str) -> str:
 
 
 def is_json_type(content_type: str) -> bool:
-    """Whether a body of this type is written as JSON: ``application/json`` or the suffix ``+json`` (RFC 6839)."""
+    """Whether a body of this type is written as JSON: ``application/json``, the suffix ``+json`` (RFC 6839), or
+    ``text/json``, which nobody registered and many send (WHATWG MIME Sniffing, "JSON MIME type")."""
     bare = media_type(content_type)
-    return bare == "application/json" or bare.endswith("+json")
+    return bare in ("application/json", "text/json") or bare.endswith("+json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

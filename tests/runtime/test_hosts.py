@@ -171,3 +171,30 @@ def test_a_secret_may_leave_over_https_or_stay_on_this_machine(url: str, safe: b
         check_secrecy(url, "create")
 
     assert caught.value.code == "AZM-C032"
+
+
+@pytest.mark.parametrize(
+    ("described", "named", "message", "advice"),
+    [
+        pytest.param("", "", "does not say", "--server api=https://HOST/PATH", id="nothing"),
+        pytest.param("/v1", "", "does not say", "--server api=https://HOST/v1", id="a-path"),
+        pytest.param("//other.test/v1", "", "does not say", "--server api=https://HOST/PATH", id="no-scheme"),
+        pytest.param(
+            "https://{region}.api.test/{v}",
+            "",
+            "does not say",
+            "with values for region, v: --server api=https://{region}.api.test/{v}",
+            id="variables",
+        ),
+        pytest.param("/v1", "nowhere", "is not the URL", "--server api=https://HOST/v1", id="named-wrongly"),
+    ],
+)
+def test_a_server_that_is_missing_is_told_with_what_is_known_of_it(
+    described: str, named: str, message: str, advice: str
+) -> None:
+    with pytest.raises(HostError) as caught:
+        base_url("api", described, {"api": named} if named else {}, ())
+
+    assert caught.value.code == "AZM-C030"
+    assert message in caught.value.message
+    assert caught.value.next.endswith(advice)

@@ -13,8 +13,9 @@ import pytest
 from machine.errors import CredentialError, HostError, MachineError, UsageError
 from machine.plan.build import build_plan
 from machine.plan.model import Plan
-from machine.runtime.credentials import check_auth
+from machine.runtime.credentials import Credentials, check_auth
 from machine.runtime.runner import Runner
+from machine.runtime.secrets import SecretBook
 from machine.sources.description import describe
 from machine.stores import MemoryStore, SqliteStore
 from machine.testing.clock import ManualClock
@@ -265,6 +266,26 @@ def test_a_credential_that_cannot_be_had_stops_before_the_run_and_once_it_runs(s
     with pytest.raises(CredentialError) as fresh:
         run(plan, guarded, auth)
     assert fresh.value.exit_code == 78
+
+
+def test_a_text_that_is_no_user_and_password_begins_no_run(serve: Any) -> None:
+    guarded, store = Guarded(serve, lambda head: True), MemoryStore()
+
+    with pytest.raises(CredentialError) as caught:
+        run(plan_of([{"basic": []}]), guarded, {"api.basic": "@env:KEY"}, store=store)
+
+    assert (caught.value.code, caught.value.exit_code) == ("AZM-C044", 78)
+    assert VALUES["KEY"] not in f"{caught.value} {caught.value.next}"
+    assert guarded.heads == list(store.runs()) == []
+
+
+def test_what_is_not_supported_of_openid_connect_is_said() -> None:
+    credentials = Credentials(plan_of([{"oidc": []}]), {}, SecretBook({}))
+
+    with pytest.raises(CredentialError) as caught:
+        credentials.check()
+
+    assert "OpenID Connect are not supported: --auth api.oidc=@env:NAME" in caught.value.next
 
 
 def test_a_refused_credential_is_renewed_on_resume(serve: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

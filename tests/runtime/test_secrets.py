@@ -107,6 +107,27 @@ def test_a_text_that_cannot_be_had_is_an_error_that_does_not_hold_it(
     assert TEXT not in "".join(traceback.format_exception(error))
 
 
+@pytest.mark.parametrize(
+    ("text", "flag", "why", "advice"),
+    [
+        ("@env:TEST_UNSET", "", "it is empty or not set", "-i token=@env:VARIABLE"),
+        ("@env:TEST_UNSET", "--auth api.key=", "it is empty or not set", "--auth api.key=@env:VARIABLE"),
+        ("@file:DIR/none", "", "no such file or directory", "-i token=@env:VARIABLE"),
+        ("@file:DIR/latin", "", "it is no text in UTF-8", "-i token=@env:VARIABLE"),
+        ("@cmd:exit 3", "--proxy ", "the command failed", "--proxy @env:VARIABLE"),
+        ("@prompt", "", "there is nobody to ask", "-i token=@env:VARIABLE"),
+    ],
+)
+def test_a_text_that_cannot_be_had_is_told_with_why_and_where_to_give_it(
+    places: Callable[[str], str], text: str, flag: str, why: str, advice: str
+) -> None:
+    with pytest.raises(CredentialError) as caught:
+        Reference(places(text)).resolve("token", flag=flag)
+
+    assert caught.value.message.endswith(f": {why}")
+    assert caught.value.next.endswith(f"another reference: {advice}")
+
+
 def test_a_file_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_bytes(b"x" * (1 << 20))

@@ -81,6 +81,7 @@ def test_a_request_survives_json(body: Value) -> None:
         ("application/json", True),
         ("Application/JSON; charset=utf-8", True),
         ("application/problem+json", True),
+        ("text/json; charset=utf-8", True),
         ("application/jsonl", False),
         ("text/plain", False),
         ("", False),
