@@ -65,7 +65,8 @@ SPELLINGS: Final[Mapping[str, Callable[[str], str]]] = {
 }
 """Name to encoder. ``utf8`` is a text whose UTF-8 was read as Latin-1, as it is in the headers of an answer."""
 
-_NESTED: Final = ("percent percent", "json json")
+_NESTED: Final = ("percent percent", "json json", "json percent")
+"""The last is how a JSON text in a URL or a form holds one."""
 
 
 def spell(text: str, encoding: str) -> str:

@@ -128,7 +128,8 @@ def _part(name: str, value: Value, spec: PartSpec, place: Place) -> list[Piece]:
         content: list[Piece] = [value]
     elif isinstance(value, (dict, list)) or is_json_type(spec.content_type):
         kind = _fitting(spec.content_type, "application/json")
-        content = [str(one.json(present(value, place)))]
+        text = one.json(present(value, place))
+        content = list(text.parts) if isinstance(text, SecretText) else [text]
     else:
         kind = _fitting(spec.content_type, "")
         text = one.text(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NoReturn, TypeAlias
 from urllib.parse import quote, unquote
@@ -114,14 +114,13 @@ class Given:
         return form_text(value, self.what, self.place)
 
     def json(self, value: Value) -> Text:
-        """The value as JSON text (RFC 8259)."""
-        if contains_secret(value):
-            self.refuse("a secret cannot stand inside a JSON text here", code="AZM-R003")
+        """The value as JSON text (RFC 8259); a secret in it is written as JSON when it is sent."""
         try:
-            text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            text = join_text(_json(value))
         except (ValueError, TypeError):
             self.refuse("it holds a file, or a number that is not finite", code="AZM-R008")
-        self.check(text)
+        for literal in literals(text):
+            self.check(literal)
         return text
 
     def text(self, value: Value) -> Text:
@@ -179,6 +178,33 @@ class Given:
         if allowed:
             return quoted(text, lambda literal: keep_escapes(literal, _PATH_RESERVED))
         return unreserved(text)
+
+
+def _json(value: Value) -> Iterator[str | SecretText]:
+    """The pieces of a JSON text; ``present`` has bounded its depth."""
+    if isinstance(value, (SecretRef, SecretText)):
+        yield '"'
+        for part in value.parts if isinstance(value, SecretText) else (value,):
+            yield _dumped(part)[1:-1] if isinstance(part, str) else SecretText((part.encoded("json"),))
+        yield '"'
+    elif not contains_secret(value):
+        yield _dumped(value)
+    elif isinstance(value, dict):
+        for number, (key, item) in enumerate(value.items()):
+            yield f"{',' if number else '{'}{_dumped(key)}:"
+            yield from _json(item)
+        yield "}"
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield "," if number else "["
+            yield from _json(item)
+        yield "]"
+    else:
+        raise TypeError
+
+
+def _dumped(value: Value) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def present(value: Value, place: Place, depth: int = 0) -> Value:
@@ -276,7 +302,15 @@ def query_text(one: Given) -> Text:
     """The whole query (3.2 Parameter Object, ``in: querystring``), from the text its media type gave."""
     if is_json_type(one.spec.style):
         return one.percent(one.value)
-    return reserved(one.text(one.value), also="&+")
+    text = one.text(one.value)
+    parts = text.parts if isinstance(text, SecretText) else (text,)
+    # A secret in a field of a form is encoded already.
+    return join_text(
+        part
+        if isinstance(part, SecretRef) and part.encoding
+        else reserved(part if isinstance(part, str) else SecretText((part,)), also="&+")
+        for part in parts
+    )
 
 
 def header_field(one: Given) -> tuple[str, Text]:
@@ -315,7 +349,9 @@ def cookie_pairs(one: Given) -> list[Text]:
                 code="AZM-R005",
                 next="give the value encoded as the server expects it",
             )
-        return join_text(part if isinstance(part, SecretRef) else quote(part, safe=COOKIE_OCTETS) for part in parts)
+        return join_text(
+            quote(part, safe=COOKIE_OCTETS) if isinstance(part, str) else _in_cookie(part) for part in parts
+        )
 
     if spec.explode and isinstance(value, dict):
         pairs = [(key, write(item)) for key, item in value.items()]
@@ -326,6 +362,11 @@ def cookie_pairs(one: Given) -> list[Text]:
     if not all(TOKEN.fullmatch(name) for name, _ in pairs):
         one.refuse("this is not a cookie name (RFC 6265 section 4.1.1)", code="AZM-R004")
     return [join_text((name, "=", text)) for name, text in pairs]
+
+
+def _in_cookie(secret: SecretRef) -> SecretRef:
+    """As it was given, but for one in a JSON text, whose quotes and backslashes a cookie cannot hold."""
+    return secret.encoded("percent") if secret.encoding else secret
 
 
 _COOKIE: Final = frozenset(COOKIE_OCTETS)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
@@ -17,7 +17,7 @@ from machine.runtime.http import Transport
 from machine.runtime.secrets import SecretBook
 from machine.sources import Operation, build_request, read_openapi
 from machine.testing.clock import ManualClock
-from machine.values import SecretRef
+from machine.values import SecretRef, SecretText
 
 PLACE = Place(document="flow.arazzo.yaml", line=7, column=3)
 TABLE = json.loads((Path(__file__).parents[1] / "sources/style_table.json").read_text())
@@ -216,3 +216,48 @@ def test_a_file_that_has_changed_is_refused_before_anything_is_sent(recorder: Re
 
     assert caught.value.code == "AZM-R021"
     assert recorder.server.connections == 0
+
+
+AWKWARD = 'k"&y\\ /é%2e+'
+JSON = {"content": {"application/json": {}}}
+FIELDS = {"content": {"application/x-www-form-urlencoded": {}}}
+
+
+@pytest.mark.parametrize(
+    ("location", "spec", "read"),
+    [
+        pytest.param("query", JSON, lambda line: json.loads(parse_qs(urlsplit(line).query)["v"][0]), id="query"),
+        pytest.param("querystring", JSON, lambda line: json.loads(unquote(urlsplit(line).query)), id="querystring"),
+        pytest.param(
+            "querystring", FIELDS, lambda line: {"a": parse_qs(urlsplit(line).query)["a"][0], "b": [1]}, id="fields"
+        ),
+        pytest.param("header", JSON, lambda line: json.loads(line.removeprefix("v: ")), id="header"),
+        pytest.param("cookie", JSON, lambda line: json.loads(unquote(line.removeprefix("Cookie: v="))), id="cookie"),
+    ],
+)
+def test_a_secret_inside_a_structured_parameter_arrives_whole(
+    recorder: Recorder, location: str, spec: Any, read: Callable[[str], Any]
+) -> None:
+    recorder.book.learn({"awkward": AWKWARD})
+    to = described("/", {"parameters": [{"name": "v", "in": location, **spec}]})
+    target, headers, _ = recorder.sent(to, ("v", location, {"a": SecretRef("awkward"), "b": [1]}))
+
+    lines = [line for line in headers if line.startswith(("v: ", "Cookie: "))]
+    assert read(lines[0] if lines else target) == {"a": AWKWARD, "b": [1]}
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data"])
+def test_a_secret_inside_a_part_that_is_json_arrives_whole(recorder: Recorder, kind: str) -> None:
+    recorder.book.learn({"awkward": AWKWARD})
+    _, _, seen = recorder.sent(described("/", {}, "put"), body={"meta": {"a": SecretRef("awkward")}}, content_type=kind)
+
+    text = parse_qs(seen.decode())["meta"][0] if kind != "multipart/form-data" else seen.decode().split("\r\n")[4]
+    assert json.loads(text) == {"a": AWKWARD}
+
+
+def test_a_secret_is_found_where_a_json_parameter_is_quoted_back() -> None:
+    book = SecretBook({"awkward": AWKWARD})
+    url = book.join(SecretText(("/?v=", SecretRef("awkward", "json percent"), "&x=1")))
+
+    assert AWKWARD not in url
+    assert book.conceal(url) == SecretText(("/?v=", SecretRef("awkward", "json percent"), "&x=1"))

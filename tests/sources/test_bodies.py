@@ -114,7 +114,6 @@ def test_bodies_by_content_type(content_type: str, body: Any, expected: Value) -
         ("multipart/form-data", ["secret"]),
         ("multipart/form-data", "secret"),
         ("multipart/mixed", {"a": "secret"}),
-        ("multipart/form-data", {"a": {"b": SecretText(("secret", TOKEN))}}),
         ("multipart/form-data", {"secret\x00": "a"}),
         ("multipart/form-data", IMAGE),
         ("application/json", {"a": [IMAGE]}),
@@ -214,6 +213,17 @@ def parts_of(request: Request) -> list[str]:
             {},
             ['Content-Disposition: form-data; name="a%22%0D%0AX-Evil: 1"\r\n\r\nx'],
             id="a-name-stays-in-its-quotes",
+        ),
+        pytest.param(
+            {"k": {"a": SecretText(('"', TOKEN)), "b": [TOKEN, 1]}},
+            {},
+            [
+                (
+                    'Content-Disposition: form-data; name="k"\r\nContent-Type: application/json\r\n\r\n'
+                    '{"a":"\\"[secret hfToken]","b":["[secret hfToken]",1]}'
+                )
+            ],
+            id="secrets-in-json",
         ),
         pytest.param(
             {"k": TOKEN}, {}, ['Content-Disposition: form-data; name="k"\r\n\r\n[secret hfToken]'], id="a-secret"

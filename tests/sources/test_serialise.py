@@ -342,10 +342,13 @@ def test_a_deep_object_holds_objects_and_no_lists() -> None:
     assert build(to, ("v", "query", {"a": {"b": 1, "c": None}})).target == "/a?v%5Ba%5D%5Bb%5D=1"
 
 
-def test_a_secret_cannot_hide_in_a_json_parameter() -> None:
+def test_a_secret_in_a_json_parameter_is_written_as_json_in_a_url() -> None:
     to = operation("/a", {"name": "v", "in": "query", "content": {"application/json": {}}})
+    secret = SecretRef("hfToken", "json percent")
 
-    assert refused(to, ("v", "query", {"a": TOKEN})).code == "AZM-R003"  # type: ignore[dict-item]
+    assert build(to, ("v", "query", {"a": TOKEN, "b": [1]})).target == SecretText(  # type: ignore[dict-item]
+        ("/a?v=%7B%22a%22%3A%22", secret, "%22%2C%22b%22%3A%5B1%5D%7D")
+    )
 
 
 def test_without_a_body_there_is_no_content_type() -> None:
