@@ -167,7 +167,8 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
     RUN is an id or the beginning of one; without it, the only resumable run of the store is taken. Inputs cannot
     change, but where a secret comes from can. A deadline counts from now. A run goes on with the document it was begun
     with, whatever became of the file; --use-edited takes up the edited one, shows what it does otherwise, and refuses
-    where the run has already done what it says otherwise.
+    where the run has already done what it says otherwise. Proxies, certificates and limits of answers belong to the
+    machine this runs on: they are not kept with the run, so give them again, or set them in the environment.
 
     \b
     arazzo-machine resume

@@ -13,6 +13,8 @@ from machine.errors import UsageError
 from machine.plan.model import Plan
 from machine.runtime.http import Transport
 from machine.runtime.reach import Reach
+from machine.stores import SqliteStore
+from machine.testing.server import Simulator
 
 Built = Callable[..., Plan]
 LOCKED = [{"stepId": "get", "operationId": "getLocked"}]
@@ -217,3 +219,24 @@ def test_a_plan_says_which_credentials_the_environment_has(built: Any, monkeypat
     assert named == ["credential things.key: apiKey, for get; from @env:A"]
     assert elsewhere == ["credential things.key: apiKey, for get; missing, give --auth things.key=@env:NAME"]
     assert meant == ["credential things.key: apiKey, for get; from @env:ARAZZO_AUTH_THINGS_KEY"]
+
+
+def test_how_calls_are_made_is_said_to_each_command_and_not_kept_with_the_run(
+    machine: Any, deploy: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Proxies, certificates and the largest answer belong to the machine a command runs on."""
+    monkeypatch.setenv("TOKEN", "a token of tests")
+    flags = ["--proxy", "http://127.0.0.1:9", "--max-reply", "77k", "--connect-timeout", "7s", "--max-ratio", "77"]
+    with Simulator("happy", token="a token of tests") as simulator:
+        given = ["--server", simulator.url, "-i", "hfToken=@env:TOKEN", "--id", "one", "--once"]
+        begun = machine(*deploy[:-1], *given, *flags)
+        with SqliteStore(tmp_path / "runs.db") as store:
+            kept = store.load("one").head.options
+        small = machine("resume", "one", "--once", "--max-reply", "9")
+        again = machine("resume", "one", "--once")
+
+    assert (begun.code, small.code, again.code) == (16, 16, 16)
+    assert "http://127.0.0.1:9" not in kept.values()
+    assert not {"proxy", "ca_bundle", "max_reply", "max_ratio", "connect_timeout"} & set(kept)
+    assert "too_large" in small.err
+    assert "too_large" not in again.err
