@@ -266,9 +266,9 @@ class Transport:
 _MESSAGES: Mapping[Cause, str] = {
     "refused": "the connection could not be made",
     "dns": "the host's name could not be resolved",
-    "tls": "the secure connection could not be made",
-    "connect_timeout": "connecting took too long",
-    "timeout": "the answer took too long",
+    "tls": "the secure connection could not be made; --ca-bundle names other certificates to trust",
+    "connect_timeout": "connecting took too long; --connect-timeout allows longer",
+    "timeout": "the answer took too long; --call-timeout allows longer, where the step sets no time of its own",
     "reset": "the connection was closed before an answer came",
     "cut": "the answer ended in the middle",
     "too_large": "the answer is too large",

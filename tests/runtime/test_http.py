@@ -503,6 +503,21 @@ def test_a_certificate_is_checked_against_the_bundle_that_is_named(
     assert b"Bearer s3cret-text" in server.requests[0]
 
 
+@pytest.mark.parametrize(
+    ("scheme", "cause", "flag"),
+    [("http", "timeout", "--call-timeout"), ("https", "connect_timeout", "--connect-timeout")],
+)
+def test_a_call_that_ran_into_a_limit_names_its_flag(
+    serve: Any, make_transport: Any, make_call: Any, scheme: str, cause: str, flag: str
+) -> None:
+    silent = serve(lambda peer: peer.hang())
+
+    event = make_transport(f"{scheme}://127.0.0.1:{silent.port}", connect_timeout=0.2).perform(make_call(), 0.4)
+
+    assert event.cause == cause
+    assert flag in event.message
+
+
 def test_a_call_goes_through_the_proxy_that_is_named(
     serve: Any, make_transport: Any, make_call: Any, http_reply: Any, replies: Any
 ) -> None:
