@@ -28,11 +28,13 @@ _KIND_OF_METHOD: Mapping[str, EffectKind] = {
     "HEAD": "safe",
     "OPTIONS": "safe",
     "TRACE": "safe",
+    "QUERY": "safe",
     "PUT": "idempotent",
     "DELETE": "idempotent",
     "POST": "create",
 }
-"""RFC 9110 section 9.2: which methods may be repeated. Anything else, PATCH included, is ``unknown``."""
+"""RFC 9110 section 9.2: which methods may be repeated; QUERY, which OpenAPI 3.2 has, is defined as safe. Anything else,
+PATCH included, is ``unknown``."""
 _REDIRECT = re.compile(r"\b3[0-9]{2}\b")
 
 

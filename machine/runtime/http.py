@@ -7,6 +7,7 @@ retried here; the machine decides that.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.client
 import json
@@ -20,6 +21,7 @@ import urllib3
 
 from ..chart.effects import Call
 from ..chart.events import CallFailed, Replied, Reply
+from ..errors import RequestError
 from ..plan.model import UNSAFE
 from ..sources.model import Request, is_json_type, media_type
 from ..values import MISSING, Content, FileRef, SecretText, contains_secret, join_text
@@ -206,7 +208,7 @@ class Transport:
         if is_json_type(request.content_type):
             prepared.prepare_body(json.dumps(joined, allow_nan=False).encode(), None)
         else:
-            prepared.prepare_body(str(joined).encode(charset_of(request.content_type) or "utf-8"), None)
+            prepared.prepare_body(_encoded(str(joined), request.content_type), None)
 
     def _replied(self, url: Any, response: requests.Response, body: bytes) -> Replied:
         content_type = response.headers.get("Content-Type", "")
@@ -317,6 +319,22 @@ class _Stream:
                 yield from self._files.chunks(part)
             else:
                 yield part
+
+
+def _encoded(text: str, content_type: str) -> bytes:
+    charset, body = charset_of(content_type), None
+    if charset in ("", "utf-8"):
+        return text.encode()
+    with contextlib.suppress(UnicodeEncodeError):
+        body = text.encode(charset)
+    if body is None:
+        # Raised out here, because the error of the codec holds the text.
+        raise RequestError(
+            f"request body: it holds a character that cannot be written in {charset}",
+            code="AZM-R025",
+            next="name a charset that has it in the contentType, such as utf-8",
+        )
+    return body
 
 
 def planned_headers(request: Request) -> list[tuple[str, str | SecretText]]:

@@ -62,14 +62,19 @@ def first_request(plan: Plan, inputs: Mapping[str, Any]) -> First | None:
     chart = Chart(plan, evaluate=Evaluator())
     advanced = chart.advance(chart.begin(), Started(at=0.0, inputs=dict(inputs), nonce="0" * 32))
     effect, stop = advanced.effects[0], advanced.snapshot.stopped
+    frame = advanced.snapshot.frame
+    table = plan.table(frame.workflow)
+    context = _context(table, frame.inputs)
     try:
         if stop is not None and stop.reason == "request":
+            step = next((one.step for one in table.states if one.id == frame.state), "")
+            if step in table.calls:
+                # Asked again, it says all there is to say.
+                _built(table.calls[step], context)
             raise RequestError(stop.message, code="AZM-R041")
         if not isinstance(effect, Call):
             return None
-        frame = advanced.snapshot.frame
-        table = plan.table(frame.workflow)
-        call, context = table.calls[effect.step], _context(table, frame.inputs)
+        call = table.calls[effect.step]
         request = effect.request if effect.purpose == "call" else _built(call, context)
         return First(
             call=call,
@@ -90,7 +95,9 @@ def first_request(plan: Plan, inputs: Mapping[str, Any]) -> First | None:
         raise InputError(
             f"the first request cannot be built: {error.message}",
             code="AZM-I010",
-            next="nothing was sent; give the inputs it needs, or mend the document",
+            place=error.place,
+            seen=error.seen,
+            next=f"nothing was sent; {error.next or 'give the inputs it needs, or mend the document'}",
         ) from None
 
 

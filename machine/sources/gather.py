@@ -125,6 +125,8 @@ class _Gatherer:
         document = self.documents[path][0]
         url = identity(source.url, base=base_of(document))
         if given:
+            # What has no URL of its own is known by the one it is read from.
+            url = given if is_remote(given) and not is_remote(url) else url
             reached = self.attempt(source, name, given, url)
             return Reached(path=reached.path, url=url, given=True, problem=reached.problem)
         if source.type == "asyncapi":

@@ -272,7 +272,9 @@ def query_fields(one: Given) -> list[Text]:
     name = quote(spec.name, safe=UNRESERVED)
     if spec.style == "deepObject":
         if isinstance(value, list):
-            one.refuse("style deepObject says nothing about lists", code="AZM-R003", next="pass an object or a string")
+            # Some servers read `v[0]`, some `v[]`, some `v`.
+            advice = "pass an object, whose members may be called 0, 1 and so on, or a string"
+            one.refuse("style deepObject says nothing about lists", code="AZM-R003", next=advice)
         if isinstance(value, dict):
             return list(_deep(one, name, value, 0))
     members = _members(value, one.field, explode=spec.explode)

@@ -38,6 +38,12 @@ def test_what_a_call_may_do_comes_from_the_method_or_from_the_document(
     assert call.unsafe == (kind in ("create", "unknown"))
 
 
+def test_a_query_with_a_body_is_safe(built: Callable[..., Plan]) -> None:
+    api = {"openapi": "3.2.0", "paths": {"/things": {"query": {"operationId": "find"}}}}
+
+    assert built([step("a", "find")], api=api).calls["a"].kind == "safe"
+
+
 @pytest.mark.parametrize(
     ("operation", "extension", "polls"),
     [

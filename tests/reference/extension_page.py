@@ -68,8 +68,8 @@ MEANINGS: Final[Mapping[str, Mapping[str, str]]] = {
         "wait": "Answers the document forgot, which are waited out like its own.",
     },
     "EffectExtension": {
-        "kind": "Else by the method: GET, HEAD, OPTIONS, TRACE safe; PUT, DELETE idempotent; POST create; the rest "
-        "unknown, which is treated as create.",
+        "kind": "Else by the method: GET, HEAD, OPTIONS, TRACE, QUERY safe; PUT, DELETE idempotent; POST create; the "
+        "rest unknown, which is treated as create.",
         "onDoubt": "Stop and ask; look; send again with the same key; or fail.",
         "probe": "The safe call that tells whether the thing is there.",
         "settle": "How long after a send an absence does not count yet.",

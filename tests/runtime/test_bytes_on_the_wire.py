@@ -171,6 +171,15 @@ def test_every_kind_of_body_arrives_as_its_type_says(
     assert f"Content-Length: {len(expected)}" in headers
 
 
+def test_what_a_charset_does_not_have_is_refused_before_anything_is_sent(recorder: Recorder) -> None:
+    with pytest.raises(RequestError) as caught:
+        recorder.sent(described("/", {}, "put"), body="\u2603", content_type="text/plain; charset=iso-8859-1")
+
+    assert (caught.value.code, caught.value.__context__) == ("AZM-R025", None)
+    assert "iso8859-1" in caught.value.message
+    assert recorder.server.connections == 0
+
+
 def test_files_are_parts_of_a_multipart_body(recorder: Recorder, tmp_path: Path) -> None:
     file = tmp_path / "photo.png"
     file.write_bytes(bytes(range(256)) * 2000)

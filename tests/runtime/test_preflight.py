@@ -194,7 +194,11 @@ def test_a_first_request_that_cannot_be_built_is_refused(built: Built) -> None:
         first_request(plan, {})
 
     assert (caught.value.code, caught.value.exit_code) == ("AZM-I010", 65)
-    assert "'id'" in caught.value.message
+    assert caught.value.message.startswith("the first request cannot be built: path parameter 'id': it has no value")
+    assert caught.value.place == plan.calls["get"].place
+    assert (
+        caught.value.next == "nothing was sent; give the step a parameter 'id' with `in: path` whose value is not null"
+    )
 
 
 def test_behind_a_look_the_request_that_is_about_to_follow_is_looked_at(

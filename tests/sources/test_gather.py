@@ -316,3 +316,16 @@ def test_advice_about_an_inner_document_calls_its_source_what_the_flag_does(kind
     with pytest.raises(MachineError) as caught:
         find_operation(inner.sources, "listPets", place=PLACE)
     assert "--source far.api=" in caught.value.next
+
+
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [("api.json", "https://api.test/v1"), ("https://own.test/docs/api.json", "https://own.test/v1")],
+)
+def test_a_url_that_is_named_instead_is_where_relative_servers_are(declared: str, expected: str) -> None:
+    url = "https://api.test/docs/api.json"
+    description = described(
+        {"flow.json": flow(("api", declared, "openapi")), url: PETS}, sources={"api": url}, remote=True
+    )
+
+    assert description.sources["api"].operations["listPets"].server == expected
