@@ -37,6 +37,7 @@ def plan(target: str, workflow: str, as_json: bool, **given: Any) -> None:
     """
     from ..chart.fates import fates_of
     from ..plan.build import build_plan
+    from ..plan.needs import credential_needs
     from ..runtime.evaluator import Evaluator
     from .printing import echo_json, say
 
@@ -49,7 +50,11 @@ def plan(target: str, workflow: str, as_json: bool, **given: Any) -> None:
     fates = [fates_of(one, ask=evaluator) for one in plans]
     if as_json:
         shown = [
-            {**one.to_json(), "fates": {state: [fate.to_json() for fate in each] for state, each in table.items()}}
+            {
+                **one.to_json(),
+                "fates": {state: [fate.to_json() for fate in each] for state, each in table.items()},
+                "needs": [need.to_json() for need in credential_needs(one)],
+            }
             for one, table in zip(plans, fates, strict=True)
         ]
         echo_json(shown[0] if len(shown) == 1 else {"plans": shown})

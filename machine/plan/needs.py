@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..document.findings import Finding
+from ..errors import Place
 from ..expressions.template import ListTemplate, ObjectTemplate, Template, Whole
 from ..sources.model import Operation, SecurityScheme, is_json_type, media_type
 from ..sources.security import left_open
@@ -134,6 +135,7 @@ class Lack:
     step: str
     operation: str
     alternatives: tuple[tuple[str, ...], ...]
+    place: Place
 
 
 def credential_needs(plan: Plan) -> tuple[CredentialNeed, ...]:
@@ -160,7 +162,7 @@ def missing_credentials(plan: Plan, given: Collection[str]) -> tuple[Lack, ...]:
     for call, operation, alternatives in _demands(plan):
         keys = tuple(tuple(f"{operation.source}.{name}" for name in one) for one in alternatives)
         if not any(all(key in given for key in one) for one in keys):
-            lacks.append(Lack(step=call.step, operation=operation.title, alternatives=keys))
+            lacks.append(Lack(step=call.step, operation=operation.title, alternatives=keys, place=call.place))
     return tuple(lacks)
 
 

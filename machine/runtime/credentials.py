@@ -183,12 +183,14 @@ class Credentials:
                     f"step {lack.step!r} cannot be called: {key} is all it accepts, and "
                     f"{unusable(self.needs[key].scheme)}",
                     code="AZM-C041",
+                    place=lack.place,
                     seen=lack.operation,
                     next=_without(key),
                 )
             raise CredentialError(
                 f"step {lack.step!r} needs a credential: {' or '.join(' and '.join(one) for one in usable)}",
                 code="AZM-C040",
+                place=lack.place,
                 seen=lack.operation,
                 next=_hint(self.needs[usable[0][0]]),
             )

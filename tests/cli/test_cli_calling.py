@@ -206,6 +206,9 @@ def test_a_plan_lists_the_credentials_it_needs(built: Built, machine: Any, docum
     assert needed == ["credential things.key: apiKey, for get; missing, give --auth things.key=@env:NAME"]
     assert known == ["credential things.key: apiKey, for get; from @env:A; missing, set A"]
     assert "credential api.key: apiKey, for make" in machine("plan", str(document)).out
+    assert machine("plan", str(document), "--json").json["needs"] == [
+        {"auth": "api.key", "type": "apiKey", "scheme": "", "steps": ["make"], "optional": False, "usable": True}
+    ]
 
 
 def test_a_plan_says_which_credentials_the_environment_has(built: Any, monkeypatch: pytest.MonkeyPatch) -> None:

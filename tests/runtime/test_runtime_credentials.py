@@ -159,6 +159,8 @@ def test_without_a_credential_no_run_begins(serve: Any) -> None:
         run(plan_of([{"header": []}]), guarded, {}, store=store)
 
     assert (caught.value.code, caught.value.exit_code) == ("AZM-C040", 78)
+    assert caught.value.place is not None
+    assert caught.value.place.pointer.startswith("/workflows/0/steps/")
     assert "--auth api.header=@env:NAME" in caught.value.next
     assert (store.runs(), guarded.heads) == ([], [])
 
