@@ -264,7 +264,7 @@ def _parameters(levels: tuple[Node, ...], gaps: list[str]) -> tuple[ParameterSpe
 def _parameter(node: Node, gaps: list[str]) -> ParameterSpec | None:
     value = node.object
     name, location = value.get("name"), value.get("in")
-    if not isinstance(name, str) or location not in _LOCATIONS:
+    if not isinstance(name, str) or not isinstance(location, str) or location not in _LOCATIONS:
         return None
     content = dict(node.get("content").items())
     if content:

@@ -73,6 +73,7 @@ def test_other_descriptions_are_refused_with_what_to_do(value: dict[str, Any], c
         [],
         {"/a": None, "/b": [], "/c": {"get": None, "post": 3, "parameters": "x"}},
         {"/a": {"get": {"parameters": [None, 1, {}, {"name": 1, "in": "query"}, {"name": "b", "in": "body"}]}}},
+        {"/a": {"get": {"parameters": [{"name": "a", "in": {}}, {"name": "a", "in": []}]}}},
         {"/a": {"get": {"requestBody": [], "responses": [], "security": {}, "servers": {}, "operationId": 5}}},
         {"/a": {"get": {"requestBody": {"content": {"a/b": None}}, "responses": {"200": None}, "servers": [None]}}},
         {"/a": {"additionalOperations": {"BAD METHOD\r\n": {}, "COPY": None}}},
