@@ -305,7 +305,8 @@ def _errors(validator: Any, body: Any) -> list[Any]:
     for one in validator.iter_errors(redact(body)):
         value = body
         for token in one.absolute_path:
-            value = value[token]
+            # What is shown for a file has members, the file has none.
+            value = value[token] if isinstance(value, (dict, list)) else value
         if contains_file(value) or (one.validator in _BY_TEXT and contains_secret(value)):
             continue
         found.append(one)

@@ -119,10 +119,13 @@ def test_a_file_fits_whatever_is_said_of_its_part(built: Built, things_api: dict
     api = copy.deepcopy(things_api)
     api["paths"]["/things"]["post"]["requestBody"] = {"content": {"multipart/form-data": {"schema": FIELDS}}}
     file = FileRef("0" * 64, 7, "a/b", "x.bin", "/x.bin")
-    first = first_request(built([MAKE], inputs={"body": {}}, api=api), {"body": {"n": 1, "f": file}})
+    plan = built([MAKE], inputs={"body": {}}, api=api)
+    fits, misses = (first_request(plan, {"body": {"n": number, "f": file}}) for number in (1, "one"))
 
-    assert first is not None
-    assert misfits(first) == []
+    assert fits is not None
+    assert misses is not None
+    assert misfits(fits) == []
+    assert misfits(misses) == ["/n: 'one' is not of type 'integer'"]
 
 
 def test_the_schema_is_that_of_the_type_that_is_sent(built: Built, things_api: dict[str, Any]) -> None:
