@@ -6,7 +6,7 @@ The command line, the driver, ``plan`` and ``check`` all ask here, so that what 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ..document.findings import Finding
@@ -200,15 +200,7 @@ def _with_scopes(scheme: SecurityScheme, known: CredentialNeed | None) -> Securi
     if known is None:
         return scheme
     scopes = tuple(dict.fromkeys((*known.scheme.scopes, *scheme.scopes)))
-    return SecurityScheme(
-        name=scheme.name,
-        type=scheme.type,
-        location=scheme.location,
-        parameter_name=scheme.parameter_name,
-        scheme=scheme.scheme,
-        token_url=scheme.token_url,
-        scopes=scopes,
-    )
+    return replace(scheme, scopes=scopes)
 
 
 # -- findings ----------------------------------------------------------------------------------------------------------

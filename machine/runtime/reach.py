@@ -134,7 +134,7 @@ class Reach:
         Raises CredentialError AZM-C043 where nobody says where, HostError as ``base`` does.
         """
         need, named = given.need, given.fields.get("token_url", "")
-        url = named or need.scheme.token_url
+        url = named or (need.scheme.refresh_url if "refresh_token" in given.fields else need.scheme.token_url)
         if not url:
             raise CredentialError(
                 f"nothing says where a token for {need.key} is to be had",

@@ -120,7 +120,9 @@ class SecurityScheme:
     scheme: str = ""
     """The HTTP authentication scheme in lower case, ``bearer`` for oauth2 and openIdConnect; empty for apiKey."""
     token_url: str = ""
-    """Where an OAuth2 client gets a token for itself, or renews one; as written. Empty where no flow does that."""
+    """Where an OAuth2 client gets a token for itself; as written. Empty where no flow says."""
+    refresh_url: str = ""
+    """Where one is renewed (OAuth Flow Object, refreshUrl); where no flow says, that is where it came from."""
     scopes: tuple[str, ...] = ()
     """The scopes the operation asks of it."""
 
@@ -132,6 +134,7 @@ class SecurityScheme:
             "parameterName": self.parameter_name,
             "scheme": self.scheme,
             "tokenUrl": self.token_url,
+            "refreshUrl": self.refresh_url,
             "scopes": list(self.scopes),
         }
 
@@ -144,6 +147,7 @@ class SecurityScheme:
             parameter_name=value["parameterName"],
             scheme=value["scheme"],
             token_url=value["tokenUrl"],
+            refresh_url=value["refreshUrl"],
             scopes=tuple(value["scopes"]),
         )
 

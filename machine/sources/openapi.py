@@ -315,7 +315,7 @@ def _absolute(url: str, base: str) -> str:
 
 
 def _scheme(name: str, kind: str, value: Mapping[str, Any], scopes: tuple[str, ...]) -> SecurityScheme:
-    location, parameter_name, scheme, token_url = "", "", "", ""
+    location, parameter_name, scheme, token_url, refresh_url = "", "", "", "", ""
     if kind == "apiKey":
         location, parameter_name = str(value.get("in", "")), str(value.get("name", ""))
     elif kind in {"http", "oauth2", "openIdConnect"}:
@@ -324,9 +324,11 @@ def _scheme(name: str, kind: str, value: Mapping[str, Any], scopes: tuple[str, .
         scheme = str(value.get("scheme", "")).lower() if kind == "http" else "bearer"
     if kind == "oauth2":
         flows = mapping(value.get("flows"))
-        for flow in ("clientCredentials", "authorizationCode", "password", "deviceAuthorization"):
-            one = mapping(flows.get(flow))
-            token_url = token_url or str(one.get("refreshUrl") or one.get("tokenUrl") or "")
+        # A client asks for itself where its own flow says; what is renewed came out of another flow, if there is one.
+        others = [mapping(flows.get(name)) for name in ("authorizationCode", "deviceAuthorization", "password")]
+        own = mapping(flows.get("clientCredentials"))
+        token_url = _first("tokenUrl", own, *others)
+        refresh_url = _first("refreshUrl", *others, own) or _first("tokenUrl", *others, own)
     return SecurityScheme(
         name=name,
         type=kind,
@@ -334,5 +336,10 @@ def _scheme(name: str, kind: str, value: Mapping[str, Any], scopes: tuple[str, .
         parameter_name=parameter_name,
         scheme=scheme,
         token_url=token_url,
+        refresh_url=refresh_url,
         scopes=scopes,
     )
+
+
+def _first(field: str, *flows: Mapping[str, Any]) -> str:
+    return next((str(one[field]) for one in flows if one.get(field)), "")

@@ -495,6 +495,24 @@ def test_a_description_cannot_send_a_secret_to_an_inward_token_endpoint(monkeypa
     assert caught.value.code == "AZM-C031"
 
 
+@pytest.mark.parametrize(
+    ("field", "urls"),
+    [
+        ("refresh_token", {"tokenUrl": "/elsewhere", "refreshUrl": "/oauth/token"}),
+        ("client_secret", {"tokenUrl": "/oauth/token", "refreshUrl": "/elsewhere"}),
+    ],
+)
+def test_a_token_is_renewed_where_the_description_says_and_had_where_it_says(
+    monkeypatch: pytest.MonkeyPatch, serve: Any, field: str, urls: dict[str, str]
+) -> None:
+    monkeypatch.setitem(SCHEMES, "oauth", {"type": "oauth2", "flows": {"clientCredentials": urls}})
+    guarded = Guarded(serve, lambda head: "Bearer access-1" in head)
+
+    done = run(plan_of([{"oauth": []}]), guarded, {"api.oauth.client_id": "me", f"api.oauth.{field}": "@env:SECRET"})
+
+    assert (done.exit_code, len(guarded.tokens)) == (0, 1)
+
+
 def test_without_a_token_endpoint_the_flag_that_names_one_is_named(monkeypatch: pytest.MonkeyPatch, serve: Any) -> None:
     monkeypatch.setitem(SCHEMES, "oauth", {"type": "oauth2", "flows": {"implicit": {"authorizationUrl": "/a"}}})
     guarded = Guarded(serve, lambda head: True)

@@ -72,3 +72,40 @@ def test_a_scheme_knows_its_token_endpoint_and_the_scopes_of_every_alternative()
     (scheme,) = operation_of([{"oauth": ["read"]}, {"oauth": ["write", "read"]}]).security
 
     assert (scheme.token_url, scheme.scopes) == ("/token", ("read", "write"))
+
+
+FLOW = {"tokenUrl": "/token"}
+
+
+@pytest.mark.parametrize(
+    ("flows", "token", "refresh"),
+    [
+        pytest.param({"clientCredentials": FLOW}, "/token", "/token", id="one-place-for-all"),
+        pytest.param({"clientCredentials": {**FLOW, "refreshUrl": "/renew"}}, "/token", "/renew", id="two-places"),
+        pytest.param(
+            {"clientCredentials": FLOW, "authorizationCode": {"tokenUrl": "/code", "refreshUrl": "/renew"}},
+            "/token",
+            "/renew",
+            id="of-another-flow",
+        ),
+        pytest.param(
+            {"clientCredentials": FLOW, "authorizationCode": {"tokenUrl": "/code"}},
+            "/token",
+            "/code",
+            id="where-it-came",
+        ),
+        pytest.param({"password": {"tokenUrl": "/pass"}}, "/pass", "/pass", id="no-flow-of-its-own"),
+        pytest.param({"implicit": {"authorizationUrl": "/a"}}, "", "", id="nowhere"),
+        pytest.param([], "", "", id="no-flows"),
+    ],
+)
+def test_where_a_token_is_had_and_where_it_is_renewed(flows: Any, token: str, refresh: str) -> None:
+    value = {
+        "openapi": "3.1.0",
+        "paths": {"/a": {"get": {"operationId": "a", "security": [{"o": []}]}}},
+        "components": {"securitySchemes": {"o": {"type": "oauth2", "flows": flows}}},
+    }
+    (scheme,) = read_openapi(value, name="a", uri="a", sha256="").operations["a"].security
+
+    assert (scheme.token_url, scheme.refresh_url) == (token, refresh)
+    assert type(scheme).from_json(scheme.to_json()) == scheme
