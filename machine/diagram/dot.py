@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from .model import LOOKS, Diagram, Edge, Look, Node, printable, wrap
+from .colours import FAINT, LOOKS, PALE, PAPER, RULE, TAKEN, WORDS
+from .model import Diagram, Edge, Node, printable, wrap
 
 __all__ = ["render_dot"]
 
@@ -21,21 +22,16 @@ _TEXT_WIDTH = 34
 
 _DOCUMENT = frozenset({"action", "next"})
 """Rules that are the document's own words or order: drawn dark and as straight as can be; the machine's are grey."""
-_WORDS = "#1f2937"
-_RULE = "#6b7280"
-_TAKEN = "#0f172a"
-_FAINT = Look(fill="#ffffff", line="#cbd5e1", text="#94a3b8")
-"""What a run did not visit, where its history is drawn."""
 
 _GRAPH = {
     "rankdir": "TB",
-    "bgcolor": "white",
+    "bgcolor": PAPER,
     "pad": "0.3",
     "nodesep": "0.35",
     "ranksep": "0.55",
     "fontname": "Helvetica,Arial,sans-serif",
     "fontsize": "18",
-    "fontcolor": "#111827",
+    "fontcolor": WORDS,
     "labelloc": "t",
 }
 _NODE = {
@@ -51,8 +47,12 @@ _EDGE = {
     "fontsize": "11",
 }
 _KEY = {"class": "key", "fontsize": "10", "margin": "0.08,0.03", "height": "0.25"}
+_ENDS = frozenset({"ready", "failed"})
+"""Looks of boxes that are ends, which the key shows as such."""
 _LOOP = {"tailport": "ne", "headport": "se"}
 """Corner to corner: between other ports Graphviz draws the second labelled loop of a state through the first label."""
+_LEFT = {"tailport": "nw", "headport": "sw"}
+"""The same on the other side, for a state in a column whose ends stand to its right."""
 
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "&": "&amp;"})
 """A backslash begins an escape in labels (escString), a quote ends the string, and Graphviz reads HTML entities even in
@@ -74,43 +74,52 @@ def render_dot(diagram: Diagram) -> str:
         f"  node [{_attributes(_NODE)}];",
         f"  edge [{_attributes(_EDGE)}];",
     ]
-    lines += [f"  {names[node.id]} [{_attributes(_node(node, diagram.traced))}];" for node in diagram.nodes]
+    column = {node.id for node in diagram.nodes if diagram.large and node.kind in ("call", "workflow")}
+    lines += [
+        f"  {names[node.id]} [{_attributes(_node(node, diagram.traced, column=node.id in column))}];"
+        for node in diagram.nodes
+    ]
     lines += _clusters(diagram, names)
     lines += _start(diagram, names)
     for edge in diagram.edges:
         doubtful = not doubts.isdisjoint((edge.source, edge.target))
-        look = _edge(edge, traced=diagram.traced, doubtful=doubtful)
+        look = _edge(edge, traced=diagram.traced, doubtful=doubtful, loop=_LEFT if edge.source in column else _LOOP)
         lines.append(f"  {names[edge.source]} -> {names[edge.target]} [{_attributes(look)}];")
     lines += _key(diagram)
     lines += _legend(diagram)
     return "\n".join([*lines, "}", ""])
 
 
-def _node(node: Node, traced: bool) -> dict[str, str]:
-    look = _FAINT if traced and not node.visits and not node.current else LOOKS[node.look]
-    lines = wrap(printable(node.name), _NAME_WIDTH)
+def _node(node: Node, traced: bool, *, column: bool) -> dict[str, str]:
+    look = FAINT if traced and not node.visits and not node.current else LOOKS[node.look]
+    lines = _bold(wrap(printable(node.name), _NAME_WIDTH))
     for line in node.subtitle.split("\n") if node.subtitle else ():
         lines += wrap(printable(line), _TEXT_WIDTH)
     if node.lasted:
         lines.append(f"{node.lasted}, {node.visits} visits" if node.visits > 1 else node.lasted)
-    doubt = {"style": "rounded,filled,dashed"} if node.kind == "doubt" else {}
-    final = {"peripheries": "2"} if node.kind == "final" else {}
     return {
         **_ids(node.id, "state"),
         "label": _label(lines),
         "fillcolor": look.fill,
-        "color": _TAKEN if node.current else look.line,
+        "color": TAKEN if node.current else look.line,
         "fontcolor": look.text,
         "penwidth": "4" if node.current else "1.4",
-        **doubt,
-        **final,
+        **_shape(node.look, final=node.kind == "final"),
+        **({"group": node.group or "main"} if column else {}),
     }
+
+
+def _shape(look: str, *, final: bool) -> dict[str, str]:
+    """What tells a box from others without any colour: doubt is dashed, an end has two borders, a bad one corners."""
+    dashed = {"style": "rounded,filled,dashed"} if look == "doubt" else {}
+    corners = {"shape": "octagon", "style": "filled", "margin": "0.02,0.02"} if final and look == "failed" else {}
+    return {**dashed, **corners, **({"peripheries": "2"} if final else {})}
 
 
 def _clusters(diagram: Diagram, names: Mapping[str, str]) -> Iterable[str]:
     """A frame around the nodes of each workflow that another one runs."""
     for number, group in enumerate(diagram.groups):
-        look = {"label": _label(wrap(printable(group.title), _TITLE_WIDTH)), "color": "#9ca3af", "style": "rounded"}
+        look = {"label": _label(wrap(printable(group.title), _TITLE_WIDTH)), "color": RULE, "style": "rounded"}
         members = "; ".join(names[node.id] for node in diagram.nodes if node.group == group.id)
         yield f"  subgraph cluster_{number} {{"
         yield f"    graph [{_attributes(look | {'fontsize': '13', 'margin': '12'})}];"
@@ -120,30 +129,38 @@ def _clusters(diagram: Diagram, names: Mapping[str, str]) -> Iterable[str]:
 
 def _start(diagram: Diagram, names: Mapping[str, str]) -> Iterable[str]:
     """The point and the arrow that say where a run begins."""
-    point = {"shape": "point", "width": "0.14", "color": _WORDS, "fillcolor": _WORDS, "label": ""}
-    arrow = {"color": _WORDS, "penwidth": "2.4" if diagram.traced else "1.2"}
+    point = {"shape": "point", "width": "0.14", "color": WORDS, "fillcolor": WORDS, "label": ""}
+    arrow = {"color": WORDS, "penwidth": "2.4" if diagram.traced else "1.2"}
     yield f"  start [{_attributes(point)}];"
     yield from (f"  start -> {names[node.id]} [{_attributes(arrow)}];" for node in diagram.nodes if node.initial)
 
 
-def _edge(edge: Edge, *, traced: bool, doubtful: bool) -> dict[str, str]:
+def _edge(edge: Edge, *, traced: bool, doubtful: bool, loop: Mapping[str, str]) -> dict[str, str]:
     document = edge.rule in _DOCUMENT
-    color = LOOKS["doubt"].line if doubtful else _WORDS if document else _RULE
+    lines = [part for line in edge.caption(traced=traced, whole=False) for part in _balanced(line)]
+    color = LOOKS["doubt"].line if doubtful else WORDS if document else RULE
     text, width = color, "1.2"
     if traced:
         color, text, width = (
-            (_TAKEN, _TAKEN, "4.2" if edge.last else "2.6") if edge.visits else (_FAINT.line, _FAINT.text, "1")
+            (TAKEN, TAKEN, "4.2" if edge.last else "2.6") if edge.visits else (FAINT.line, FAINT.text, "1")
         )
     return {
         **_ids(edge.id, "action" if document else "rule"),
-        "label": _label(f"  {part}  " for line in edge.caption(traced=traced, whole=False) for part in _balanced(line)),
+        "label": _label(f"  {part}  " for part in (_bold(lines) if document else lines)),
         "color": color,
         "fontcolor": text,
         "penwidth": width,
         **({"style": "dashed"} if doubtful else {"style": "dotted"} if edge.rule == "runs" else {}),
         **({"weight": "6"} if document and not doubtful else {}),
-        **(_LOOP if edge.loop else {}),
+        **(loop if edge.loop else {}),
     }
+
+
+def _bold(lines: list[str]) -> list[str]:
+    """The lines, the first with room around it: a picture shows it in bold, and Graphviz measures it as if it were
+    not."""
+    room = " " * (len(lines[0]) // 6)
+    return [f"{room}{lines[0]}{room}", *lines[1:]]
 
 
 def _balanced(text: str) -> list[str]:
@@ -159,11 +176,12 @@ def _key(diagram: Diagram) -> Iterable[str]:
     used = {node.look for node in diagram.nodes}
     shown = [(name, look) for name, look in LOOKS.items() if name in used]
     yield "  subgraph cluster_key {"
-    yield '    graph [label="", color="#e5e7eb", style="rounded", margin="10"];'
+    yield f'    graph [label="", color="{PALE}", style="rounded", margin="10"];'
     yield f"    node [{_attributes(_KEY)}];"
     for index, (name, look) in enumerate(shown):
         label = "in doubt" if name == "doubt" else name
         box = {"label": label, "fillcolor": look.fill, "color": look.line, "fontcolor": look.text}
+        box |= _shape(name, final=name in _ENDS)
         yield f"    k{index} [{_attributes(box)}];"
     yield "    { rank=same; " + "; ".join(f"k{index}" for index in range(len(shown))) + "; }"
     yield "  }"
@@ -178,8 +196,9 @@ def _legend(diagram: Diagram) -> Iterable[str]:
         first, *rest = wrap(f"{label}: {guard}", _LEGEND_WIDTH)
         lines += [first, *(f"    {line}" for line in rest)]
     text = "".join(line.translate(_ESCAPES) + "\\l" for line in lines)
-    look = {"shape": "box", "style": "rounded,filled", "fillcolor": "#ffffff", "color": "#e5e7eb", "fontcolor": _WORDS}
-    box = {"label": text, "fontsize": "10", **look, "class": "legend"}
+    look = {"shape": "box", "style": "rounded,filled", "fillcolor": PAPER, "color": PALE, "fontcolor": WORDS}
+    # Wider than it has to be: a reader's font may be wider than the one Graphviz measures with.
+    box = {"label": text, "fontsize": "10", "margin": "0.4,0.14", **look, "class": "legend"}
     yield f"  legend [{_attributes(box)}];"
     finals = [f"n{number}" for number, node in enumerate(diagram.nodes) if node.kind == "final"]
     # Below the ends, by edges nobody sees: on a rank of its own it would be laid out beside the first state.

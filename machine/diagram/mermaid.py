@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from .model import LOOKS, Diagram, printable, wrap
+from .colours import CURRENT, LOOKS
+from .model import Diagram, printable, wrap
 
 __all__ = ["render_mermaid"]
 
@@ -47,7 +48,7 @@ def render_mermaid(diagram: Diagram) -> str:
             lines.append(f"  class {','.join(members)} {name}")
     current = [names[node.id] for node in diagram.nodes if node.current]
     if current:
-        lines.append("  classDef current stroke:#0f172a,stroke-width:4px")
+        lines.append(f"  classDef current stroke:{CURRENT},stroke-width:4px")
         lines.append(f"  class {','.join(current)} current")
     return "\n".join([*lines, ""])
 

@@ -27,36 +27,16 @@ from ..errors import UsageError
 from ..plan.model import Phase, Plan, PollPolicy, State, Transition
 from .guards import shortened
 
-__all__ = ["LOOKS", "Diagram", "Edge", "Group", "Look", "Node", "diagram_of", "printable", "span", "wrap"]
+__all__ = ["Diagram", "Edge", "Group", "Node", "diagram_of", "printable", "span", "wrap"]
 
 Kind = Literal["call", "doubt", "final", "workflow"]
 
 _HOUSEKEEPING = frozenset({"started", "reopened", "cancelled"})
-_LARGE = 12
-"""With more call states than this, an end shared by many of them is drawn once for each: layered layout grows from
-seconds to minutes when hundreds of edges meet in one node."""
+_LARGE = 8
+"""With more ways into ends than this, an end shared by many states is drawn once for each: arrows that all meet in one
+box run across everything else, and layered layout grows from seconds to minutes when hundreds of them do."""
 _SHARED = 4
 """In a large plan, a final state entered from more states than this is drawn once for each."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """The colours of a box, the same in every format."""
-
-    fill: str
-    line: str
-    text: str
-
-
-LOOKS: Mapping[str, Look] = {
-    "starting": Look(fill="#f3f4f6", line="#6b7280", text="#111827"),
-    "created": Look(fill="#dbeafe", line="#2563eb", text="#111827"),
-    "polling": Look(fill="#93c5fd", line="#1d4ed8", text="#111827"),
-    "ready": Look(fill="#166534", line="#166534", text="#ffffff"),
-    "failed": Look(fill="#fee2e2", line="#b91c1c", text="#7f1d1d"),
-    "doubt": Look(fill="#fef3c7", line="#b45309", text="#78350f"),
-}
-"""By :attr:`Node.look`. Steps of lightness first and hues second, so that a grey print keeps them apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +61,7 @@ class Node:
 
     @property
     def look(self) -> str:
-        """The key into LOOKS: doubt has a look of its own, whatever its phase."""
+        """The key into ``colours.LOOKS``: doubt has a look of its own, whatever its phase."""
         return "doubt" if self.kind == "doubt" else self.phase
 
 
@@ -141,6 +121,8 @@ class Diagram:
     groups: tuple[Group, ...] = ()
     subtitle: str = ""
     """Of a run: where it is, for how long, and what decided that."""
+    large: bool = False
+    """Whether ends are drawn once for each state, so that the states can stand in a column with their ends beside."""
 
     @property
     def legend(self) -> tuple[tuple[str, str], ...]:
@@ -171,6 +153,7 @@ def diagram_of(plan: Plan, *, records: Sequence[Record] = (), current: str = "")
     fired = Counter(move.transition for record in records for move in record.moves)
     lasted = _durations(records)
     last = records[-1].moves[-1].transition if records else ""
+    large = _is_large(plan)
     nodes: list[Node] = []
     edges: list[Edge] = []
     groups: list[Group] = []
@@ -182,7 +165,7 @@ def diagram_of(plan: Plan, *, records: Sequence[Record] = (), current: str = "")
         drawn = [
             one for one in table.transitions if _is_drawn(one, doubtful=one.source in doubts, fired=fired[one.id] > 0)
         ]
-        copies = _copies(table, drawn)
+        copies = _copies(table, drawn) if large else {}
         entries = _entries(table, records)
         for state in table.states:
             for source in copies.get(state.id, ("",)):
@@ -212,7 +195,14 @@ def diagram_of(plan: Plan, *, records: Sequence[Record] = (), current: str = "")
         traced=bool(records),
         groups=tuple(groups),
         subtitle=_run_line(plan, records),
+        large=large,
     )
+
+
+def _is_large(plan: Plan) -> bool:
+    ends = {state.id for table in plan.tables() for state in table.states if state.kind == "final"}
+    ways = {(one.source, one.target) for table in plan.tables() for one in table.transitions if one.target in ends}
+    return len(ways) > _LARGE
 
 
 def _durations(records: Sequence[Record]) -> Mapping[str, float]:
@@ -266,8 +256,6 @@ def _is_drawn(one: Transition, *, doubtful: bool, fired: bool) -> bool:
 
 def _copies(plan: Plan, drawn: Sequence[Transition]) -> Mapping[str, tuple[str, ...]]:
     """For every final state that is drawn more than once: the states it is entered from."""
-    if sum(state.kind == "call" for state in plan.states) <= _LARGE:
-        return {}
     copies: dict[str, tuple[str, ...]] = {}
     for state in plan.states:
         sources = tuple(dict.fromkeys(one.source for one in drawn if one.target == state.id))

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Final
 from xml.etree import ElementTree
 
+from ..diagram.colours import night_style
 from ..diagram.model import printable
 from ..errors import BugError, UsageError
 
@@ -32,12 +33,12 @@ _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _ELEMENTS: Final = frozenset({"svg", "g", "polygon", "polyline", "path", "ellipse", "text"})
 """All that Graphviz draws boxes, arrows and plain labels with."""
 _SVG: Final = "{http://www.w3.org/2000/svg}"
-_STYLE: Final = "<style>.state text:first-of-type,.action text:first-of-type{font-weight:bold}</style>"
+_STYLE: Final = ".state text:first-of-type,.action text:first-of-type{font-weight:bold}"
 """Names in bold, which a plain DOT label cannot say. The classes are those ``diagram/dot.py`` writes."""
 
 
 def render_svg(dot: str, *, timeout: float = 20.0) -> str:
-    """The graph as one SVG element; ``timeout`` in seconds.
+    """The graph as one SVG element, which is dark on a dark page; ``timeout`` in seconds.
 
     The same DOT gives the same SVG as long as Graphviz and the fonts it measures with are the same. Raises UsageError
     AZM-U020 where Graphviz is not installed and AZM-U022 where layout takes too long; BugError where Graphviz refuses
@@ -45,7 +46,7 @@ def render_svg(dot: str, *, timeout: float = 20.0) -> str:
     """
     svg = _normalised(_drawn(dot, "svg", b"<svg", timeout).decode())
     check_svg(svg)
-    return svg.replace(">", f">\n{_STYLE}", 1)
+    return svg.replace(">", f">\n<style>{_STYLE}{night_style(svg)}</style>", 1)
 
 
 def render_png(dot: str, *, timeout: float = 20.0) -> bytes:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from machine.chart.snapshot import Record
-from machine.diagram.model import LOOKS, Diagram, Edge, Node, diagram_of, printable, span, wrap
+from machine.diagram.colours import LOOKS
+from machine.diagram.model import Diagram, Edge, Node, diagram_of, printable, span, wrap
 from machine.errors import UsageError
 from machine.plan.model import Plan, PollPolicy
 
@@ -246,16 +247,18 @@ def test_cancelling_and_reopening_in_place_are_never_drawn(
 
 
 def test_a_small_plan_shares_its_end(chain_plan: Callable[[int], Plan]) -> None:
-    diagram = diagram_of(chain_plan(12))
+    diagram = diagram_of(chain_plan(7))
 
-    assert len(diagram.nodes) == 14
-    assert len([one for one in diagram.edges if one.target == "s_failed"]) == 12
+    assert not diagram.large
+    assert len(diagram.nodes) == 9
+    assert len([one for one in diagram.edges if one.target == "s_failed"]) == 7
 
 
 def test_a_large_plan_has_an_end_for_every_state_that_can_fail(chain_plan: Callable[[int], Plan]) -> None:
-    diagram = diagram_of(chain_plan(13))
+    diagram = diagram_of(chain_plan(8))
 
-    assert len(diagram.nodes) == 13 + 1 + 13
+    assert diagram.large
+    assert len(diagram.nodes) == 8 + 1 + 8
     assert max([one.target for one in diagram.edges].count(end.id) for end in diagram.nodes) == 1
     assert edges(diagram, "s_3", "s_failed-s_3")[0].label == "broke"
     assert len({one.id for one in diagram.nodes}) == len(diagram.nodes)

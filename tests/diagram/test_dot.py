@@ -25,9 +25,9 @@ LINE = re.compile(
     r"|    { rank=same; k\d+(?:; k\d+)*; }"
 )
 ALLOWED = {
-    "arrowsize", "bgcolor", "class", "color", "fillcolor", "fontcolor", "fontname", "fontsize", "headport", "height",
-    "id", "label", "labelloc", "margin", "nodesep", "pad", "penwidth", "peripheries", "rankdir", "ranksep", "shape",
-    "style", "tailport", "weight", "width",
+    "arrowsize", "bgcolor", "class", "color", "fillcolor", "fontcolor", "fontname", "fontsize", "group", "headport",
+    "height", "id", "label", "labelloc", "margin", "nodesep", "pad", "penwidth", "peripheries", "rankdir", "ranksep",
+    "shape", "style", "tailport", "weight", "width",
 }  # fmt: skip
 """Every attribute the writer uses: none of them links, loads or runs anything."""
 
@@ -97,6 +97,17 @@ def test_ends_have_a_double_border_and_doubt_a_dashed_one(endpoint_plan: Plan) -
     assert "dashed" not in line(dot, "  n0 -> n1 ")
 
 
+def test_a_bad_end_has_corners_so_that_it_is_known_without_colours(endpoint_plan: Plan) -> None:
+    dot = render(endpoint_plan, format="dot")
+    keys = [one for one in dot.splitlines() if re.match(r"    k\d+ \[", one)]
+
+    assert 'shape="octagon"' in line(dot, "  n4 [")
+    assert "octagon" not in line(dot, "  n3 [")
+    assert [one.split('"')[1] for one in keys if "octagon" in one] == ["failed"]
+    assert [one.split('"')[1] for one in keys if "dashed" in one] == ["in doubt"]
+    assert [one.split('"')[1] for one in keys if "peripheries" in one] == ["ready", "failed"]
+
+
 def test_the_run_begins_at_a_point(endpoint_plan: Plan) -> None:
     assert "  start -> n0 [" in render(endpoint_plan, format="dot")
 
@@ -135,11 +146,20 @@ def test_without_a_guard_there_is_no_legend(plan_named: Callable[..., Plan]) -> 
 
 
 def test_a_very_long_name_is_wrapped_and_never_cut(plan_named: Callable[..., Plan]) -> None:
-    label = re.search(r'label="(x[^"]*)"', line(render(plan_named("x" * 5000), format="dot"), "  n0 ["))
+    label = re.search(r'label="( *x[^"]*)"', line(render(plan_named("x" * 5000), format="dot"), "  n0 ["))
 
     assert label is not None
     assert label[1].count("x") == 2 * 5000, "once as the name, once in the path"
-    assert max(map(len, label[1].split("\\n"))) <= 34
+    assert max(len(one.strip()) for one in label[1].split("\\n")) <= 34
+
+
+def test_a_name_that_a_picture_shows_in_bold_has_room_for_it(plan_named: Callable[..., Plan]) -> None:
+    dot = render(plan_named("qualifyingProductsNotFound"), format="dot")
+
+    # Measured as if it were not bold, it would reach over the border.
+    assert 'label="    qualifyingProductsNotFound    \\n' in line(dot, "  n0 [")
+    assert 'label="next' not in dot
+    assert 'label="short' in line(render(plan_named("short"), format="dot"), "  n0 [")
 
 
 def test_a_traced_diagram_shows_the_way_and_lets_the_rest_step_back(
@@ -159,6 +179,17 @@ def test_a_traced_diagram_shows_the_way_and_lets_the_rest_step_back(
 
 def test_an_untraced_diagram_counts_nothing(endpoint_plan: Plan) -> None:
     assert not re.search(r"x\d+  \"", render(endpoint_plan, format="dot"))
+
+
+def test_a_large_plan_stands_in_a_column_with_its_loops_on_the_left(chain_plan: Callable[[int], Plan]) -> None:
+    plan = chain_plan(8)
+    again = replace(plan.transitions[0], id="again", label="again", rule="action", source="s_3", target="s_3")
+    dot = render(replace(plan, transitions=(*plan.transitions, again)), format="dot")
+    nodes = [one for one in dot.splitlines() if re.match(r"  n\d+ \[", one)]
+
+    assert [one for one in nodes if 'group="main"' in one] == [one for one in nodes if "peripheries" not in one]
+    assert 'tailport="nw", headport="sw"' in line(dot, "  n3 -> n3 ")
+    assert "group=" not in render(chain_plan(7), format="dot")
 
 
 # -- hostile names -----------------------------------------------------------------------------------------------------
