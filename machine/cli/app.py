@@ -60,6 +60,20 @@ class _Verbs(click.Group):
         command: click.Command = getattr(module, cmd_name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], _VERBS, n=1)
+            if not near:
+                raise
+            # As click says it of options.
+            raise click.UsageError(f"{error.format_message()} Did you mean '{near[0]}'?", ctx=ctx) from error
+
 
 class _Version:
     """The version is read from the installed package's metadata only when asked for."""

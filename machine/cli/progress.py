@@ -17,6 +17,7 @@ from ..chart.snapshot import Record, Snapshot
 from ..diagram.model import printable, span
 from ..plan.model import UNSAFE, Plan, State
 from ..reports.timeline import LOOKED, answer_of, outputs_of
+from ..reports.why import observed
 from ..runtime.clock import Interrupts, SystemClock
 from ..runtime.result import timestamp
 from ..values import redact
@@ -29,8 +30,10 @@ _NAME = 16
 _NARROWEST = 36
 _WIDEST = 44
 """Of what was seen, where there is no terminal: what follows stands in a column as far as can be."""
-_LEAST = 16
+_LEAST = 12
 """Characters that are left to what was seen before a time is left out."""
+_SPARE = 3
+"""Columns left free, so that neither the cursor nor the terminal's own ``^C`` begins another line."""
 _CALENDAR = 100 * 365 * 86_400.0
 """A deadline further away is none."""
 _QUIETEST = 60.0
@@ -78,9 +81,9 @@ class _Line:
         here, left, wait = self.at - self.since, (self.deadline or 0.0) - self.at, max(self.due - self.at, 0.0)
         return [
             *([f"visit {self.visit}"] if self.visit > 1 else []),
-            *([f"{span(here)} here"] if here >= 1 else []),
-            *([f"{span(left)} left"] if self.deadline is not None and left < _CALENDAR else []),
             # Whole seconds: a tail that changes its length makes the line flicker.
+            *([f"{span(math.floor(round(here, 3)))} here"] if here >= 1 else []),
+            *([f"{span(left)} left"] if self.deadline is not None and left < _CALENDAR else []),
             f"next look in {math.ceil(round(wait, 3))} s",
         ]
 
@@ -92,15 +95,18 @@ class _Line:
 
     def fitted(self, room: int) -> tuple[str, str]:
         """The name of the state, and what follows in at most so many characters with it: first what was seen is cut,
-        then of the times the less important are left out."""
-        head, tail = self.head, self.tail()
+        then columns are given up, then of the times the less important are left out."""
+        head, tail, named = self.head, self.tail(), _NAME
+        if len(head) + _LEAST + len(", ".join(tail)) > room:
+            named = len(head[:_NAME].rstrip())
+            head = " ".join(head.split()) + " "
         while len(tail) > 1 and len(head) + _LEAST + len(", ".join(tail)) > room:
             tail.pop(0)
         times = ", ".join(tail)
         text = printable(self.text)
         space = max(room - len(head) - len(times) - bool(times), 1)
         text = text if len(text) <= space else text[: space - 1] + "\N{HORIZONTAL ELLIPSIS}"
-        return head[:_NAME], f"{head[_NAME:]}{text} {times}"
+        return head[:named], f"{head[named:]}{text} {times}"
 
 
 class Progress:
@@ -199,7 +205,7 @@ class Progress:
         if self._verbose:
             taken = next((one for one in reversed(record.guards) if one.truth), None)
             if taken is not None:
-                self.line(f"  by {taken.label}: {taken.why}")
+                self.line(f"  by {taken.label}: {observed(run.plan, taken)}")
 
     def line(self, text: str) -> None:
         """A line of its own."""
@@ -220,7 +226,7 @@ class Progress:
         """Write the open line over what is there. One that wrapped could not be taken back, so it is cut to fit; how
         long until the next look is never cut off."""
         if self._open is not None:
-            head, rest = self._open.fitted(max(self._width() - 1, _NARROWEST))
+            head, rest = self._open.fitted(max(self._width() - _SPARE, _NARROWEST))
             name = click.style(head, fg=COLOURS[self._open.state.phase]) if self._coloured else head
             self._write(f"\r\x1b[2K{name}{rest}".rstrip())
 

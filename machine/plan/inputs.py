@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -45,6 +46,8 @@ _SECRET_WORDS = frozenset(
 )
 _SECRET_PAIRS = frozenset({("api", "key"), ("access", "key"), ("private", "key")})
 _HARMLESS_WORDS = frozenset({"page", "next", "max", "type", "id", "date", "budget", "limit", "count", "name", "url"})
+_LONGEST_NAME = 64
+_MOST_NAMES = 100
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
@@ -163,10 +166,11 @@ def _refuse_guard_on(secrets: Set[str], criterion: CompiledCriterion) -> None:
 
 
 def coerce(plan: Plan, name: str, text: str) -> Any:
-    """A command-line text as the value the input's schema asks for. Raises InputError when it cannot be one."""
+    """A command-line text as the value the input's schema asks for; as it is where the schema asks for nothing there
+    is, which :func:`check_inputs` says. Raises InputError when it cannot be one."""
     schema = next((one.schema for one in plan.inputs if one.name == name), {})
     kinds = _kinds(schema.get("type", "string"))
-    if "string" in kinds:
+    if "string" in kinds or any(kind not in TYPES for kind in kinds):
         return text
     try:
         value = json.loads(text)
@@ -178,9 +182,7 @@ def coerce(plan: Plan, name: str, text: str) -> Any:
         return None
     if any(_is_of(value, kind) for kind in kinds):
         return value
-    raise InputError(
-        f"input {name!r} must be {' or '.join(map(str, kinds))}", code="AZM-I002", seen=text[:80], next=_given(name)
-    )
+    raise InputError(f"input {name!r} must be {' or '.join(kinds)}", code="AZM-I002", seen=text[:80], next=_given(name))
 
 
 def check_inputs(
@@ -220,9 +222,15 @@ def check_inputs(
         raise InputError(
             "; ".join(problems), code="AZM-I003", next="see `arazzo-machine plan` for the inputs, and `check`"
         )
-    known = {one.name for one in plan.inputs}
-    warnings = tuple(f"input {name!r} is not declared and is passed on" for name in values if name not in known)
-    return values, warnings
+    known = [one.name for one in plan.inputs]
+    return values, tuple(_undeclared(name, known) for name in values if name not in known)
+
+
+def _undeclared(name: str, known: Collection[str]) -> str:
+    # Comparing long names takes long, and both may be a document's.
+    short = [one for one in known if len(one) <= _LONGEST_NAME][:_MOST_NAMES]
+    near = get_close_matches(name, short, n=1) if len(name) <= _LONGEST_NAME else []
+    return f"input {name!r} is not declared and is passed on" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def misfits_of(plan: Plan, name: str, value: Value, *, ask: Ask = nobody) -> tuple[str, ...]:

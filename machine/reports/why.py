@@ -16,7 +16,7 @@ from ..plan.model import CallPlan, Plan, Transition
 from ..runtime.result import timestamp
 from .timeline import Spell, name_of, spells
 
-__all__ = ["moved", "why_lines"]
+__all__ = ["moved", "observed", "why_lines"]
 
 _WIDTH = 118
 _INDENT = " " * 9
@@ -48,9 +48,7 @@ def moved(plan: Plan, move: Move, *, times: int = 1, briefly: bool = False, inde
     way = f"stayed in {source}" if move.source == move.target else f"{source} -> {target}"
     every = f", each of {times} times" if times > 1 else ""
     taken = next((one for one in reversed(move.guards) if one.truth), None)
-    yield from _folded(
-        f"{way}{every}, by {taken.label}: {_observed(plan, taken)}" if taken else f"{way}{every}", indent
-    )
+    yield from _folded(f"{way}{every}, by {taken.label}: {observed(plan, taken)}" if taken else f"{way}{every}", indent)
     if _rule(plan, move.transition) in _PLAIN:
         return
     for verdict in {(one.label, one.why): one for one in move.guards if not one.truth}.values():
@@ -59,7 +57,7 @@ def moved(plan: Plan, move: Move, *, times: int = 1, briefly: bool = False, inde
         if other is None or other.rule == "look":
             continue
         needs = f", which needs {other.guard.text}" if other.guard.criteria else ""
-        yield from _folded(f"not {verdict.label}{_to(plan, other)}{needs}: {_observed(plan, verdict)}", indent + "  ")
+        yield from _folded(f"not {verdict.label}{_to(plan, other)}{needs}: {observed(plan, verdict)}", indent + "  ")
     if not briefly:
         yield from _otherwise(plan, move, indent + "  ")
 
@@ -94,7 +92,7 @@ def _to(plan: Plan, one: Transition) -> str:
     return "" if target == one.label else f" (to {target})"
 
 
-def _observed(plan: Plan, verdict: GuardVerdict) -> str:
+def observed(plan: Plan, verdict: GuardVerdict) -> str:
     """The reason of a verdict without the conditions themselves, which stand elsewhere: what was seen, each thing
     once."""
     why = verdict.why

@@ -92,7 +92,8 @@ def test_without_a_verb_the_help_is_shown_and_nothing_was_done(machine: Any) -> 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        pytest.param(["rnu"], "No such command 'rnu'", id="verb"),
+        pytest.param(["rnu"], "No such command 'rnu'. Did you mean 'run'?", id="verb"),
+        pytest.param(["deploy"], "No such command 'deploy'", id="no-verb"),
         pytest.param(["runs", "--jsno"], "No such option '--jsno'", id="option"),
         pytest.param(["run"], "Missing argument 'DOCUMENT'", id="argument"),
         pytest.param(["resume", "--visits", "0"], "--visits", id="range"),

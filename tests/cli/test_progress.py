@@ -91,7 +91,7 @@ def test_a_terminal_gets_one_line_for_a_state_that_stays(user_plan: Any, user_in
     lines = stream.getvalue().split("\n")
 
     assert [line.count(REWRITE) for line in lines] == [0, 0, 0, 1, 3, 1, 0]
-    assert STYLE.sub("", lines[4].split(REWRITE)[-1]).startswith("polling          200   state initiali")
+    assert STYLE.sub("", lines[4].split(REWRITE)[-1]).startswith("polling 200 state initiali")
 
 
 def test_the_time_left_is_rewritten_in_place(user_plan: Any, user_inputs: Any, drive: Any) -> None:
@@ -114,8 +114,31 @@ def test_a_line_never_wraps_and_keeps_the_time_left(user_plan: Any, user_inputs:
     watched(Progress(stream), user_plan, user_inputs, driven.reply(200, long))
     line = STYLE.sub("", stream.getvalue().split(REWRITE)[-1])
 
-    assert len(line) == 79
+    assert len(line) == 77, "a ^C that the terminal shows behind it still fits"
     assert line.endswith("\N{HORIZONTAL ELLIPSIS} 59m58s left, next look in 5 s")
+
+
+def test_a_terminal_of_80_columns_has_room_for_all_that_is_known(user_plan: Any, user_inputs: Any, drive: Any) -> None:
+    stream = Terminal()
+    progress = Progress(stream)
+    driven = drive(user_plan, user_inputs).endpoint("x", 201)
+    for _ in range(12):
+        driven.endpoint("pending")
+    watched(progress, user_plan, user_inputs, driven)
+    line = STYLE.sub("", stream.getvalue().split(REWRITE)[-1])
+
+    assert line == "polling 200 state pendi\N{HORIZONTAL ELLIPSIS} visit 12, 4m16s here, 55m41s left, next look in 30 s"
+
+
+def test_verbose_tells_what_was_seen_once_and_without_the_condition(
+    user_plan: Any, user_inputs: Any, driven: Any
+) -> None:
+    stream = io.StringIO()
+    watched(Progress(stream, verbose=True), user_plan, user_inputs, driven)
+
+    assert [one for one in stream.getvalue().splitlines() if one.startswith("  by created")] == [
+        "  by created: $statusCode was 201"
+    ]
 
 
 def test_an_answer_that_changes_nothing_is_told_once_a_minute(user_plan: Any, user_inputs: Any, drive: Any) -> None:
@@ -128,7 +151,7 @@ def test_an_answer_that_changes_nothing_is_told_once_a_minute(user_plan: Any, us
 
     assert first.endswith("next look in 5 s")
     assert len(later) == 43
-    assert later[0].split(maxsplit=4)[4] == "visit 90, 1m11s here, 58m47s left, next look in 30 s"
+    assert later[0].split(maxsplit=4)[4] == "visit 90, 1m10s here, 58m47s left, next look in 30 s"
 
 
 def test_how_long_it_has_been_there_counts_from_before_it_was_taken_up(

@@ -456,7 +456,6 @@ def test_a_text_becomes_what_the_schema_asks_for(
         ("array", "a,b"),
         ("array", "[" * 100_000),
         ("object", "[]"),
-        ("nonsense", "5"),
     ],
     ids=lambda text: text[:12],
 )
@@ -466,6 +465,27 @@ def test_a_text_that_cannot_become_it_is_refused(declared: Callable[..., Plan], 
 
     assert refused.value.code == "AZM-I002"
     assert len(refused.value.seen) <= 80
+
+
+@pytest.mark.parametrize("kind", ["strin", ["integer", "strin"], {"a": 1}], ids=str)
+def test_an_input_of_a_type_there_is_none_of_is_no_mistake_of_who_typed_it(
+    declared: Callable[..., Plan], kind: Any
+) -> None:
+    plan = declared({"x": {"type": kind}})
+
+    assert coerce(plan, "x", "5") == "5"
+    with pytest.raises(InputError, match=r"the input schema of .* cannot be used: .*there is no type") as refused:
+        check_inputs(plan, {"x": "5"})
+    assert "must be" not in str(refused.value)
+
+
+def test_an_undeclared_input_is_told_with_the_one_that_may_be_meant(declared: Callable[..., Plan]) -> None:
+    plan = declared({"replicas": {"type": "integer"}})
+
+    assert check_inputs(plan, {"replica": 1, "z": 2})[1] == (
+        "input 'replica' is not declared and is passed on; did you mean replicas?",
+        "input 'z' is not declared and is passed on",
+    )
 
 
 def test_a_text_for_an_undeclared_input_stays_text(declared: Callable[..., Plan]) -> None:
