@@ -5,11 +5,16 @@ Completing must never disturb a prompt: whatever goes wrong, nothing is offered.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from .app import COMPLETE, app
 
-__all__ = ["completion", "run_ids", "workflow_names"]
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+__all__ = ["completion", "run_ids", "scenario_names", "workflow_names"]
 
 
 @click.command()
@@ -17,7 +22,7 @@ __all__ = ["completion", "run_ids", "workflow_names"]
 def completion(shell: str) -> None:
     """Print the script that completes commands in a shell.
 
-    Verbs, flags, shipped workflows and the ids of runs are completed.
+    Verbs, flags, files, shipped workflows, the ids of runs and the simulator's scenarios are completed.
 
     \b
     arazzo-machine completion bash > ~/.local/share/bash-completion/completions/arazzo-machine
@@ -33,11 +38,21 @@ def completion(shell: str) -> None:
         click.echo(completer.source_template % completer.source_vars())
 
 
-def workflow_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """The shipped workflows that begin so; a path is left to the shell."""
+def workflow_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The shipped workflows that begin so; where none does it is a path, which the shell completes."""
+    from click.shell_completion import CompletionItem
+
     from ..library import shipped
 
-    return [name for name in shipped() if name.startswith(incomplete)]
+    names = [CompletionItem(name) for name in shipped() if name.startswith(incomplete)]
+    return names or [CompletionItem(incomplete, type="file")]
+
+
+def scenario_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The simulator's scenarios that begin so."""
+    from ..testing.scenarios import SCENARIOS
+
+    return [name for name in SCENARIOS if name.startswith(incomplete)]
 
 
 def run_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

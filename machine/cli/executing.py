@@ -15,7 +15,7 @@ from ..errors import IdentityError, StoreError, UsageError
 from . import calling
 from . import options as flags
 from .app import concealer, deaf, exit_with, hush
-from .completing import run_ids, workflow_names
+from .completing import run_ids, scenario_names, workflow_names
 from .editing import edited_of, reading
 from .given import fitted, read_dependency_inputs, read_inputs, read_token, references_of
 from .reporting import read_reports, report_option, ways_of, write_reports
@@ -61,7 +61,14 @@ _verbose = click.option("-v", "--verbose", is_flag=True, help="Say every answer,
 @flags.bounds
 @flags.doubt
 @flags.patience
-@click.option("--simulate", is_flag=False, flag_value="happy", metavar="[SCENARIO]", help="Call the simulator.")
+@click.option(
+    "--simulate",
+    is_flag=False,
+    flag_value="happy",
+    metavar="[SCENARIO]",
+    shell_complete=scenario_names,
+    help="Call the simulator.",
+)
 @click.option("--profile", help="The simulator's API: published, live or legacy.")
 @flags.store_option
 @report_option

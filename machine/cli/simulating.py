@@ -15,6 +15,7 @@ import click
 from ..errors import StoreError, UsageError
 from . import options as flags
 from .app import exit_with
+from .completing import scenario_names
 
 if TYPE_CHECKING:
     from ..plan.model import Plan
@@ -27,7 +28,12 @@ __all__ = ["simulate", "simulated", "simulator_file"]
 @click.command()
 @click.argument("service", metavar="[SERVICE]", default="hugging-face")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0 takes a free one.")
-@click.option("--scenario", default="happy", help="How it behaves; an unknown name lists what there is.")
+@click.option(
+    "--scenario",
+    default="happy",
+    shell_complete=scenario_names,
+    help="How it behaves; an unknown name lists what there is.",
+)
 @click.option("--profile", default="published", help="The API it speaks: published, live or legacy.")
 @click.option("--state", type=click.Path(path_type=Path), help="Keep its state in this file and continue from it.")
 @click.option("--log", type=click.Path(path_type=Path), help="Append one JSON line per request.")

@@ -211,6 +211,32 @@ def test_what_sends_nothing_loads_nothing_that_sends(arguments: list[str], neede
     assert set(loaded) & (HEAVY | {"yaml"}) == needed
 
 
+MODULES = """
+import contextlib, io, json, sys
+before = set(sys.modules)
+from machine.cli.app import main
+with contextlib.redirect_stdout(io.StringIO()):
+    try:
+        main(["--help"])
+    except SystemExit:
+        pass
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+MOST_MODULES = 115
+"""Of ``--help``, beyond those of the interpreter: some 100 on each Python there is. They are what its time is made of,
+and unlike a time they are the same on a busy machine; docs/measurements.md has the time itself."""
+
+
+@pytest.mark.slow
+def test_help_loads_the_command_line_and_little_else() -> None:
+    done = subprocess.run([sys.executable, "-c", MODULES], capture_output=True, text=True, check=True)
+    loaded = json.loads(done.stdout)
+    ours = {one for one in loaded if one.partition(".")[0] == "machine" and not one.startswith("machine.cli")}
+
+    assert ours <= {"machine", "machine.errors", "machine.runtime", "machine.runtime.clock"}
+    assert 50 < len(loaded) <= MOST_MODULES
+
+
 def test_every_verb_is_a_command_of_its_own() -> None:
     context = click.Context(app)
     commands = {name: app.get_command(context, name) for name in app.list_commands(context)}

@@ -50,6 +50,19 @@ def test_verbs_flags_workflows_and_runs_are_completed(machine: Any, deploy: Any,
     assert complete("run deploy-or") == ["deploy-or-adopt-inference-endpoint"]
     assert complete("show t") == ["two"]
     assert complete("diagram --run o") == ["one"]
+    assert complete("run deploy-inference-endpoint --simulate token") == ["token-expired-401-mid-poll"]
+    assert complete("simulate --scenario happ") == ["happy"]
+
+
+@pytest.mark.parametrize("word", ["./my", "my.arazzo", "../"])
+def test_what_is_no_name_is_a_path_and_left_to_the_shell(
+    machine: Any, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.setenv(COMPLETE, "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", f"arazzo-machine run {word}")
+    monkeypatch.setenv("COMP_CWORD", "2")
+
+    assert machine().out == f"file,{word}\n"
 
 
 def test_a_store_that_cannot_be_read_offers_nothing(complete: Any, monkeypatch: pytest.MonkeyPatch) -> None:
