@@ -8,7 +8,9 @@ a text that holds it came from.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,7 @@ __all__ = [
     "echo_json",
     "echo_text",
     "error_lines",
+    "fitted_table",
     "json_text",
     "plain",
     "print_result",
@@ -42,6 +45,25 @@ __all__ = [
 ]
 
 COLOURS = {"starting": "white", "created": "blue", "polling": "yellow", "ready": "green", "failed": "red"}
+
+
+_FOLDED = 20
+"""Columns that the last one of a table has to have on a terminal to be folded there."""
+
+
+def fitted_table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A table for standard output: on a terminal with its last column folded to what is left of the width, else, for
+    programs and files, with each row on one line."""
+    lines = list(table(rows))
+    width = shutil.get_terminal_size().columns
+    begins = lines[0].rfind(printable(rows[0][-1]))
+    if not sys.stdout.isatty() or width - begins < _FOLDED:
+        yield from lines
+        return
+    for line in lines:
+        first, *rest = textwrap.wrap(line[begins:], width - begins, break_on_hyphens=False) or [""]
+        yield (line[:begins] + first).rstrip()
+        yield from (" " * begins + one for one in rest)
 
 
 def say(text: str = "", *, err: bool = True) -> None:

@@ -188,7 +188,7 @@ def _tell(
     from ..reports.timeline import rows, stays
     from ..reports.why import why_lines
     from .editing import edits_of
-    from .printing import echo_json, run_lines, say, table
+    from .printing import echo_json, fitted_table, run_lines, say
 
     edits = edits_of(records)
     if as_json:
@@ -206,5 +206,5 @@ def _tell(
         say(f"timeline  its history is damaged: arazzo-machine show {head.id} --why tells what is left", err=False)
         return
     say("", err=False)
-    for line in why_lines(plan, records) if why else table(rows(plan, in_terms_of_now(records))):
+    for line in why_lines(plan, records) if why else fitted_table(rows(plan, in_terms_of_now(records))):
         say(line, err=False)

@@ -10,6 +10,7 @@ import pytest
 from machine.cli.printing import (
     echo_json,
     error_lines,
+    fitted_table,
     plain,
     print_result,
     safe_line,
@@ -134,3 +135,20 @@ def test_any_other_end_says_what_is_known_and_ends_with_the_command(capsys: pyte
         "  make was applied: what it made may still be there, and may be billed",
         "  resume: arazzo-machine resume one",
     ]
+
+
+@pytest.mark.parametrize(
+    ("terminal", "columns", "lines"),
+    [
+        pytest.param(True, 32, ["AT  ANSWER", "1   one two three four five six", "    seven", "2"], id="terminal"),
+        pytest.param(True, 20, ["AT  ANSWER", "1   one two three four five six seven", "2"], id="no-room-to-fold"),
+        pytest.param(False, 32, ["AT  ANSWER", "1   one two three four five six seven", "2"], id="pipe"),
+    ],
+)
+def test_a_table_is_folded_to_the_width_of_a_terminal_and_of_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, columns: int, lines: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal, raising=False)
+
+    assert list(fitted_table([["AT", "ANSWER"], ["1", "one two three four five six seven"], ["2", ""]])) == lines

@@ -20,6 +20,7 @@ from command_page import commands  # noqa: E402
 from error_pages import error_codes, exit_codes, finding_codes  # noqa: E402
 from extension_page import x_machine  # noqa: E402
 from format_page import formats  # noqa: E402
+from screen_page import live_picture, screens, show_picture  # noqa: E402
 
 __all__ = ["FOLDER", "PAGES", "differences"]
 
@@ -31,6 +32,9 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "findings.md": finding_codes,
     "formats.md": formats,
     "python.md": python_api,
+    "screen-live.svg": live_picture,
+    "screen-show.svg": show_picture,
+    "screens.md": screens,
     "x-machine.md": x_machine,
 }
 """File name to what writes its text."""

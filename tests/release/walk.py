@@ -2,7 +2,8 @@
 
 Builds the wheel of this checkout. For each interpreter that is found it makes an environment with nothing in it but the
 wheel and what it asks for; there every shipped workflow runs against the simulator to its end and through its failures,
-and every command of the tutorial is typed as it is written. Takes minutes, and needs a package index.
+and every command of the tutorial is typed as it is written. Then pipx, uv and uvx put the wheel where commands go,
+as far as they are on the path. Takes minutes, and needs a package index.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ from test_life_of_an_endpoint import DEPLOY, STORIES  # noqa: E402
 _MINORS: Final = (11, 12, 13, 14)
 _MOST: Final = 25
 """Distributions of the core install, pip itself not counted."""
+INSTALLERS: Final[Mapping[str, Sequence[str]]] = {
+    "pipx": ("pipx", "install", "{wheel}"),
+    "uv tool": ("uv", "tool", "install", "{wheel}"),
+    "uvx": ("uvx", "--from", "{wheel}", "arazzo-machine"),
+}
+"""What a person installs a command with; where ``install`` is no part of it, it runs it without."""
 _TUTORIAL: Final = "docs/tutorial.md"
 _NAMED: Final = {"namespace": "acme", "name": "demo"}
 
@@ -78,8 +85,10 @@ class Installed:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Check a release from the outside.")
     parser.add_argument("--python", action="append", type=Path, help="an interpreter; else those that are found")
-    given = parser.parse_args().python
-    found = {str(path): path for path in given} if given else interpreters()
+    parser.add_argument("--installers", action="store_true", help="only with pipx, uv and uvx")
+    words = parser.parse_args()
+    given = words.python
+    found = {str(path): path for path in given} if given else {} if words.installers else interpreters()
     problems = []
     with tempfile.TemporaryDirectory() as name:
         wheel = built(Path(name))
@@ -90,6 +99,13 @@ def main() -> int:
                 continue
             wrong = list(check(interpreter, wheel, Path(name) / version.replace(os.sep, "_")))
             print(f"{version}: {len(wrong)} problems", *wrong, sep="\n  ", flush=True)
+            problems += wrong
+        for tool, command in INSTALLERS.items():
+            if shutil.which(command[0]) is None:
+                print(f"{tool}: not on the path, not tried")
+                continue
+            wrong = list(by_installer(command, wheel, Path(name) / tool.replace(" ", "-")))
+            print(f"{tool}: {len(wrong)} problems", *wrong, sep="\n  ", flush=True)
             problems += wrong
     return bool(problems)
 
@@ -107,6 +123,46 @@ def interpreters() -> dict[str, Path | None]:
 def _answers(interpreter: str | Path) -> bool:
     done = subprocess.run([interpreter, "-c", "import venv, ensurepip"], capture_output=True, check=False)
     return done.returncode == 0
+
+
+def by_installer(command: Sequence[str], wheel: Path, home: Path) -> Iterator[str]:
+    """What is wrong with the wheel where a person's installer puts it, in a home that is nobody's yet."""
+    home.mkdir()
+    bin_ = home / "bin"
+    kept = {name: value for name, value in environment(home).items() if not name.startswith("PYTHON")}
+    kept |= {
+        "HOME": str(home),
+        "PIPX_HOME": str(home / "pipx"),
+        "PIPX_BIN_DIR": str(bin_),
+        "UV_TOOL_BIN_DIR": str(bin_),
+    }
+    kept |= {"UV_TOOL_DIR": str(home / "tools"), "XDG_STATE_HOME": str(home / "state")}
+    words = [one.format(wheel=wheel) for one in command]
+    if "install" in words:
+        done = _ran(words, home, kept)
+        if done.returncode:
+            yield f"{shlex.join(words)}: exit {done.returncode}: {done.stdout[-300:]}"
+            return
+        words = [str(bin_ / "arazzo-machine")]
+    deploy = ["run", DEPLOY, *_options({**_NAMED, "repository": "gpt2"}, "installed", "happy")]
+    for arguments in (["--help"], ["diagram", DEPLOY, "--format", "mermaid"], deploy):
+        done = _ran([*words, *arguments], home, kept)
+        if done.returncode:
+            yield f"{shlex.join([*words, *arguments])}: exit {done.returncode}: {done.stdout[-300:]}"
+
+
+def _ran(words: Sequence[str], folder: Path, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        words,
+        cwd=folder,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
 
 
 def built(folder: Path) -> Path:
