@@ -56,12 +56,12 @@ def defaults(environment: Mapping[str, str] = os.environ) -> dict[str, dict[str,
     values = _read(path, data)
     given: dict[str, dict[str, Any]] = {}
     if "store" in values and not environment.get("ARAZZO_MACHINE_STORE"):
-        store = str(path.parent / Path(values["store"]).expanduser())
+        store = str(path.parent / os.path.expanduser(values["store"]))
         given |= {verb: {"store": store} for verb in _STORES}
     if "format" in values:
         given.setdefault("diagram", {})["form"] = values["format"]
     if "log" in values:
-        log = values["log"] if values["log"] == "-" else str(path.parent / Path(values["log"]).expanduser())
+        log = values["log"] if values["log"] == "-" else str(path.parent / os.path.expanduser(values["log"]))
         for verb in _LOGS:
             given.setdefault(verb, {})["log"] = log
     return given

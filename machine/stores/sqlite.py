@@ -118,13 +118,16 @@ class _Current:
 def default_path(environment: Mapping[str, str] = os.environ) -> Path:
     """Where runs are kept unless told: ``ARAZZO_MACHINE_STORE``, else the user's state folder.
 
-    The XDG base directory specification says that a relative ``XDG_STATE_HOME`` is to be ignored.
+    The XDG base directory specification says that a relative ``XDG_STATE_HOME`` is to be ignored. For a user that has
+    no home, such as a number in a container, it is a folder that cannot be made, which is said when it is opened.
     """
     if named := environment.get("ARAZZO_MACHINE_STORE"):
         return Path(named)
     state = Path(environment.get("XDG_STATE_HOME", ""))
     if not state.is_absolute():
-        state = Path(environment.get("HOME") or Path.home()) / ".local" / "state"
+        # Not Path.home, which raises for a user the system does not know.
+        home = environment.get("HOME") or os.path.expanduser("~").removeprefix("~")
+        state = Path(home or "/") / ".local" / "state"
     return state / "arazzo-machine" / "runs.db"
 
 

@@ -151,6 +151,14 @@ def test_the_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp
     assert default_folder() == Path("/home/me/.cache/arazzo-machine/sources")
 
 
+def test_a_user_without_a_home_is_given_a_folder_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    assert default_folder() == Path("/.cache/arazzo-machine/sources")
+
+
 def test_the_values_are_the_same_as_parsed(tmp_path: Path) -> None:
     text = json.dumps({"a": [1, 2.5, None, True, "é\u2028"], "200": {}, "x": "y" * 300_000}).encode()
 

@@ -132,6 +132,13 @@ def test_the_default_store_is_in_the_state_folder_unless_named(environment: dict
     assert str(default_path(environment)) == path
 
 
+def test_a_user_the_system_does_not_know_has_a_default_store_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    monkeypatch.delenv("HOME", raising=False)
+
+    assert default_path({}) == Path("/.local/state/arazzo-machine/runs.db")
+
+
 def test_the_folder_of_the_default_store_is_made_private(tmp_path: Path) -> None:
     with open_store(environment={"XDG_STATE_HOME": str(tmp_path / "state")}) as store:
         assert store.path == tmp_path / "state" / "arazzo-machine" / "runs.db"
