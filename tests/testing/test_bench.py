@@ -42,7 +42,9 @@ def test_each_target_is_judged_on_its_own(ours: float, per_poll: float, met: boo
 def test_a_start_is_judged_by_the_clock(seconds: float, verdict: str) -> None:
     line = start_line(figures(help=seconds))
 
-    assert line.startswith(f"`--help` takes {seconds * 1000:.0f} ms, of which Python itself 20 ms")
+    assert line.startswith(
+        f"`--help` takes {seconds * 1000:.0f} ms ({seconds * 1000:.0f} ms of CPU), of which Python itself 20 ms"
+    )
     assert line.endswith(f"{verdict}).")
 
 
