@@ -95,8 +95,7 @@ def _node(node: Node, traced: bool, *, column: bool) -> dict[str, str]:
     lines = _bold(wrap(printable(node.name), _NAME_WIDTH))
     for line in node.subtitle.split("\n") if node.subtitle else ():
         lines += wrap(printable(line), _TEXT_WIDTH)
-    if node.lasted:
-        lines.append(f"{node.lasted}, {node.visits} visits" if node.visits > 1 else node.lasted)
+    lines += filter(None, [node.stay])
     return {
         **_ids(node.id, "state"),
         "label": _label(lines),

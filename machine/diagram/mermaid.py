@@ -23,7 +23,8 @@ _PLAIN = frozenset(" ,.?=!|/()$+-_'")
 def render_mermaid(diagram: Diagram) -> str:
     """The diagram as a ``stateDiagram-v2``: states ``s_0`` onwards in the diagram's order, one class per phase.
 
-    With a run's history, the moves it made carry how often (``x3``) and the state it is in has a heavy border.
+    With a run's history, the states it was in say how long, the moves it made how often (``x3``), and the state it is
+    in has a heavy border.
     """
     names = {node.id: f"s_{index}" for index, node in enumerate(diagram.nodes)}
     groups = {node.id: node.group for node in diagram.nodes}
@@ -39,7 +40,9 @@ def render_mermaid(diagram: Diagram) -> str:
             # Mermaid draws no edge between the insides of two composite states, only between the states themselves.
             source, target = groups[edge.source] or names[edge.source], groups[edge.target] or names[edge.target]
             lines.append(f"  {source} --> {target} : {_label(edge.caption(traced=diagram.traced))}")
-    lines += [f"  {names[node.id]} --> [*]" for node in diagram.nodes if node.kind == "final" and not node.group]
+    if not diagram.large:
+        # Arrows from many ends to one point would run across everything else.
+        lines += [f"  {names[node.id]} --> [*]" for node in diagram.nodes if node.kind == "final" and not node.group]
     for name, look in LOOKS.items():
         members = [names[node.id] for node in diagram.nodes if node.look == name]
         if members:
@@ -57,7 +60,7 @@ def _states(group: str, diagram: Diagram, names: Mapping[str, str]) -> Iterable[
     """The states of one workflow."""
     for node in diagram.nodes:
         if node.group == group:
-            label = [node.name, *(node.subtitle.split("\n") if node.subtitle else ())]
+            label = filter(None, [node.name, *node.subtitle.split("\n"), node.stay])
             yield f'  state "{_label(label)}" as {names[node.id]}'
 
 

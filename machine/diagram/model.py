@@ -60,6 +60,11 @@ class Node:
     """The :attr:`Group.id` it lies in; empty for the plan's own workflow."""
 
     @property
+    def stay(self) -> str:
+        """How long the run was in it and how often, as one line; empty where it was not, or no history is drawn."""
+        return f"{self.lasted}, {self.visits} visits" if self.lasted and self.visits > 1 else self.lasted
+
+    @property
     def look(self) -> str:
         """The key into ``colours.LOOKS``: doubt has a look of its own, whatever its phase."""
         return "doubt" if self.kind == "doubt" else self.phase
@@ -90,12 +95,9 @@ class Edge:
 
     def caption(self, *, traced: bool, whole: bool = True) -> list[str]:
         """The lines that stand beside the edge, not yet wrapped; the last says how often a run took it (``x3``).
-        ``whole``: with the guards as they are, else with what there is of them in short."""
-        if whole:
-            pairs = list(zip(self.label.split("\n"), self.guard.split("\n"), strict=True))
-            lines = [": ".join(filter(None, pair)) for pair in pairs] if len(pairs) > 1 else [*filter(None, pairs[0])]
-        else:
-            lines = [*self.label.split("\n"), *filter(None, [self.short])]
+        ``whole``: for a picture without a legend, where a guard of the document that has no short form stands whole."""
+        said = self.short or (self.guard if whole and self.rule == "action" else "")
+        lines = [*self.label.split("\n"), *filter(None, [said])]
         lines += filter(None, [self.retry])
         times = f"x{self.visits}, the last" if self.last and self.visits > 1 else f"x{self.visits}"
         return [*lines, times] if traced and self.visits else lines

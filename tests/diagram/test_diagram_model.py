@@ -81,7 +81,8 @@ def test_two_actions_between_the_same_states_stay_two_edges(endpoint_plan: Plan)
 def test_the_machines_own_rules_between_two_states_share_an_edge(endpoint_plan: Plan) -> None:
     (failing,) = edges(diagram_of(endpoint_plan), "s_polling", "s_failed")
 
-    assert failing.caption(traced=False) == ["unmatched: the step succeeded", "broke: otherwise"]
+    assert failing.caption(traced=False) == ["unmatched", "broke"]
+    assert failing.guard.split("\n") == ["the step succeeded", "otherwise"]
     assert failing.rule == "unmatched"
 
 
@@ -89,7 +90,7 @@ def test_equal_captions_are_stacked_once(endpoint_plan: Plan) -> None:
     broke = next(one for one in endpoint_plan.transitions if one.label == "broke")
     twice = replace(endpoint_plan, transitions=(*endpoint_plan.transitions, replace(broke, id="t_99")))
 
-    assert edges(diagram_of(twice), "s_create", "s_failed")[0].caption(traced=False) == ["broke", "otherwise"]
+    assert edges(diagram_of(twice), "s_create", "s_failed")[0].caption(traced=False) == ["broke"]
 
 
 def test_a_label_with_several_guards_stands_alone(endpoint_plan: Plan) -> None:
@@ -174,7 +175,15 @@ def test_a_taken_edge_says_how_often_and_others_do_not(endpoint_plan: Plan, read
     taken = next(one for one in edges(diagram, "s_polling", "s_polling") if one.rule == "action")
 
     assert taken.caption(traced=True)[-1] == "x2"
-    assert edges(diagram, "s_created", "s_ready")[0].caption(traced=True) == ["ready", "$.status.state == 'running'"]
+    assert edges(diagram, "s_created", "s_ready")[0].caption(traced=True) == ["ready", "status.state: running"]
+
+
+def test_a_guard_without_a_short_form_stands_whole_where_there_is_no_legend(endpoint_plan: Plan) -> None:
+    ready = edges(diagram_of(endpoint_plan), "s_created", "s_ready")[0]
+    long = replace(ready, short="")
+
+    assert long.caption(traced=False) == ["ready", "$.status.state == 'running'"]
+    assert long.caption(traced=False, whole=False) == ["ready"]
 
 
 def test_nodes_count_how_often_they_were_entered(endpoint_plan: Plan, ready_run: Records) -> None:
