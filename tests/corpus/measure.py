@@ -155,7 +155,8 @@ def report(found: Sequence[Outcome]) -> Iterator[str]:
     compiled = [one for one in found if one.compiled]
     share = sum(one.compiled for one in complete) / len(complete) if complete else 1.0
     yield f"{len(found)} documents: {len(compiled)} compile, {len(found) - len(compiled)} are refused"
-    yield f"  {sum(one.workflows for one in compiled)} workflows, {sum(one.drawn for one in compiled)} drawn"
+    workflows, drawn = sum(one.workflows for one in compiled), sum(one.drawn for one in compiled)
+    yield f"  {workflows} workflows: {drawn} drawn, {workflows - drawn} rejected"
     yield f"{len(complete)} with every source they need: {share:.1%} compile (at least {_LEAST:.0%} should)"
     slowest = max((one.seconds for one in found), default=0.0)
     yield f"slowest: {slowest:.2f} s beyond reading its sources (at most {_MAX_SECONDS:g} s)"
