@@ -81,7 +81,7 @@ def _command(form: str) -> list[str]:
     raise UsageError(
         "drawing SVG and PNG needs Graphviz",
         code="AZM-U020",
-        next="pip install 'arazzo-machine[diagrams]', or use --format dot",
+        next="install Graphviz, or 'arazzo-machine[diagrams]' as this was (pip, pipx, uv tool); or use --format dot",
     )
 
 
