@@ -25,7 +25,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from .bench_sources import Loads, load_line, measure_loads
+from .bench_sources import OPERATIONS, Loads, load_line, measure_loads
 from .scenarios import RUNNING, Scenario, Stage
 from .server import Simulator
 
@@ -125,6 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m machine.testing.bench", description="Measure the machine.")
     parser.add_argument("--rounds", type=int, default=_ROUNDS, help="how often each program runs")
     parser.add_argument("--polls", type=int, default=_POLLS, help="extra polls for the cost of one")
+    parser.add_argument("--operations", type=int, default=OPERATIONS, help="of the description that is read")
     parser.add_argument("--date", default="", help="the date the report shows; today unless given")
     parser.add_argument("--output", type=Path, default=_OUTPUT, help="the report")
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
@@ -132,15 +133,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.serve is not None:
         _serve(given.serve)
         return 0
-    if given.rounds < 1 or given.polls < 1:
-        parser.error("--rounds and --polls are at least 1")
+    if min(given.rounds, given.polls, given.operations) < 1:
+        parser.error("--rounds, --polls and --operations are at least 1")
     figures = measure(rounds=given.rounds, polls=given.polls)
-    loads = measure_loads()
+    loads = measure_loads(operations=given.operations)
     lines = table(figures)
     print("\n".join([*lines, "", start_line(figures), load_line(loads)]), flush=True)
     profile = "" if figures.met else _profile(given.polls)
     given.output.parent.mkdir(parents=True, exist_ok=True)
-    given.output.write_text(_report(figures, loads, given.date, profile), encoding="utf-8")
+    given.output.write_text(_report(figures, loads, given.operations, given.date, profile), encoding="utf-8")
     print(f"written: {given.output}")
     return 0
 
@@ -152,7 +153,7 @@ def measure(*, rounds: int, polls: int) -> Figures:
             "ours": lambda url, name: _ours(url, name, Path(folder)),
             "bare": lambda url, name: [sys.executable, "-c", _BARE, url, name],
         }
-        environment = _environment(Path(folder))
+        environment = _environment()
         starts = _starts(rounds, environment)
         costs: dict[tuple[str, int], list[Cost]] = {(one, extra): [] for one in programs for extra in (0, polls)}
         # The first round fills caches of bytecode and files, and is thrown away.
@@ -275,10 +276,10 @@ def _timed(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
     return Cost(wall=wall, cpu=usage.ru_utime + usage.ru_stime)
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    """Bytecode is kept for both programs, whatever the environment says, and outside the checkout."""
+def _environment() -> dict[str, str]:
+    """Bytecode is kept for both programs, whatever the environment says."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "BENCH_TOKEN": _TOKEN}
+    return {**kept, "BENCH_TOKEN": _TOKEN}
 
 
 def _per_poll(short: Sequence[Cost], long: Sequence[Cost], polls: int) -> float:
@@ -298,8 +299,8 @@ _METHOD: Final = """\
   runs at the first look, beside a script that makes the same POST and the same GET with `requests` and keeps nothing.
   Medians of {rounds} runs of each, in turns.
 - **`--help`**: the whole process, and `python -c pass`, in turns; the best of {rounds} each.
-- **a description**: CPU time of reading a document whose source has 12,700 operations, in one process after the
-  other; the first finds an empty cache, of the others the median counts.
+- **a description**: CPU time of reading a document whose source has {operations:,} operations, in one process
+  after the other; the first finds an empty cache, of the others the median counts.
 - **each further poll**: CPU time of a run with {polls} more polls without a pause, less that of the run without them,
   divided by {polls}; the script's loop is `requests.Session().get` and `.json()`. Medians as above.
 
@@ -329,11 +330,11 @@ And the imports that take most of the start, each without what it imports itself
 """
 
 
-def _report(figures: Figures, loads: Loads, day: str, profile: str) -> str:
+def _report(figures: Figures, loads: Loads, operations: int, day: str, profile: str) -> str:
     python = f"{platform.python_implementation()} {platform.python_version()}"
     where = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     first = f"Measured on {day or date.today().isoformat()} with {python} on {where}."
-    method = _METHOD.format(rounds=figures.rounds, polls=figures.polls)
+    method = _METHOD.format(rounds=figures.rounds, polls=figures.polls, operations=operations)
     parts = [
         "# Measurements\n",
         f"{first}\n",
@@ -350,7 +351,7 @@ def _profile(polls: int) -> str:
     """Where the time goes, for the ratio that was missed: the poll loop by function, the start by import."""
     with _service(polls) as url, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        environment = _environment(folder)
+        environment = _environment()
         stats = folder / "stats"
         # Twice: the first run compiles the bytecode.
         for attempt in range(2):

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-__all__ = ["Loads", "description", "load_line", "measure_loads"]
+__all__ = ["OPERATIONS", "Loads", "description", "load_line", "measure_loads"]
 
 OPERATIONS: Final = 12_700
 """What makes ten megabytes of YAML."""

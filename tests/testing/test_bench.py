@@ -48,7 +48,7 @@ def test_a_start_is_judged_by_the_clock(seconds: float, verdict: str) -> None:
     assert line.endswith(f"{verdict}).")
 
 
-@pytest.mark.parametrize("option", ["--rounds", "--polls"])
+@pytest.mark.parametrize("option", ["--rounds", "--polls", "--operations"])
 def test_a_measurement_of_nothing_is_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main([option, "0"])
@@ -63,7 +63,9 @@ def test_a_tiny_measurement_prints_the_table_and_writes_the_report(
 ) -> None:
     report = tmp_path / "docs" / "measurements.md"
 
-    code = main(["--rounds", "1", "--polls", "5", "--date", "2026-01-02", "--output", str(report)])
+    code = main(
+        ["--rounds", "1", "--polls", "5", "--operations", "40", "--date", "2026-01-02", "--output", str(report)]
+    )
     text = report.read_text()
     printed = capsys.readouterr().out
 
