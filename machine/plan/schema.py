@@ -1,7 +1,9 @@
-"""Input values held against a JSON Schema by the ``jsonschema`` library, with its patterns bounded.
+"""Values held against a JSON Schema by the ``jsonschema`` library, within bounds.
 
-A schema comes out of a document and a pattern in it can take as long as its author likes, so every keyword that
-matches one is ours and asks for it (``expressions/question.py``). Dialect and search are those of ``regex`` conditions.
+A schema comes out of a document, and its author chooses how long it takes: a pattern without end, references that
+double with each level, a URL to be fetched. So every keyword that matches a pattern is ours and asks for it
+(``expressions/question.py``; dialect and search are those of ``regex`` conditions), every step is counted, and what a
+reference names is looked for in the schema and nowhere else.
 """
 
 from __future__ import annotations
@@ -14,11 +16,21 @@ from ..values import FileRef, contains_file, contains_secret, redact
 from .model import Plan
 from .shape import wrong_in
 
-__all__ = ["misfits_by_jsonschema", "mismatch"]
+__all__ = ["STEPS", "misfits_by_jsonschema", "mismatch", "validator_of"]
 
 _Errors = Iterator[Any]
-_UNBOUNDED: Final = frozenset({"unevaluatedProperties", "patternProperties"})
-"""Together they make the library match patterns by itself."""
+_Check = Callable[..., _Errors]
+
+STEPS: Final = 50_000
+"""How much may be done for one value, a second or so of computing: a step is a keyword, ten items it goes through, or
+a hundred characters of what it says; a reference counts for several."""
+_UNEVALUATED: Final = ("unevaluatedItems", "unevaluatedProperties")
+_UNBOUNDED: Final = ("dependentSchemas", "patternProperties")
+"""Beside a keyword about what is unevaluated, the library follows these by itself: no pattern or step is ours then."""
+_OF_EACH: Final = frozenset({"additionalProperties", "contains", "items", "propertyNames", *_UNEVALUATED})
+"""Keywords whose schema is gone through once for every item."""
+_MESSAGE: Final = 400
+"""Characters of one message that are kept."""
 
 
 def mismatch(pattern: str, text: str, ask: Ask) -> str:
@@ -41,18 +53,17 @@ def _matches(pattern: str, text: str, ask: Ask) -> bool:
 def misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any], ask: Ask) -> Iterable[str]:
     """What does not fit, a sentence each. A schema that cannot be used is such a sentence too."""
     import jsonschema
-    import referencing
     import referencing.exceptions
 
-    if _keywords(plan.input_schema) >= _UNBOUNDED:
-        yield f"the input schema cannot be used: {' beside '.join(sorted(_UNBOUNDED))} is not supported"
+    words = _keywords(plan.input_schema)
+    together = [[one for one in pair if one in words] for pair in (_UNBOUNDED, _UNEVALUATED)]
+    if all(together):
+        yield f"the input schema cannot be used: {together[0][0]} beside {together[1][0]} is not supported"
         return
 
     # Neither secret nor file has a text here; what is known of it stands in, so the type is checked and nothing else.
     plain = {name: str(value) if isinstance(value, FileRef) else redact(value) for name, value in values.items()}
-    bounded = jsonschema.validators.extend(jsonschema.Draft202012Validator, _bounded(ask))  # type: ignore[no-untyped-call]
-    # Without a registry of ours the library would fetch what a $ref names from the network.
-    validator = bounded(dict(plan.input_schema), registry=referencing.Registry())
+    validator = validator_of(dict(plan.input_schema), _bounded(ask))
     try:
         errors = sorted(validator.iter_errors(plain), key=lambda error: list(map(str, error.absolute_path)))
     except Undecided as undecided:
@@ -60,7 +71,7 @@ def misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any], ask: Ask) -> It
         return
     except (
         *(jsonschema.exceptions.SchemaError, jsonschema.exceptions.UnknownType, referencing.exceptions.Unresolvable),
-        *(RecursionError, TypeError, AttributeError, ValueError),
+        *(RecursionError, TypeError, AttributeError, KeyError, ValueError, ArithmeticError),
     ):
         # A $ref to nowhere or a keyword of the wrong type surfaces as what the validator trips over.
         otherwise = "what it refers to leads nowhere, or round in a ring"
@@ -73,6 +84,41 @@ def misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any], ask: Ask) -> It
             continue
         path = "/".join(map(str, misfit.absolute_path))
         yield f"input {path!r}: {misfit.message[:200]}" if path else misfit.message[:200]
+
+
+def validator_of(schema: Any, keywords: Mapping[str, _Check]) -> Any:
+    """A validator of JSON Schema 2020-12 with these keywords instead of the library's own. Its ``iter_errors`` raises
+    Undecided after STEPS steps, and for a ``$ref`` that leads out of the schema what ``referencing`` raises."""
+    import jsonschema
+    import referencing
+
+    left = [STEPS]
+
+    def spend(steps: int) -> None:
+        left[0] -= steps
+        if left[0] < 0:
+            raise Undecided(f"it takes more than {STEPS} steps")
+
+    def counted(word: str, check: _Check) -> _Check:
+        def run(validator: Any, wanted: Any, instance: Any, owner: Any) -> _Errors:
+            items = len(instance) if isinstance(instance, (dict, list)) else 1
+            wide = len(wanted) // 64 if isinstance(wanted, (dict, list)) else 0
+            if word == "uniqueItems":
+                spend(items * items // 50)
+            spend(4 if word == "$ref" else 1 + items // 10 + wide * (items if word in _OF_EACH else 1))
+            for error in check(validator, wanted, instance, owner) or ():
+                # The library quotes the whole value in each message.
+                spend(len(error.message) // 100)
+                error.message = error.message[:_MESSAGE]
+                yield error
+
+        return run
+
+    base = jsonschema.Draft202012Validator
+    words = {word: counted(word, check) for word, check in {**base.VALIDATORS, **keywords}.items()}
+    # Without a registry of ours the library would fetch what a reference names from the network.
+    made = jsonschema.validators.extend(base, words)  # type: ignore[no-untyped-call]
+    return made(schema, registry=referencing.Registry())
 
 
 def _why_unusable(schema: Mapping[str, Any], otherwise: str) -> str:
@@ -94,7 +140,7 @@ def _keywords(schema: Any) -> set[str]:
     return found
 
 
-def _bounded(ask: Ask) -> dict[str, Callable[..., _Errors]]:
+def _bounded(ask: Ask) -> dict[str, _Check]:
     """The keywords that match patterns (JSON Schema 2020-12 core section 10.3.2, validation section 6.3.3)."""
     from jsonschema import ValidationError
 

@@ -15,8 +15,10 @@ from ..chart.effects import Call
 from ..chart.events import Started
 from ..errors import InputError, RequestError
 from ..expressions.evaluate import Context
+from ..expressions.question import Undecided
 from ..expressions.template import references, render
 from ..plan.model import CallPlan, Plan
+from ..plan.schema import validator_of
 from ..sources.model import Request, is_json_type, media_type
 from ..sources.nodes import Node
 from ..sources.parameters import FORM
@@ -40,6 +42,13 @@ _KNOWN: Final = frozenset({"inputs", "sourceDescriptions", "self"})
 _NODES: Final = 20_000
 _DEPTH: Final = 30
 _SHOWN: Final = 5
+_SKIPPED: Final = frozenset(
+    {"discriminator", "example", "examples", "default", "xml", "externalDocs"}
+    | {"$schema", "$id", "$anchor", "$dynamicAnchor", "$dynamicRef", "$recursiveRef"}
+)
+"""Words of a schema that say nothing about a body, or where else to look."""
+_NAMED: Final = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"})
+"""Words whose value is schemas by their names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,8 +263,9 @@ def misfits(first: First) -> list[str]:
     """In what the body is not what the description asks for, at most five sentences; empty where nothing is said.
 
     JSON is looked at as it is sent, the object behind a form or multipart body as its fields read. A stored plan knows
-    no schemas, so this is asked of a plan that was just built. Patterns are not looked at: they are somebody else's,
-    and could take for ever. Nor are texts nobody has here, of secrets and of files.
+    no schemas, so this is asked of a plan that was just built. Nothing is said either where that cannot be told:
+    patterns are not looked at, nor what a reference to another place means, a schema without end, or a text nobody has
+    here, of a secret and of a file.
     """
     operation, request = first.call.operation, first.request
     if request.body is MISSING:
@@ -269,6 +279,7 @@ def misfits(first: First) -> list[str]:
         return []
     body: Any = _without_absent(first.payload) if form else request.body
     import jsonschema
+    import referencing.exceptions
 
     try:
         validator = _validator(_expanded(node, [_NODES], _DEPTH))
@@ -281,14 +292,9 @@ def misfits(first: First) -> list[str]:
             )
         return [_sentence(one) for one in errors[:_SHOWN]]
     except (
-        jsonschema.exceptions.SchemaError,
-        jsonschema.exceptions.UnknownType,
-        RecursionError,
-        TypeError,
-        ValueError,
+        *(jsonschema.exceptions.SchemaError, jsonschema.exceptions.UnknownType, referencing.exceptions.Unresolvable),
+        *(Undecided, RecursionError, TypeError, ValueError, AttributeError, KeyError, ArithmeticError),
     ):
-        return []
-    except (AttributeError, KeyError):
         # A keyword of a wrong type surfaces as what the validator trips over; it says nothing about the body.
         return []
 
@@ -334,19 +340,23 @@ def _sentence(error: Any) -> str:
     return f"{where}: {error.message[:200]}"
 
 
-def _expanded(node: Node, left: list[int], depth: int) -> Any:
-    """The schema with its references replaced by what they mean. Behind the bounds anything is allowed."""
+def _expanded(node: Node, left: list[int], depth: int, *, names: bool = False) -> Any:
+    """The schema with its references replaced by what they mean. Behind the bounds anything is allowed. ``names``: it
+    is no schema but several by their names, so no word in it means anything."""
     left[0] -= 1
     if depth < 0 or left[0] < 0:
         return True
-    if isinstance(node.value, Mapping) and isinstance(node.value.get("$ref"), str):
+    if isinstance(node.value, Mapping) and not names and isinstance(node.value.get("$ref"), str):
         found = node.followed()
         beside = {name: value for name, value in node.value.items() if name != "$ref"}
         target = _expanded(found, left, depth - 1) if found.value is not None else True
         return {"allOf": [target, _expanded(Node(beside, node.file), left, depth - 1)]} if beside else target
     if isinstance(node.value, Mapping):
-        skipped = ("discriminator", "example", "examples", "default", "xml", "externalDocs", "$schema", "$id")
-        return {name: _expanded(one, left, depth - 1) for name, one in node.items() if name not in skipped}
+        return {
+            name: _expanded(one, left, depth - 1, names=not names and name in _NAMED)
+            for name, one in node.items()
+            if names or name not in _SKIPPED
+        }
     if isinstance(node.value, list):
         return [_expanded(one, left, depth - 1) for one in node.entries()]
     return node.value
@@ -356,10 +366,8 @@ def _validator(schema: Any) -> Any:
     """JSON Schema 2020-12 with the words of OpenAPI 3.0 where they differ: ``nullable``, and exclusive bounds that are
     booleans."""
     import jsonschema
-    from jsonschema import validators
 
-    draft = jsonschema.Draft202012Validator
-    keywords = draft.VALIDATORS
+    keywords = jsonschema.Draft202012Validator.VALIDATORS
 
     def nullable(word: str) -> Callable[..., Iterator[Any]]:
         def check(validator: Any, value: Any, instance: Any, owner: Any) -> Iterator[Any]:
@@ -391,15 +399,20 @@ def _validator(schema: Any) -> Any:
         ]
         return keywords["required"](validator, sent, instance, owner) or iter(())
 
-    made = validators.extend(  # type: ignore[no-untyped-call]
-        draft,
+    def additional(validator: Any, value: Any, instance: Any, owner: Any) -> Iterator[Any]:
+        """Beside patterns nobody can say what is additional without matching them."""
+        if "patternProperties" in owner:
+            return iter(())
+        return keywords["additionalProperties"](validator, value, instance, owner) or iter(())
+
+    unseen = ("pattern", "patternProperties", "format", "unevaluatedItems", "unevaluatedProperties")
+    return validator_of(
+        schema,
         {
             **{word: nullable(word) for word in ("type", "enum")},
             **{word: bound(word) for word in ("exclusiveMinimum", "exclusiveMaximum")},
             "required": read_only,
-            "pattern": lambda *_: iter(()),
-            "patternProperties": lambda *_: iter(()),
-            "format": lambda *_: iter(()),
+            "additionalProperties": additional,
+            **dict.fromkeys(unseen, lambda *_: iter(())),
         },
     )
-    return made(schema)

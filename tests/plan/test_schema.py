@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from machine.plan.model import InputPlan, Plan
-from machine.plan.schema import misfits_by_jsonschema, mismatch
+from machine.plan.schema import STEPS, misfits_by_jsonschema, mismatch
 from machine.runtime.evaluator import Evaluator
 
 ASK = Evaluator()
@@ -47,10 +47,41 @@ def test_a_pattern_that_would_match_for_ever_ends_as_a_misfit(base: Plan, schema
     assert "took more than" in problem
 
 
-def test_keywords_that_together_escape_the_bound_are_not_used(base: Plan) -> None:
-    schema = {"patternProperties": {EVIL: {}}, "unevaluatedProperties": False}
+@pytest.mark.parametrize("left", [{"patternProperties": {EVIL: {}}}, {"dependentSchemas": {ENDLESS: {}}}])
+@pytest.mark.parametrize("right", ["unevaluatedProperties", "unevaluatedItems"])
+def test_keywords_that_together_escape_the_bound_are_not_used(base: Plan, left: dict[str, Any], right: str) -> None:
+    schema = {**left, right: False}
 
-    assert "is not supported" in misfits(base, schema, {ENDLESS: 1})[0]
+    assert misfits(base, schema, {ENDLESS: 1}) == [
+        f"the input schema cannot be used: {next(iter(left))} beside {right} is not supported"
+    ]
+
+
+def doubling(word: str) -> dict[str, Any]:
+    """A schema whose definitions refer twice to the next one, forty deep."""
+    levels = {f"s{n}": {word: [{"$ref": f"#/properties/x/$defs/s{n + 1}"}] * 2} for n in range(40)}
+    return {"$defs": {**levels, "s40": {"type": "integer"}}, "$ref": "#/properties/x/$defs/s0"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        pytest.param(doubling("allOf"), 1, id="references-that-double"),
+        pytest.param(doubling("anyOf"), "x", id="choices-that-double"),
+        pytest.param({**doubling("anyOf"), "unevaluatedProperties": False}, {"a": 1}, id="what-is-unevaluated"),
+        pytest.param({"uniqueItems": True}, [{"a": n} for n in range(5000)], id="every-item-with-every-other"),
+        pytest.param({"anyOf": [{"type": "string"}] * 2000}, ["x" * 200_000], id="messages-that-quote-the-value"),
+        pytest.param({"items": {f"k{n}": 1 for n in range(20_000)}}, [1] * 20_000, id="a-wide-schema-of-each-item"),
+    ],
+)
+def test_a_schema_that_takes_for_ever_ends_as_a_misfit(base: Plan, schema: dict[str, Any], value: Any) -> None:
+    (problem,) = misfits(base, schema, value)
+
+    assert f"more than {STEPS} steps" in problem
+
+
+def test_a_schema_that_divides_by_nothing_cannot_be_used(base: Plan) -> None:
+    assert "cannot be used" in misfits(base, {"multipleOf": 0, "$defs": {}}, 5)[0]
 
 
 UNUSABLE = [

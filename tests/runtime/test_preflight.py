@@ -17,6 +17,8 @@ from machine.values import FileRef, SecretRef
 Built = Callable[..., Plan]
 MAKE = {"stepId": "make", "operationId": "makeThing", "requestBody": {"payload": "$inputs.body"}}
 
+ENDLESS = {"patternProperties": {"^(a|aa)+$": {}, "^(a|aa)+!$": {}}}
+
 
 def api_with(api: dict[str, Any], schema: Any, **components: Any) -> dict[str, Any]:
     made = copy.deepcopy(api)
@@ -45,6 +47,20 @@ def api_with(api: dict[str, Any], schema: Any, **components: Any) -> dict[str, A
         pytest.param({"type": 7, "enum": 8}, {}, 0, id="no-schema-at-all"),
         pytest.param({"enum": ["a"]}, "b", 1, id="another-word"),
         pytest.param({"items": {"type": "integer"}}, ["x"] * 99, 5, id="five-are-enough"),
+        pytest.param({"$dynamicRef": "http://127.0.0.1:9/x"}, "b", 0, id="nothing-is-fetched"),
+        pytest.param({"$id": "http://127.0.0.1:9/y", "not": {"$dynamicRef": "x"}}, "b", 1, id="nor-from-beside"),
+        pytest.param({"$ref": 7, "$recursiveRef": "http://127.0.0.1:9/x"}, "b", 0, id="a-reference-that-is-none"),
+        pytest.param({**ENDLESS, "additionalProperties": False}, {"a" * 60: 1}, 0, id="additional-beside-patterns"),
+        pytest.param({**ENDLESS, "unevaluatedProperties": False}, {"a" * 60: 1}, 0, id="unevaluated-beside-patterns"),
+        pytest.param({"additionalProperties": False}, {"a": 1}, 1, id="additional-without-patterns"),
+        pytest.param(
+            {"properties": {"default": {"type": "integer"}, "$id": {}}, "additionalProperties": False},
+            {"default": "x", "$id": 1},
+            1,
+            id="properties-named-like-keywords",
+        ),
+        pytest.param({"multipleOf": 0}, 5, 0, id="a-division-by-nothing"),
+        pytest.param({"items": {"anyOf": [{"type": "string"}] * 500}}, [[0] * 500] * 500, 0, id="too-many-steps"),
     ],
 )
 def test_a_body_that_does_not_fit_its_schema_is_told(
