@@ -17,7 +17,7 @@ from . import options as flags
 from .app import concealer, deaf, exit_with, hush
 from .completing import run_ids, scenario_names, workflow_names
 from .editing import edited_of, reading
-from .given import fitted, read_dependency_inputs, read_inputs, read_token, references_of
+from .given import given_with, read_dependency_inputs, read_inputs, read_token
 from .reporting import read_reports, report_option, ways_of, write_reports
 from .simulating import simulated
 
@@ -181,9 +181,8 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
     arazzo-machine resume
     arazzo-machine resume 1ng9 --deadline 30m
     arazzo-machine resume 1ng9 --use-edited
-    arazzo-machine show 1ng9 --token | ssh other arazzo-machine resume --token -
+    arazzo-machine show 1ng9 --token | ssh other arazzo-machine resume --token - -i hfToken=@env:HF_TOKEN
     """
-    from ..runtime.secrets import Reference
     from .progress import Progress
 
     read_reports(given["reports"])
@@ -205,13 +204,15 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
                         code="AZM-U093",
                         next="a token says itself which run it goes on with",
                     )
-                token = fitted(read_token(token_file), given)
+                token = read_token(token_file)
+                references, options = given_with(token.plan, given)
                 _check_policy(token.plan, given["on_doubt"])
+                kept = token.options(options, {name: one.text for name, one in references.items()}, ())
                 if not given["quiet"]:
-                    kept = token.options.get("secrets", {})
-                    references = {name: Reference(kept[name]) for name in token.plan.secrets if name in kept}
-                    _announce_secrets(progress, runner, token.plan, references, token.options)
-                begun = runner.adopt_token(token, changes=flags.changes_of(given))
+                    _announce_secrets(progress, runner, token.plan, references, kept)
+                begun = runner.adopt_token(
+                    token, changes=flags.changes_of(given), options=options, references=references
+                )
                 progress.taken_up(begun)
                 _finish(begun, store, progress, given)
             chosen = store.find(run_id) if run_id is not None else _only_resumable(store, runner)
@@ -220,13 +221,7 @@ def resume(run_id: str | None, token_file: str | None, **given: Any) -> None:
             edited, said = edited_of(stored, plan, given, progress)
             plan = edited.plan if edited else plan
             _check_policy(plan, given["on_doubt"])
-            references = references_of(plan, flags.pairs(given["inputs"], "-i"))
-            options = {
-                "servers": flags.read_servers(given["servers"], plan.servers),
-                "allow_hosts": flags.read_hosts(given["allow_hosts"]),
-                "key": given["key"],
-                "auth": calling.auth_given(plan, given),
-            }
+            references, options = given_with(plan, given)
             simulate = stored.head.options.get("simulate")
             with simulated(store, runner, chosen, simulate, plan, renewed=True):
                 resumed = runner.resume(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..runtime.secrets import Reference
     from ..runtime.token import Token
 
-__all__ = ["fitted", "read_dependency_inputs", "read_inputs", "read_reply", "read_token", "references_of"]
+__all__ = ["given_with", "read_dependency_inputs", "read_inputs", "read_reply", "read_token", "references_of"]
 
 
 def read_inputs(plan: Plan, given: Mapping[str, Any], *, simulated: bool) -> dict[str, Any]:
@@ -88,33 +88,16 @@ def read_reply(path: Path, flag: str) -> Reply | None:
     )
 
 
-def fitted(token: Token, given: Mapping[str, Any]) -> Token:
-    """The token with what was given for this place over what came along.
-
-    Raises UsageError AZM-U095 where a secret would come from a command line of the token's: a text from elsewhere
-    chooses no program that runs here.
-    """
-    from dataclasses import replace
-
-    came, plan = token.options, token.plan
+def given_with(plan: Plan, given: Mapping[str, Any]) -> tuple[dict[str, Reference], dict[str, Any]]:
+    """What ``resume`` was given for a run: where its secrets come from, and the options that are kept with it."""
     references = references_of(plan, flags.pairs(given["inputs"], "-i"))
-    secrets = {**came.get("secrets", {}), **{name: one.text for name, one in references.items()}}
-    for name, text in secrets.items():
-        if name not in references and not (isinstance(text, str) and text.startswith(("@env:", "@prompt"))):
-            raise UsageError(
-                f"the token takes {name!r} from a command or a file, which may be another one here",
-                code="AZM-U095",
-                seen=str(text)[:200],
-                next=f"say where it comes from here: -i {name}=@env:VARIABLE",
-            )
     options = {
-        **came,
-        "servers": {**came.get("servers", {}), **flags.read_servers(given["servers"], plan.servers)},
-        "allow_hosts": flags.read_hosts(given["allow_hosts"]) or came.get("allow_hosts", []),
-        "secrets": secrets,
+        "servers": flags.read_servers(given["servers"], plan.servers),
+        "allow_hosts": flags.read_hosts(given["allow_hosts"]),
+        "key": given["key"],
         "auth": calling.auth_given(plan, given),
     }
-    return replace(token, options=options)
+    return references, options
 
 
 def references_of(plan: Plan, texts: Mapping[str, str]) -> dict[str, Reference]:
@@ -148,6 +131,7 @@ def _literal(plan: Plan, name: str) -> UsageError:
 
 def _inputs_of_file(path: Path) -> dict[str, Any]:
     from ..document.load import parse
+    from ..runtime.secrets import COMMAND, Reference
 
     value = parse(flags.read_given(path, "--inputs"), uri=str(path)).value
     if not isinstance(value, dict):
@@ -157,4 +141,13 @@ def _inputs_of_file(path: Path) -> dict[str, Any]:
             seen=str(path),
             next="write one line per input, such as namespace: acme",
         )
-    return {name: flags.read_value(name, one) if isinstance(one, str) else one for name, one in value.items()}
+    values = {name: flags.read_value(name, one) if isinstance(one, str) else one for name, one in value.items()}
+    for name, one in values.items():
+        if isinstance(one, Reference) and one.text.startswith(COMMAND):
+            raise UsageError(
+                f"{name!r} is to come from a command, and a file chooses no program that is run",
+                code="AZM-U143",
+                seen=str(path),
+                next=f"give it on the command line: -i {name}=@cmd:LINE",
+            )
+    return values

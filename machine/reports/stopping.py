@@ -73,7 +73,8 @@ def ways_to_stop(store: Store, head: RunHead, plan: Plan, snapshot: Snapshot, re
 def _same_side(head: RunHead, plan: Plan) -> str:
     """What a command needs besides so that it calls where the run called, with the same secrets."""
     options, usual = head.options, {one.name: one.origin for one in plan.inputs}
-    flags = [f"--server {name}={url}" for name, url in mapping(options.get("servers")).items()]
+    servers = {**mapping(options.get("described")), **mapping(options.get("servers"))}
+    flags = [f"--server {name}={url}" for name, url in servers.items()]
     flags += [f"--allow-host {host}" for host in options.get("allow_hosts") or ()]
     secrets = mapping(options.get("secrets")).items()
     flags += [f"-i {name}={one}" for name, one in secrets if one[:5] == "@env:" and one != usual.get(name)]

@@ -24,7 +24,7 @@ from .credentials import Authorised, Credentials, Given, PerformsCalls, texts_of
 from .hosts import Bases, base_url, check_secrecy, origin_of
 from .oauth import Client, TokenKeeper
 from .sealing import Answers, Sealer, SealingTransport, needed, refuse_plain, take_out
-from .secrets import PREFIX, Reference, SecretBook
+from .secrets import COMMAND, PREFIX, Reference, SecretBook
 
 if TYPE_CHECKING:
     from .run import Run
@@ -58,15 +58,37 @@ class Reach:
         self._store = store
         self._store_flag = store_flag
         self._sealers: dict[str, Sealer] = {}
+        self._commands: set[str] = set()
         self.concealer = Concealer()
         """Every text a run of this process was given: whoever writes anything passes it through here last."""
+
+    def given(self, options: Mapping[str, Any]) -> None:
+        """Take note of what was given to this process: the commands among it may be run."""
+        self._commands |= {
+            text
+            for text in (*options.get("secrets", {}).values(), *options.get("auth", {}).values(), options.get("key"))
+            if isinstance(text, str) and text.startswith(COMMAND)
+        }
+
+    def _resolve(self, text: str, name: str, flag: str = "") -> str:
+        """The text behind a reference. Raises CredentialError where it cannot be had: AZM-C024 for a command that
+        stands in a store and was not given to this process, because a file must not choose a program that is run."""
+        self._allow(text, name, flag or f"-i {name}=")
+        return Reference(text).resolve(name, flag=flag, prompt=self.prompt)
+
+    def _allow(self, text: str, name: str, flag: str) -> None:
+        if text.startswith(COMMAND) and text not in self._commands:
+            raise CredentialError(
+                f"the value of {name!r} comes from a command, and a command is run only where it is given",
+                code="AZM-C024",
+                seen=text[:200],
+                next=f"give it again, or something else: resume RUN {flag}@cmd:LINE",
+            )
 
     def secrets(self, options: Mapping[str, Any]) -> SecretBook:
         """The texts behind a run's references. Raises CredentialError for one that cannot be had."""
         texts = {
-            name: self.secret_texts[name]
-            if name in self.secret_texts
-            else Reference(text).resolve(name, prompt=self.prompt)
+            name: self.secret_texts[name] if name in self.secret_texts else self._resolve(text, name)
             for name, text in options.get("secrets", {}).items()
         }
         if any(name.startswith(PREFIX) for name in texts):
@@ -76,7 +98,7 @@ class Reach:
                 next="rename the input: names of credentials begin so",
             )
         given = {} if self.pretend else options.get("auth", {})
-        named = texts_of(given, lambda ref, key: ref.resolve(key, flag=f"--auth {key}=", prompt=self.prompt))
+        named = texts_of(given, lambda ref, key: self._resolve(ref.text, key, f"--auth {key}="))
         return SecretBook({**texts, **named}, told=self.concealer)
 
     def secrets_again(self, options: Mapping[str, Any]) -> SecretBook:
@@ -89,6 +111,8 @@ class Reach:
         """Where an operation of a source is called whose description gives it this server. Raises HostError for a host
         that is not allowed."""
         named = {**options.get("servers", {}), **self.servers}
+        # What a token told of is no more than a description's word.
+        server = options.get("described", {}).get(source, server)
         return base_url(source, server, named, options.get("allow_hosts", ()))
 
     def bases(self, plan: Plan, options: Mapping[str, Any], source: str) -> tuple[str, ...]:
@@ -251,6 +275,7 @@ class Reach:
     def _sealer(self, options: Mapping[str, Any]) -> Sealer:
         """One per key: a key that is not kept anywhere has to last as long as this process."""
         reference = str(options.get("key") or "")
+        self._allow(reference, "key", "--key ")
         path = getattr(self._store, "path", None)
         file = path.with_name(f"{path.name}.key") if isinstance(path, Path) else None
         return self._sealers.setdefault(reference, Sealer(reference, file))

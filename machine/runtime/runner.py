@@ -104,6 +104,7 @@ class Runner:
         """
         prepared = inputs if isinstance(inputs, Prepared) else prepare(plan, inputs, prompt=self.reach.prompt)
         kept = {**(options or {}), "secrets": {name: one.text for name, one in prepared.references.items()}}
+        self.reach.given(kept)
         run_id = run_id or self.new_id()
         run = Run(self.store, run_id, self.store_flag)
         with run.opening():
@@ -157,18 +158,31 @@ class Runner:
         with run.opening():
             given = {name: one.text for name, one in (references or {}).items()}
             kept = {**(options or {}), "secrets": given}
+            self.reach.given(kept)
             self._take_up(run, self.store.load(run_id), kept, dict(changes or {}), edited)
         return run
 
-    def adopt_token(self, token: Token, *, changes: Mapping[str, Any] | None = None) -> Run:
-        """Begin a run of its own from a token and go on with it: only safe calls lie ahead.
+    def adopt_token(
+        self,
+        token: Token,
+        *,
+        changes: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        references: Mapping[str, Reference] | None = None,
+    ) -> Run:
+        """Begin a run of its own from a token and go on with it: only safe calls lie ahead. ``options`` and
+        ``references`` are those of ``resume``; each secret of the run needs one, or a text of this runner's.
 
-        Raises CredentialError with exit code 14 when a secret cannot be had here, HostError as ``start`` does.
+        Raises UsageError AZM-U095 for a secret nobody says where to have here, CredentialError with exit code 14 when
+        it cannot be had, HostError as ``start`` does.
         """
+        given = {name: one.text for name, one in (references or {}).items()}
+        kept = token.options(options or {}, given, self.reach.secret_texts)
+        self.reach.given({"secrets": given, **(options or {})})
         run = Run(self.store, self.new_id(), self.store_flag)
         with run.opening():
-            book = self.reach.secrets_again(token.options)
-            self.reach.check(token.plan, token.options)
+            book = self.reach.secrets_again(kept)
+            self.reach.check(token.plan, kept)
             event = Reopened(
                 at=self.clock.now(), chance=self.chance(), changes=dict(changes or {}), by=f"{who()} by token"
             )
@@ -178,7 +192,7 @@ class Runner:
                 token.start,
                 event,
                 inputs_sha256=token.inputs_sha256,
-                options=token.options,
+                options=kept,
                 texts=token.texts,
                 token=token,
             )

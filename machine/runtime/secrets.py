@@ -20,10 +20,13 @@ from .clock import held_back
 from .concealing import Concealer, spell
 from .files import Files
 
-__all__ = ["PREFIX", "Reference", "SecretBook", "parse_reference"]
+__all__ = ["COMMAND", "PREFIX", "Reference", "SecretBook", "parse_reference"]
 
 PREFIX = "auth:"
 """What the names of credentials begin with, so that no input is ever taken for one."""
+
+COMMAND = "@cmd:"
+"""What a reference to the output of a command begins with. It is run only where it was given on a command line."""
 
 _COMMAND_TIMEOUT = 30.0
 _LARGEST_FILE = 1 << 20

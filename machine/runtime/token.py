@@ -10,7 +10,8 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,10 +25,9 @@ from .sealing import needed
 __all__ = ["LARGEST_TOKEN", "Token", "export_token"]
 
 TOKEN_VERSION = 1
+_VARIABLE = re.compile(r"@env:\w+")
 LARGEST_TOKEN = 64 << 20
 """Bytes."""
-_CARRIED = ("servers", "allow_hosts", "secrets")
-"""Options that hold on another machine as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,11 @@ class Token:
     plan: Plan
     snapshot: Snapshot
     texts: Mapping[str, bytes]
-    options: Mapping[str, Any]
+    described: Mapping[str, str]
+    """By source, the server it was called at. That is no more than a description says: whoever uses the token has not
+    named it."""
+    secrets: Mapping[str, str]
+    """By secret, where it came from there. Where it comes from here, whoever uses the token says."""
     inputs_sha256: str
     sha256: str
 
@@ -46,6 +50,30 @@ class Token:
     def start(self) -> Snapshot:
         """What a run of its own begins with: all of it, and a history that is still to come."""
         return replace(self.snapshot, seq=0)
+
+    def options(self, given: Mapping[str, Any], secrets: Mapping[str, str], known: Collection[str]) -> dict[str, Any]:
+        """What a run of it is begun with: what was given here, and the servers it describes. ``known`` are secrets
+        whose texts are at hand.
+
+        Raises UsageError AZM-U095 where nobody said here where a secret comes from: a text from elsewhere chooses no
+        variable, file or program of this machine.
+        """
+        lacking = [name for name in self.secrets if name not in secrets and name not in known]
+        if lacking:
+            there = self.secrets[lacking[0]]
+            hints = [
+                f"-i {name}={self.secrets[name] if _VARIABLE.fullmatch(self.secrets[name]) else '@env:VARIABLE'}"
+                for name in lacking
+            ]
+            raise UsageError(
+                f"the token does not say where {lacking[0]!r} comes from on this machine",
+                code="AZM-U095",
+                seen=f"where it was made it was {there[:200]}",
+                next=f"say it: {' '.join(hints)}",
+            )
+        # A text that is at hand now may have to be asked for later.
+        asked = dict.fromkeys(self.secrets, "@prompt")
+        return {**given, "described": dict(self.described), "secrets": {**asked, **secrets}}
 
     @classmethod
     def read(cls, text: str) -> Token:
@@ -73,7 +101,8 @@ class Token:
                 plan=Plan.from_json(body["plan"]),
                 snapshot=Snapshot.from_json(body["snapshot"]),
                 texts={str(name): base64.b64decode(data) for name, data in body["documents"].items()},
-                options=_read_options(body["options"]),
+                described=_texts(body["options"], "described"),
+                secrets=_texts(body["options"], "secrets"),
                 inputs_sha256=str(body["inputs_sha256"]),
                 sha256=sha256,
             )
@@ -114,18 +143,21 @@ def export_token(store: Store, stored: StoredRun, plan: Plan) -> str:
         "plan": plan.to_json(),
         "snapshot": snapshot.to_json(),
         "documents": {name: base64.b64encode(store.blob(digest)).decode() for name, digest in head.documents.items()},
-        "options": {name: head.options[name] for name in _CARRIED if name in head.options},
+        "options": {
+            "described": {**head.options.get("described", {}), **head.options.get("servers", {})},
+            "secrets": head.options.get("secrets", {}),
+        },
         "inputs_sha256": head.inputs_sha256,
     }
     return json.dumps({"sha256": hashlib.sha256(_compact(body).encode()).hexdigest(), "token": body})
 
 
-def _read_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that come along, and only those. Raises TypeError or AttributeError where one is of another kind."""
-    texts = [*given.get("allow_hosts", []), *given.get("servers", {}).values(), *given.get("secrets", {}).values()]
-    if not all(isinstance(one, str) for one in texts):
+def _texts(options: Mapping[str, Any], name: str) -> dict[str, str]:
+    """One option that comes along. Raises KeyError, TypeError or AttributeError where it is no map of texts."""
+    found = options[name]
+    if not all(isinstance(one, str) for pair in found.items() for one in pair):
         raise TypeError("an option is no text")
-    return {name: given[name] for name in _CARRIED if name in given}
+    return dict(found)
 
 
 def _stands_in(plan: Plan, snapshot: Snapshot) -> bool:

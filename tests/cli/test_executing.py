@@ -443,6 +443,10 @@ def test_a_held_doubt_is_settled_by_a_resume_that_may_look(machine: Any, deploy:
 # -- tokens ------------------------------------------------------------------------------------------------------------
 
 
+INSIDE = ["--allow-host", "127.0.0.1"]
+"""A token names no host inside, and the simulator is on one."""
+
+
 @pytest.fixture
 def token(machine: Any, deploy: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """The simulator of a run that polls, and the file with its token."""
@@ -467,7 +471,7 @@ def test_a_token_is_one_json_object_with_references_where_secrets_stand(
 
 
 def test_a_token_says_where_its_secrets_go_and_which_run_it_became(machine: Any, token: Any) -> None:
-    done = machine("resume", "--token", "run.token", "--store", "other.db")
+    done = machine("resume", "--token", "run.token", "--store", "other.db", "-i", "hfToken=@env:HF_TOKEN", *INSIDE)
     (made,) = machine("runs", "--store", "other.db", "--json").json["runs"]
 
     assert done.code == 0
@@ -482,8 +486,8 @@ def test_what_is_given_with_a_token_is_obeyed(
 ) -> None:
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setenv("HERE", "a token of tests")
-    resume = ["resume", "--token", "run.token", "--json"]
-    unset = machine(*resume)
+    resume = ["resume", "--token", "run.token", "--json", *INSIDE]
+    unset = machine(*resume, "-i", "hfToken=@env:HF_TOKEN")
     elsewhere = machine(*resume, "-i", "hfToken=@env:HERE", "--server", f"http://127.0.0.1:{closed_port}", "--once")
     done = machine(*resume, "-i", "hfToken=@env:HERE")
 
@@ -491,6 +495,24 @@ def test_what_is_given_with_a_token_is_obeyed(
     assert elsewhere.code == 16
     assert "refused" in elsewhere.err
     assert done.code == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "exit_code", "code", "advice"),
+    [
+        pytest.param(INSIDE, 64, "AZM-U095", "say it: -i hfToken=@env:HF_TOKEN", id="no-variable"),
+        pytest.param(["-i", "hfToken=@env:HF_TOKEN"], 78, "AZM-C031", "--allow-host 127.0.0.1", id="no-host-inside"),
+    ],
+)
+def test_a_token_names_nothing_of_this_machine(
+    machine: Any, token: Any, given: list[str], exit_code: int, code: str, advice: str
+) -> None:
+    before = len(token.requests)
+    done = machine("resume", "--token", "run.token", "--json", *given)
+
+    assert (done.code, done.json["error"]["code"]) == (exit_code, code)
+    assert advice in done.json["error"]["next"]
+    assert len(token.requests) == before
 
 
 def test_a_token_chooses_no_program_and_no_file_of_this_machine(
@@ -505,11 +527,30 @@ def test_a_token_chooses_no_program_and_no_file_of_this_machine(
         (tmp_path / "called").unlink()
         refused = machine("resume", "--token", "run.token", "--json")
         called = (tmp_path / "called").exists()
-        allowed = machine("resume", "--token", "run.token", "-i", f"hfToken={reference}", "--json")
+        allowed = machine("resume", "--token", "run.token", "-i", f"hfToken={reference}", "--json", *INSIDE)
 
     assert (refused.code, refused.json["error"]["code"]) == (64, "AZM-U095")
     assert not called
     assert allowed.code == 0
+
+
+def test_a_store_chooses_no_program_either(
+    machine: Any, deploy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = f"@cmd:touch {tmp_path / 'called'}; echo a token of tests"
+    with Simulator("happy", token="a token of tests") as simulator:
+        command = [*deploy[:-1], "--server", simulator.url, "-i", f"hfToken={reference}", "--id", "one"]
+        assert machine(*command, "--once").code == 16
+        (tmp_path / "called").unlink()
+        refused = machine("resume", "one", "--json")
+        called = (tmp_path / "called").exists()
+        again = machine("resume", "one", "--once", "-i", f"hfToken={reference}")
+        same = machine(*command)
+
+    assert (refused.code, refused.json["error"]["code"]) == (14, "AZM-C024")
+    assert refused.json["error"]["next"].endswith("resume RUN -i hfToken=@cmd:LINE")
+    assert not called
+    assert (again.code, same.code) == (16, 0)
 
 
 @pytest.mark.parametrize(

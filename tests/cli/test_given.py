@@ -86,3 +86,12 @@ def test_a_token_on_standard_input_is_read_up_to_a_size(machine: Any, monkeypatc
 
     assert (done.code, done.json["error"]["code"]) == (65, "AZM-T091")
     assert sys.stdin.buffer.tell() == 11
+
+
+def test_a_file_of_inputs_chooses_no_program(machine: Any, users_arguments: Any, tmp_path: Path) -> None:
+    (tmp_path / "inputs.yaml").write_text(f'name: "@cmd:touch {tmp_path / "called"}; echo demo"\n')
+    done = machine("run", *users_arguments, "--inputs", "inputs.yaml", "--dry-run", "--json")
+
+    assert (done.code, done.json["error"]["code"]) == (64, "AZM-U143")
+    assert done.json["error"]["next"] == "give it on the command line: -i name=@cmd:LINE"
+    assert not (tmp_path / "called").exists()

@@ -15,6 +15,7 @@ import pytest
 from machine.chart.settings import Settings
 from machine.errors import CredentialError, DamageError, HostError, UsageError, VersionError
 from machine.plan.model import Plan
+from machine.runtime.secrets import Reference
 from machine.runtime.token import Token, export_token
 from machine.stores import MemoryStore, SqliteStore
 from machine.testing.server import Simulator
@@ -60,7 +61,7 @@ def test_a_token_holds_the_run_and_its_documents_and_no_secret(exported: Any, pr
     assert (token.run, token.plan.text()) == ("r", probing_plan.text())
     assert token.snapshot.pending is not None
     assert token.texts == DOCUMENT
-    assert token.options == {"secrets": {"hfToken": "@env:HF_TOKEN"}}
+    assert (token.described, token.secrets) == ({}, {"hfToken": "@env:HF_TOKEN"})
     assert secret not in text
     assert base64.b64encode(secret.encode()).decode() not in text
     assert "\n" not in text
@@ -69,10 +70,10 @@ def test_a_token_holds_the_run_and_its_documents_and_no_secret(exported: Any, pr
 def test_servers_come_along_and_what_only_holds_here_does_not(exported: Any) -> None:
     servers = {"inferenceEndpointsApi": "https://stored.example"}
 
-    token = Token.read(exported(404, CREATED, servers=servers, here="/only"))
+    text = exported(404, CREATED, servers=servers, allow_hosts=["10.0.0.1"], here="/only")
 
-    assert token.options["servers"] == servers
-    assert "here" not in token.options
+    assert Token.read(text).described == servers
+    assert json.loads(text)["token"]["options"].keys() == {"described", "secrets"}
 
 
 def test_the_same_run_gives_the_same_text(exported: Any, make_runner: Any) -> None:
@@ -239,20 +240,21 @@ def test_a_snapshot_of_another_plan_is_refused(exported: Any, shipped_plan: Plan
 
 @pytest.mark.parametrize(
     "options",
-    [{"secrets": [1]}, {"secrets": {"hfToken": 5}}, {"servers": "x"}, {"allow_hosts": [None]}, {"allow_hosts": 5}],
+    [{"secrets": [1]}, {"secrets": {"hfToken": 5}}, {"described": "x"}, {"described": {"a": None}}, 5],
     ids=repr,
 )
 def test_options_of_another_kind_are_refused(exported: Any, options: Any) -> None:
     body = json.loads(exported(404, CREATED))["token"]
 
     with pytest.raises(DamageError):
-        Token.read(sealed({**body, "options": options}))
+        Token.read(sealed({**body, "options": {**body["options"], **options} if options != 5 else options}))
 
 
 def test_an_option_that_does_not_travel_is_dropped_on_the_way_in(exported: Any) -> None:
     body = json.loads(exported(404, CREATED))["token"]
 
-    assert Token.read(sealed({**body, "options": {"simulate": {"scenario": "happy"}}})).options == {}
+    given = {"simulate": {"scenario": "happy"}, "servers": {"a": "b"}, "described": {}, "secrets": {}}
+    assert Token.read(sealed({**body, "options": given})).options({}, {}, ()) == {"described": {}, "secrets": {}}
 
 
 # -- using it ----------------------------------------------------------------------------------------------------------
@@ -311,11 +313,42 @@ def test_a_token_without_its_secret_or_with_a_bad_server_leaves_nothing_behind(
 ) -> None:
     monkeypatch.delenv("HF_TOKEN", raising=False)
     token = Token.read(exported(404, CREATED))
+    here = {"hfToken": Reference("@env:HF_TOKEN")}
 
     with pytest.raises(CredentialError) as caught:
-        make_runner(store, secret_texts={}).adopt_token(token)
+        make_runner(store, secret_texts={}).adopt_token(token, references=here)
     with pytest.raises(HostError):
         make_runner(store, servers={"inferenceEndpointsApi": "http://x.example"}).adopt_token(token)
 
     assert caught.value.exit_code == 14
     assert store.runs() == []
+
+
+def test_a_token_names_no_variable_of_this_machine(
+    exported: Any, store: Any, make_runner: Any, scripted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "another token")
+    token = Token.read(exported(404, CREATED))
+
+    with pytest.raises(UsageError) as caught:
+        make_runner(store, secret_texts={}).adopt_token(token)
+    run = make_runner(store, transport=scripted(PENDING), patience="call").adopt_token(token)
+    run.result()
+
+    assert (caught.value.code, caught.value.next) == ("AZM-U095", "say it: -i hfToken=@env:HF_TOKEN")
+    assert store.load(run.id).head.options["secrets"] == {"hfToken": "@prompt"}
+
+
+def test_a_server_of_a_token_is_no_more_than_a_description_says(exported: Any, store: Any, make_runner: Any) -> None:
+    inside = {"inferenceEndpointsApi": "http://127.0.0.1:9"}
+    token = Token.read(exported(404, CREATED, servers=inside, allow_hosts=["127.0.0.1"]))
+
+    with pytest.raises(HostError) as caught:
+        make_runner(store).adopt_token(token)
+
+    assert caught.value.code == "AZM-C031"
+    assert store.runs() == []
+    allowed = make_runner(store, patience="call").adopt_token(token, options={"allow_hosts": ["127.0.0.1"]})
+    assert allowed.result().reason == "waiting"
+    again = store.load(allowed.id)
+    assert Token.read(export_token(store, again, make_runner(store).plan_of(again))).described == inside
