@@ -38,6 +38,7 @@ __all__ = [
     "origin_name",
     "own_secrets",
     "read_inputs",
+    "secret_word",
     "told_open",
 ]
 
@@ -132,12 +133,18 @@ def _why_secret(name: str, schema: Mapping[str, Any], placed: Mapping[str, str])
         return "writeOnly"
     if name in placed:
         return placed[name]
+    said = secret_word(name) if "string" in _kinds(schema.get("type", "string")) else ""
+    return f"its name says {said}" if said else ""
+
+
+def secret_word(name: str) -> str:
+    """The word by which a name says that it is a secret's: whole words, and none beside one that says otherwise, so
+    ``pageToken`` is none. Empty where it does not."""
     words = [word.lower() for word in _WORDS.findall(name)]
-    if "string" in _kinds(schema.get("type", "string")) and not _HARMLESS_WORDS & set(words):
-        hit = _SECRET_WORDS & set(words) or {" ".join(pair) for pair in _SECRET_PAIRS & set(pairwise(words))}
-        if hit:
-            return f"its name says {sorted(hit)[0]}"
-    return ""
+    if _HARMLESS_WORDS & set(words):
+        return ""
+    hit = _SECRET_WORDS & set(words) or {" ".join(pair) for pair in _SECRET_PAIRS & set(pairwise(words))}
+    return min(hit, default="")
 
 
 def _flowing_into_credentials(calls: Mapping[str, CallPlan], declared: Collection[str]) -> dict[str, str]:

@@ -178,11 +178,13 @@ class Reach:
         """A transport for one run; to be closed. What answers give as credentials is sealed."""
         inner = self._open(run, book, clock, chance)
         places = credentials_of(run.plan).replies
-        if not places:
-            return inner
-        sealer = self._sealer(run.head.options)
+        sealer = self._sealer(run.head.options) if places else Sealer()
         return SealingTransport(
-            inner=inner, places=places, book=book, seal=lambda name, text: sealer.seal(run.id, name, text)
+            inner=inner,
+            places=places,
+            book=book,
+            seal=lambda name, text: sealer.seal(run.id, name, text),
+            cookies="set-cookie" in run.plan.text().lower(),
         )
 
     def _open(self, run: Run, book: SecretBook, clock: Clock, chance: Callable[[], float]) -> PerformsCalls:

@@ -26,6 +26,7 @@ from ..errors import CredentialError, UsageError
 from ..expressions.grammar import Expression, split_path
 from ..expressions.template import references
 from ..plan.credentials import Credentials
+from ..plan.inputs import secret_word
 from ..plan.model import Plan
 from ..values import SecretRef, secret_names
 from .secrets import Reference, SecretBook
@@ -36,6 +37,8 @@ _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _LARGEST_KEY: Final = 4096
 _NAME: Final = re.compile(r"reply:[0-9]+(\.[0-9]+)?")
+_COOKIES: Final = frozenset({"set-cookie", "set-cookie2"})
+_NOT_KEPT: Final = "[not kept]"
 _CHAIN: Final = 8
 """Credentials that were each got with the one before: how many calls are made again to have the last."""
 
@@ -176,7 +179,8 @@ def is_answered(name: str) -> bool:
 def take_out(
     reply: Reply, places: Iterable[Expression], number: int, book: SecretBook, seal: Callable[[str, str], str]
 ) -> Reply:
-    """The reply with references where its credentials stood, and wherever else their texts stand in it.
+    """The reply with references where its credentials stood, and wherever else their texts stand in it. What a body
+    calls a token or a secret beside them is one too: a login rarely gives only what the document uses.
 
     The book learns the texts. Only texts are credentials: a number or a truth value stays what it is.
     """
@@ -191,6 +195,14 @@ def take_out(
             return {key: hide(item) for key, item in value.items()}
         return [hide(item) for item in value] if isinstance(value, list) else value
 
+    def hide_named(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {
+                key: hide(item) if isinstance(item, str) and secret_word(key) else hide_named(item)
+                for key, item in value.items()
+            }
+        return [hide_named(item) for item in value] if isinstance(value, list) else value
+
     headers, body = dict(reply.headers), reply.body
     for place in places:
         if place.part == "header":
@@ -198,6 +210,7 @@ def take_out(
             headers = {key: hide(value) if key == name else value for key, value in headers.items()}
         elif place.part == "body":
             body = _changed(body, (*(split_path(place.name) or ()), *place.pointer), hide)
+    body = hide_named(body) if found else body
     for text, name in found.items():
         book.note(name, text)
     return replace(
@@ -221,20 +234,28 @@ def _changed(value: Any, path: Sequence[str], change: Callable[[Any], Any]) -> A
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealingTransport:
-    """A transport whose answers hold no credential in clear."""
+    """A transport whose answers hold no credential in clear: those the document uses become references, and a cookie
+    it does not speak of is not kept."""
 
     inner: Any
     places: Mapping[str, tuple[Expression, ...]]
     """Step to the parts of its answers that are credentials."""
     book: SecretBook
     seal: Callable[[str, str], str]
+    cookies: bool = False
+    """Whether the document speaks of cookies that are set."""
 
     def perform(self, call: Call, timeout: float) -> Replied | CallFailed:
         event: Replied | CallFailed = self.inner.perform(call, timeout)
-        places = self.places.get(call.step)
-        if isinstance(event, CallFailed) or not places:
+        if isinstance(event, CallFailed):
             return event
-        return replace(event, reply=take_out(event.reply, places, call.number, self.book, self.seal))
+        reply, places = event.reply, self.places.get(call.step)
+        if places:
+            reply = take_out(reply, places, call.number, self.book, self.seal)
+        if not self.cookies and not _COOKIES.isdisjoint(reply.headers):
+            kept = {name: _NOT_KEPT if name in _COOKIES else value for name, value in reply.headers.items()}
+            reply = replace(reply, headers=kept)
+        return event if reply is event.reply else replace(event, reply=reply)
 
     def close(self) -> None:
         self.inner.close()

@@ -102,6 +102,39 @@ def test_it_is_sent_and_stands_nowhere_in_clear(store: Store, make_runner: Any, 
     assert runner.reach.concealer.scrub(TOKEN) == "[secret reply:1]"
 
 
+def test_what_is_called_a_token_beside_it_is_one_too(store: Store, make_runner: Any, scripted: Any, made: Any) -> None:
+    beside = {"refresh_token": OTHER, "token_type": "bearer", "next_page_token": "p2", "data": [{"apiKey": OTHER}]}
+    transport = scripted(logged_in(**beside), (200, {"state": "ready", "token": "not of the login"}))
+    make_runner(store, secret_texts={}, transport=transport).start(made(), {}, run_id="r").result()
+
+    body, later = (decode(store.history("r")[at].event["reply"]["body"]) for at in (1, 2))
+    assert body["refresh_token"] == SecretRef("reply:1.1")
+    assert body["data"] == [{"apiKey": SecretRef("reply:1.1")}]
+    assert (body["token_type"], body["next_page_token"]) == ("bearer", "p2")
+    assert later["token"] == "not of the login"
+    assert OTHER.encode() not in stored_bytes(store)
+
+
+@pytest.mark.parametrize(
+    ("output", "kept"),
+    [
+        pytest.param("$response.header.X-Other", "[not kept]", id="nobody-speaks-of-it"),
+        pytest.param("$response.header.set-Cookie", "sid=abc; Path=/", id="the-document-reads-it"),
+    ],
+)
+def test_a_cookie_is_kept_only_where_the_document_speaks_of_it(
+    store: Store, make_runner: Any, scripted: Any, built: Callable[..., Plan], output: str, kept: str
+) -> None:
+    parameters = [{"name": "id", "in": "path", "value": "one"}]
+    step = {"stepId": "a", "operationId": "getThing", "parameters": parameters, "outputs": {"o": output}}
+    plan = built([step], workflow={"parameters": []})
+    answer = Reply(status=200, headers={"set-cookie": "sid=abc; Path=/", "x-other": "1"})
+    result = make_runner(store, secret_texts={}, transport=scripted(answer)).start(plan, {}, run_id="r").result()
+
+    assert result.ready
+    assert store.history("r")[1].event["reply"]["headers"] == {"set-cookie": kept, "x-other": "1"}
+
+
 @pytest.mark.parametrize(
     ("place", "reply", "sent"),
     [
