@@ -343,9 +343,10 @@ def _announce_secrets(
     """Which secret goes to which host: said before anything is sent."""
     from urllib.parse import urlsplit
 
-    bases = [base for source in plan.servers for base in runner.reach.bases(plan, options, source)]
-    hosts = sorted({urlsplit(base).netloc for base in bases})
+    known = runner.reach.destinations(plan, options)
+    everywhere = [base for source in plan.servers for base in runner.reach.bases(plan, options, source)]
     for name, reference in references.items():
+        hosts = sorted({urlsplit(base).netloc for base in known.get(name, everywhere)})
         progress.line(f"secret {name} ({reference.text}) goes to {', '.join(hosts)}")
     for line in calling.announce_auth(plan, options, runner.reach):
         progress.line(line)

@@ -2,7 +2,8 @@
 
 A credential is known by where it goes, not by what it is called: a header that authenticates, a cookie, or a parameter
 a security scheme of the operation names. From there the values are followed back, through the outputs of steps and the
-requests they quote, to the inputs and the answers they come from. Pure; decides nothing about what is done with them.
+requests they quote, to the inputs and the answers they come from. The same search tells where an input is sent at all.
+Pure; decides nothing about what is done with them.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from ..expressions.template import ListTemplate, ObjectTemplate, Template, Whole
 from ..sources.model import Operation
 from .model import CallPlan, ChildPlan, Plan
 
-__all__ = ["Credentials", "credentials_of", "find_credentials"]
+__all__ = ["Credentials", "credentials_of", "destinations", "find_credentials"]
 
 _HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 _DEEPEST = 32
+_MOST_SERVERS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,33 +54,78 @@ def find_credentials(calls: Mapping[str, CallPlan]) -> Credentials:
 
 def credentials_of(plan: Plan) -> Credentials:
     """The same through all workflows a run can reach. Steps of one name count as one: what is doubtful is a secret."""
-    return _Search(
-        {
-            one.workflow: _Scope(
-                calls=one.calls, children=tuple(one.children.values()), outputs=one.outputs, prefix=one.scope
-            )
-            for one in plan.tables()
-        }
-    ).run()
+    return _Search(_scopes(plan)).run()
+
+
+def _scopes(plan: Plan) -> dict[str, _Scope]:
+    return {
+        one.workflow: _Scope(
+            calls=one.calls, children=tuple(one.children.values()), outputs=one.outputs, prefix=one.scope
+        )
+        for one in plan.tables()
+    }
+
+
+def destinations(plan: Plan) -> dict[tuple[str, str], frozenset[tuple[str, str]]]:
+    """Workflow and input, by the name it is declared with, to the servers its value is sent to by what the document
+    says, each as a source and the server its description gives it.
+
+    What an answer quotes is not followed: that a server knows a value is no reason to send it to the next one. Nothing
+    is told of a plan with so many servers that it would take long.
+    """
+    scopes = _scopes(plan)
+    sent: dict[tuple[str, str], list[tuple[str, str, Expression, str]]] = {}
+    for key, scope in scopes.items():
+        for call in scope.calls.values():
+            for operation, templates in _templates(call):
+                starts = sent.setdefault((operation.source, operation.server), [])
+                starts += [(key, call.step, one, "") for template in templates for one in references(template)]
+    if len(sent) > _MOST_SERVERS:
+        return {}
+    found: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    declared = {table.workflow: [one.name for one in table.inputs] for table in plan.tables()}
+    for server, starts in sent.items():
+        search = _Search(scopes, starts)
+        search.run()
+        for key, expression in search.read:
+            for name, _ in _named(expression, declared.get(key, ())):
+                found.setdefault((key, name), set()).add(server)
+    return {place: frozenset(servers) for place, servers in found.items()}
+
+
+def _templates(call: CallPlan) -> Iterator[tuple[Operation, list[Template]]]:
+    """All that is sent with a call, and with its probe."""
+    yield call.operation, [*(one for _, _, one in call.parameters), *([call.body] if call.body is not None else [])]
+    if call.effect.probe is not None:
+        yield call.effect.probe.operation, [one for _, _, one in call.effect.probe.parameters]
 
 
 class _Search:
-    """Made for one question and thrown away."""
+    """Made for one question and thrown away. ``starts``: workflow, step, an expression of it, and why it matters;
+    without them, the places where credentials stand."""
 
-    def __init__(self, scopes: Mapping[str, _Scope]) -> None:
+    def __init__(
+        self, scopes: Mapping[str, _Scope], starts: Iterable[tuple[str, str, Expression, str]] | None = None
+    ) -> None:
         self._scopes = scopes
+        self.read: dict[tuple[str, Expression], None] = {}
+        """Workflow and expression of every input that was come to."""
         self._inputs: dict[str, str] = {}
         self._replies: dict[str, dict[Expression, None]] = {}
         self._outputs: dict[str, set[str]] = {}
         self._seen: set[tuple[str, str, Expression]] = set()
         # An expression means something in the workflow and the step it stands in: $response is that step's answer.
-        self._waiting = [
-            (key, call.step, expression, f"flows into {location} {name} of {call.step}")
-            for key, scope in scopes.items()
-            for call in scope.calls.values()
-            for name, location, template in _places(call)
-            for expression in references(template)
-        ]
+        self._waiting = (
+            [*starts]
+            if starts is not None
+            else [
+                (key, call.step, expression, f"flows into {location} {name} of {call.step}")
+                for key, scope in scopes.items()
+                for call in scope.calls.values()
+                for name, location, template in _places(call)
+                for expression in references(template)
+            ]
+        )
 
     def run(self) -> Credentials:
         for key, step, expression, why in self._waiting:  # it grows as values are followed
@@ -96,8 +143,11 @@ class _Search:
         """What an expression's value is made of: workflow, step, expression."""
         scope = self._scopes[key]
         call = scope.calls.get(step)
-        if expression.root == "inputs" and expression.name:
-            self._inputs.setdefault(expression.name, why)
+        if expression.root == "inputs":
+            self.read[key, expression] = None
+            name = expression.name or next(iter(expression.pointer), "")
+            if name:
+                self._inputs.setdefault(name, why)
             yield from self._given(key, expression)
         elif expression.root == "response" and call is not None:
             self._replies.setdefault(step, {})[expression] = None
@@ -119,7 +169,7 @@ class _Search:
                     continue
                 if child.same_named:
                     yield caller, "", expression
-                for name, path in _named(expression, child.parameters):
+                for name, path in _named(expression, (name for name, _ in child.parameters)):
                     yield from ((caller, child.step, one) for one in _below(dict(child.parameters)[name], path))
 
     def _of_step(self, key: str, expression: Expression) -> Iterator[tuple[str, str, Expression]]:
@@ -132,13 +182,13 @@ class _Search:
             templates = child.outputs
         elif child is not None:
             yield from self._of_workflow(child.workflow, expression)
-        for name, path in _named(expression, templates.items()):
+        for name, path in _named(expression, templates):
             self._outputs.setdefault(owner, set()).add(name)
             yield from ((key, owner, one) for one in _below(templates[name], path))
 
     def _of_workflow(self, key: str, expression: Expression) -> Iterator[tuple[str, str, Expression]]:
         templates = self._scopes[key].outputs if key in self._scopes else {}
-        for name, path in _named(expression, templates.items()):
+        for name, path in _named(expression, templates):
             yield from ((key, "", one) for one in _below(templates[name], path))
 
 
@@ -168,9 +218,9 @@ def _sent(call: CallPlan, expression: Expression) -> Iterator[Expression]:
             yield from references(template)
 
 
-def _named(expression: Expression, values: Iterable[tuple[str, Template]]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The values an expression reads by name, each with the path below it; all of them where it names none."""
-    names = [name for name, _ in values]
+def _named(expression: Expression, known: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The values of these names an expression reads, each with the path below it; all of them where it names none."""
+    names = list(known)
     if not expression.name:
         first, rest = expression.pointer[:1], expression.pointer[1:]
         yield from ((name, rest) for name in names if not first or first == (name,))

@@ -15,7 +15,7 @@ from ..chart.events import Reply
 from ..errors import CredentialError, UsageError
 from ..expressions.template import references
 from ..plan.credentials import Credentials as Placed
-from ..plan.credentials import credentials_of
+from ..plan.credentials import credentials_of, destinations
 from ..plan.model import CallPlan, Plan
 from ..stores.base import Store
 from .clock import Clock
@@ -119,6 +119,20 @@ class Reach:
         """All base URLs of a source, the first one first. Raises as ``base`` does."""
         return tuple(dict.fromkeys(self.base(options, source, server) for server in plan.servers[source]))
 
+    def destinations(self, plan: Plan, options: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+        """Secret input to the base URLs it is sent to by what the plan says. Nothing is told of one that is sent
+        nowhere, nor where all calls go to one place or nobody can tell."""
+        kept = options.get("secrets", {})
+        if not kept or sum(map(len, plan.servers.values())) < 2:
+            return {}
+        found: dict[str, dict[str, None]] = {}
+        for (workflow, name), servers in destinations(plan).items():
+            secret = name if workflow == plan.workflow else f"{workflow}.{name}"
+            if secret in kept:
+                bases = {self.base(options, source, server): None for source, server in sorted(servers)}
+                found.setdefault(secret, {}).update(bases)
+        return {secret: tuple(bases) for secret, bases in found.items()}
+
     def check(self, plan: Plan, options: Mapping[str, Any], book: SecretBook | None = None) -> None:
         """Refuse, before anything is stored, hosts that are not allowed, secrets that would go over plain http, steps
         that demand a credential nobody gave, and a key for the credentials of answers that cannot be had; where the
@@ -192,6 +206,8 @@ class Reach:
         plan, options = run.plan, run.head.options
         credentials = self.credentials(plan, options, book)
         endpoints: dict[str, tuple[str, str]] = {}
+        for name, bases in self.destinations(plan, options).items():
+            book.bind(name, frozenset(map(origin_of, bases)))
         for given in credentials.given.values():
             origins = frozenset(origin_of(base) for base in self.bases(plan, options, given.need.source))
             for field in ("", "token", "basic", "password"):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from machine.plan.build import build_plan
-from machine.plan.credentials import credentials_of, find_credentials
+from machine.plan.credentials import credentials_of, destinations, find_credentials
 from machine.plan.model import Plan
 from machine.sources.description import describe
 
@@ -218,3 +218,71 @@ def test_a_token_that_is_handed_to_a_workflow_is_followed_out_of_it() -> None:
 
     assert [str(one) for one in found.replies["login"]] == ["$response.body#/t"]
     assert found.outputs["login"] == {"token"}
+
+
+# -- where an input is sent --------------------------------------------------------------------------------------------
+
+HERE, THERE = ("things", "https://things.example/v1"), ("others", "https://others.example")
+INPUTS = {"type": "object", "properties": {"key": {"type": "string"}, "other": {"type": "string"}}}
+
+
+def two_sources(*steps: dict[str, Any], others: list[dict[str, Any]]) -> Plan:
+    """The plan of steps that may call either of two services, and of a workflow ``child`` they may run."""
+    apis = {name: {**THINGS, "servers": [{"url": url}]} for name, url in (HERE, THERE)}
+    child = {"workflowId": "child", "inputs": INPUTS, "steps": others}
+    whole = {
+        "arazzo": "1.0.1",
+        "info": {"title": "t", "version": "1"},
+        "sourceDescriptions": [{"name": name, "url": f"{name}.json", "type": "openapi"} for name in apis],
+        "workflows": [{"workflowId": "w", "inputs": INPUTS, "steps": list(steps)}, child],
+    }
+    texts = {f"{name}.json": json.dumps(api).encode() for name, api in apis.items()}
+    texts["w.yaml"] = json.dumps(whole).encode()
+    return build_plan(describe("w.yaml", read=texts.__getitem__), workflow="w")
+
+
+FIRST = "$sourceDescriptions.things.getThing"
+SECOND = "$sourceDescriptions.others.getThing"
+HANDED = [{"name": "other", "value": "$inputs.key"}]
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        pytest.param([step("a", FIRST), step("b", SECOND)], set(), id="nowhere"),
+        pytest.param([step("a", FIRST, uses="$inputs.key"), step("b", SECOND)], {HERE}, id="to-one"),
+        pytest.param([step("a", FIRST, uses="{$inputs#/key}"), step("b", SECOND)], {HERE}, id="by-a-pointer"),
+        pytest.param(
+            [step("a", FIRST, uses="$inputs.key"), step("b", SECOND, uses="$inputs.key")], {HERE, THERE}, id="to-both"
+        ),
+        pytest.param(
+            [
+                step("a", FIRST, uses="$inputs.key", outputs={"echo": "$response.body#/key"}),
+                step("b", SECOND, uses="$steps.a.outputs.echo"),
+            ],
+            {HERE},
+            id="an-answer-is-not-followed",
+        ),
+        pytest.param(
+            [
+                step("a", FIRST, uses="$inputs.key", outputs={"sent": "$request.header.Authorization"}),
+                step("b", SECOND, requestBody={"payload": {"x": ["$steps.a.outputs.sent"]}}),
+            ],
+            {HERE, THERE},
+            id="through-a-request-into-a-body",
+        ),
+        pytest.param([step("a", FIRST), step("b", SECOND, requestBody={"payload": "$inputs"})], {THERE}, id="all"),
+        pytest.param(
+            [
+                step("a", FIRST),
+                {"stepId": "b", "workflowId": "child", "parameters": HANDED},
+            ],
+            {THERE},
+            id="through-another-workflow",
+        ),
+    ],
+)
+def test_the_servers_an_input_is_sent_to_are_known(steps: list[Any], expected: set[tuple[str, str]]) -> None:
+    child = [{**step("in", SECOND, uses="$inputs.other")}]
+
+    assert destinations(two_sources(*steps, others=child)).get(("w", "key"), set()) == expected

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from machine.errors import CredentialError, HostError
+from machine.plan.build import build_plan
 from machine.plan.model import Plan
 from machine.runtime.files import Files
 from machine.runtime.reach import Reach
+from machine.runtime.secrets import Reference
+from machine.sources.description import describe
 from machine.stores import MemoryStore
 from machine.testing.clock import ManualClock
 from machine.values import SecretRef, SecretText
@@ -29,6 +36,20 @@ def made(
     prompt: Any = None,
 ) -> Reach:
     return Reach(servers=servers or {}, secret_texts=secret_texts or {}, prompt=prompt, transport=transport)
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The URL of a server on loopback."""
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
 
 
 def test_a_text_at_hand_wins_over_where_a_run_says_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,3 +215,67 @@ def test_each_request_goes_to_its_server_with_the_credential_of_the_source(
     heard = [server.requests[0].decode().split("\r\n") for server in (first, second)]
     assert [lines[0] for lines in heard] == ["GET /things HTTP/1.1", "GET /things/one HTTP/1.1"]
     assert all("Authorization: Bearer t0ken-of-both" in lines for lines in heard)
+
+
+def test_a_secret_an_answer_quoted_is_sent_on_to_no_other_server(
+    make_runner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of two services quotes the token it was sent, and the document hands that to the second."""
+    apis = {
+        name: {
+            "openapi": "3.1.0",
+            "info": {"title": name, "version": "1"},
+            "paths": {"/x": {"get": {"operationId": "get", "responses": {"200": {"description": "-"}}}}},
+        }
+        for name in ("first", "second")
+    }
+    token = [{"name": "Authorization", "in": "header", "value": "$inputs.token"}]
+    echo = [{"name": "q", "in": "query", "value": "$steps.a.outputs.echo"}]
+    document = {
+        "arazzo": "1.0.1",
+        "info": {"title": "t", "version": "1"},
+        "sourceDescriptions": [{"name": name, "url": f"{name}.json", "type": "openapi"} for name in apis],
+        "workflows": [
+            {
+                "workflowId": "w",
+                "inputs": {"type": "object", "properties": {"token": {"type": "string"}}},
+                "steps": [
+                    {
+                        "stepId": "a",
+                        "operationId": "$sourceDescriptions.first.get",
+                        "parameters": token,
+                        "outputs": {"echo": "$response.body#/echo"},
+                    },
+                    {"stepId": "b", "operationId": "$sourceDescriptions.second.get", "parameters": echo},
+                ],
+            }
+        ],
+    }
+    written = {"w.yaml": document, **{f"{name}.json": api for name, api in apis.items()}}
+    texts = {name: json.dumps(one).encode() for name, one in written.items()}
+    plan = build_plan(describe("w.yaml", read=texts.__getitem__))
+    monkeypatch.setenv("TOKEN", "tok_quoted-by-the-first")
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.path)
+            body = json.dumps({"echo": self.headers.get("Authorization", "")}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            pass
+
+    seen: list[str] = []
+    with serving(Answering) as first, serving(Answering) as second, MemoryStore() as store:
+        runner = make_runner(store, servers={"first": first, "second": second}, secret_texts={})
+        result = runner.start(plan, {"token": Reference("@env:TOKEN")}).result()
+        known = runner.reach.destinations(plan, {"secrets": {"token": "@env:TOKEN"}})
+
+    assert known == {"token": (first,)}
+    assert seen == ["/x"]
+    assert (result.reason, result.state) == ("broke", "failed")
+    assert "would send the credential token to another server than its own" in result.message
