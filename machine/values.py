@@ -30,6 +30,7 @@ __all__ = [
     "redact",
     "secret_names",
     "secrets_in",
+    "weight",
 ]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -197,6 +198,25 @@ def secrets_in(value: Any) -> Iterator[SecretRef]:
     elif isinstance(value, (list, tuple, SecretText, Content)):
         for item in value if isinstance(value, (list, tuple)) else value.parts:
             yield from secrets_in(item)
+
+
+def weight(value: Any, most: int) -> int:
+    """How many characters and values there are in a value; where there are more than ``most``, some number above it.
+    What stands in it several times counts each time, as it does where it is written down."""
+    found, waiting = 0, [value]
+    while waiting and found <= most:
+        one = waiting.pop()
+        found += 1
+        if isinstance(one, str):
+            found += len(one)
+        elif isinstance(one, _OBJECT):
+            found += sum(map(len, one))
+            waiting.extend(one.values())
+        elif isinstance(one, (list, tuple)):
+            waiting.extend(one)
+        elif isinstance(one, (SecretText, Content)):
+            waiting.extend(one.parts)
+    return found
 
 
 def secret_names(value: Any) -> set[str]:

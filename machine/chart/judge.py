@@ -13,18 +13,21 @@ from typing import Any
 from ..errors import BugError, RequestError
 from ..expressions.evaluate import Context, RequestView, ResponseView
 from ..expressions.question import Ask, nobody
-from ..expressions.template import Template, references, render
+from ..expressions.template import LARGEST, Template, references, render
 from ..plan.effect import EffectPolicy
 from ..plan.model import CallPlan, ChildPlan, Plan, PollPolicy, Transition
-from ..values import MISSING, contains_secret
+from ..values import MISSING, contains_secret, weight
 from .events import CallFailed, Happening, Reopened, Replied, Reply, Resolved, Returned
 from .look import Look, body_of, outcome_of
 from .snapshot import GuardVerdict, LedgerEntry, Snapshot
 
-__all__ = ["TROUBLED", "Judgement", "context_of", "read_value"]
+__all__ = ["MOST_KEPT", "TROUBLED", "Judgement", "context_of", "read_value"]
 
 TROUBLED = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that say "not now": waited out while polling, within the tolerance."""
+
+MOST_KEPT = 4 * LARGEST
+"""Characters and values of the outputs of all steps of a workflow: they are written down with every transition."""
 
 _FALLBACK_SUCCESS = (200, 201, 202, 204)
 """Tried where the description declares no 2xx at all."""
@@ -126,7 +129,7 @@ class Judgement:
             self.outputs = event.outputs
         else:
             values = {name: read_value(value, self.context) for name, value in child.outputs.items()}
-            self.outputs = {name: None if value is MISSING else value for name, value in values.items()}
+            self.outputs = self._kept(child.step, values)
         if child.step:
             self.context = replace(self.context, steps={**self.context.steps, child.step: self.outputs})
 
@@ -149,11 +152,20 @@ class Judgement:
             method=self.call.operation.method,
         )
         values = {name: read_value(value, self.context) for name, value in self.call.outputs.items()}
-        self.outputs = {name: None if value is MISSING else value for name, value in values.items()}
+        self.outputs = self._kept(self.call.step, values)
         if given is not None:
             self.outputs = {**self.outputs, **given}
         steps = {**self.snapshot.frame.steps, self.call.step: self.outputs}
         self.context = replace(self.context, steps=steps)
+
+    def _kept(self, step: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The outputs of a step: what is absent is null, and so is what no longer fits into what a run keeps."""
+        left = MOST_KEPT - weight([one for name, one in self.snapshot.frame.steps.items() if name != step], MOST_KEPT)
+        kept: dict[str, Any] = {}
+        for name, value in values.items():
+            left -= weight(value, max(left, 0))
+            kept[name] = None if value is MISSING or left < 0 else value
+        return kept
 
     def _adopt(self, answer: Reply | None, given: Mapping[str, Any]) -> None:
         """Judge a settled doubt as if it had been answered with the lowest 2xx the description declares for which

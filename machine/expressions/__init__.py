@@ -11,9 +11,9 @@ from .evaluate import Context, RequestView, ResponseView, evaluate, resolve_name
 from .grammar import TOLERANCES, Expression, is_expression, parse_expression
 from .jsonpath import JsonPathCondition, compile_jsonpath
 from .simple import Condition, parse_condition
+from .stored import from_json as template_from_json
+from .stored import to_json as template_to_json
 from .template import Declared, Template, compile_template, references, render, tolerances
-from .template import from_json as template_from_json
-from .template import to_json as template_to_json
 from .verdict import Verdict
 
 __all__ = [

@@ -1,11 +1,7 @@
 """A payload or parameter value -> a template tree whose decisions are all made; and a context -> the value to send.
 
 Which strings are expressions is decided once, when the document is compiled, and stored in a form that no document
-text can forge: a literal always stands under ``lit``. Rendering looks nothing up but values.
-
-``{"lit": v}`` | ``{"expr": "$inputs.x"}`` | ``{"text": ["Bearer ", {"expr": "$inputs.token"}], "null": "null"}`` |
-``{"quoted": "$inputs.x", "null": "null"}`` | ``{"select": {context, type, version, selector}}`` |
-``{"object": {name: T}}`` | ``{"array": [T]}`` | ``{"replaced": {"body": T, "at": [[target, T]]}}``
+text can forge (``stored.py``). Rendering looks nothing up but values, and makes none that is larger than LARGEST.
 """
 
 from __future__ import annotations
@@ -17,15 +13,26 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeAlias, cast
 
-from ..errors import BugError, DocumentError, Place, RequestError
-from ..values import MISSING, Json, Missing, SecretRef, SecretText, Value, contains_file, contains_secret, join_text
+from ..errors import DocumentError, Place, RequestError
+from ..values import (
+    MISSING,
+    Missing,
+    SecretRef,
+    SecretText,
+    Value,
+    contains_file,
+    contains_secret,
+    join_text,
+    weight,
+)
 from .embedded import within
 from .evaluate import Context, evaluate, resolve_name
 from .grammar import TOLERANCES, Expression, here, is_expression, parse_expression
-from .replacement import Target, restore_target
-from .selector import Selector, compile_selector, is_selector, restore_selector
+from .replacement import Target
+from .selector import Selector, compile_selector, is_selector
 
 __all__ = [
+    "LARGEST",
     "Declared",
     "Leaf",
     "ListTemplate",
@@ -41,17 +48,19 @@ __all__ = [
     "bare_references",
     "compile_template",
     "expressions_of",
-    "from_json",
     "leaves",
     "plain_text",
     "references",
     "render",
-    "to_json",
     "tolerances",
 ]
 
 _MAX_DEPTH: Final = 100
 """Levels of objects and lists in one value; also the bound of every recursion in this file."""
+
+LARGEST: Final = 16 << 20
+"""Characters and values of what a template makes of others: what quotes the same text twice, and is quoted twice
+itself, doubles with each step of a small document."""
 
 _BRACED: Final = re.compile(r"\{(\$[^{}]*)\}")
 _BRACELESS: Final = re.compile(r"\$(?:inputs|steps)\.[A-Za-z0-9_.\-]+")
@@ -291,7 +300,7 @@ def render(template: Template, context: Context) -> Value:
     absent are empty, objects and lists are JSON (RFC 8259), and a text all of whose expressions are absent is absent.
 
     :raises RequestError: when an object inside text holds a secret or is nested too deeply to be written, when a
-        replacement cannot be made, and for a value that is unusable.
+        replacement cannot be made, for a value that is unusable, and for one larger than LARGEST.
     """
     if isinstance(template, Literal):
         return template.value
@@ -306,12 +315,22 @@ def render(template: Template, context: Context) -> Value:
     if isinstance(template, Select):
         return template.selector.read(context)
     if isinstance(template, Replaced):
-        return _render_replaced(template, context)
+        return _bounded(_render_replaced(template, context))
     if isinstance(template, ListTemplate):
         items = [render(item, context) for item in template.items]
-        return cast("Value", [None if isinstance(item, Missing) else item for item in items])
+        return _bounded(cast("Value", [None if isinstance(item, Missing) else item for item in items]))
     members = ((name, render(item, context)) for name, item in template.members)
-    return cast("Value", {name: item for name, item in members if not isinstance(item, Missing)})
+    return _bounded(cast("Value", {name: item for name, item in members if not isinstance(item, Missing)}))
+
+
+def _bounded(value: Value) -> Value:
+    if weight(value, LARGEST) > LARGEST:
+        raise RequestError(
+            f"a value would hold more than {LARGEST >> 20} million characters and values",
+            code="AZM-E040",
+            next="Name the part of the answer that is meant, not all of it.",
+        )
+    return value
 
 
 def _render_quoted(template: Quoted, context: Context) -> Value:
@@ -338,7 +357,8 @@ def _render_text(template: TextTemplate, context: Context) -> Value:
             continue
         value = evaluate(part, context)
         present = present or not isinstance(value, Missing)
-        pieces.append(within(_as_text(value, part, template.null), template.syntax))
+        pieces.append(within(_as_text(_bounded(value), part, template.null), template.syntax))
+    _bounded(cast("Value", pieces))
     return join_text(pieces) if present else MISSING
 
 
@@ -430,68 +450,3 @@ def plain_text(leaf: Leaf) -> tuple[str, ...]:
     """What of a leaf is text and nothing else."""
     parts = leaf.parts if isinstance(leaf, TextTemplate) else (leaf.value,) if isinstance(leaf, Literal) else ()
     return tuple(part for part in parts if isinstance(part, str))
-
-
-def to_json(template: Template) -> Json:
-    """The template as plain JSON for a stored plan."""
-    if isinstance(template, Literal):
-        return {"lit": template.value}
-    if isinstance(template, Whole):
-        return {"expr": str(template.expression)}
-    if isinstance(template, TextTemplate):
-        parts: list[Json] = [part if isinstance(part, str) else {"expr": str(part)} for part in template.parts]
-        return {"text": parts, **_null(template), **({"syntax": template.syntax} if template.syntax else {})}
-    if isinstance(template, Quoted):
-        return {"quoted": str(template.expression), **_null(template)}
-    if isinstance(template, Unusable):
-        return {"unusable": template.why}
-    if isinstance(template, Select):
-        return {"select": template.selector.to_json()}
-    if isinstance(template, Replaced):
-        changes: list[Json] = [[target.to_json(), to_json(change)] for target, change in template.changes]
-        return {"replaced": {"body": to_json(template.body), "at": changes}}
-    if isinstance(template, ListTemplate):
-        return {"array": [to_json(item) for item in template.items]}
-    return {"object": {name: to_json(item) for name, item in template.members}}
-
-
-def _null(template: TextTemplate | Quoted) -> dict[str, Json]:
-    return {"null": template.null} if template.null else {}
-
-
-def from_json(value: object) -> Template:
-    """The inverse of :func:`to_json`: nothing is decided again.
-
-    :raises BugError: for JSON that :func:`to_json` cannot have written.
-    """
-    kinds = [name for name in value if name not in ("null", "syntax")] if isinstance(value, Mapping) else []
-    if isinstance(value, Mapping) and len(kinds) == 1 and isinstance(null := value.get("null", ""), str):
-        kind, body = kinds[0], value[kinds[0]]
-        if kind == "lit" and (body is None or isinstance(body, (bool, int, float, str))):
-            return Literal(body)
-        if kind == "expr":
-            return Whole(_stored(value))
-        if kind == "text" and isinstance(body, list):
-            parts = tuple(part if isinstance(part, str) else _stored(part) for part in body)
-            return TextTemplate(parts, null, syntax=str(value.get("syntax", "")))
-        if kind == "quoted" and isinstance(body, str):
-            return Quoted(parse_expression(body, place=Place()), null)
-        if kind == "unusable" and isinstance(body, str):
-            return Unusable(body)
-        if kind == "select" and isinstance(body, Mapping):
-            return Select(restore_selector(body))
-        if kind == "replaced" and isinstance(body, Mapping) and isinstance(body.get("at"), list):
-            changes = tuple((restore_target(target), from_json(change)) for target, change in body["at"])
-            return Replaced(from_json(body.get("body")), changes)
-        if kind == "array" and isinstance(body, list):
-            return ListTemplate(tuple(from_json(item) for item in body))
-        if kind == "object" and isinstance(body, Mapping):
-            return ObjectTemplate(tuple((str(name), from_json(item)) for name, item in body.items()))
-    raise BugError("a stored template has a form this release does not write", code="AZM-E032")
-
-
-def _stored(value: object) -> Expression:
-    text = value.get("expr") if isinstance(value, Mapping) else None
-    if not isinstance(text, str):
-        raise BugError("a stored template has a form this release does not write", code="AZM-E032")
-    return parse_expression(text, place=Place())

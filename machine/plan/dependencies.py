@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import InputError
-from ..expressions.template import ListTemplate, Literal, ObjectTemplate, Template, to_json
+from ..expressions.stored import to_json
+from ..expressions.template import ListTemplate, Literal, ObjectTemplate, Template
 from ..values import Json
 from .inputs import coerce
 from .model import ChildPlan, Plan

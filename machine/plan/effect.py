@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..expressions import template as templates
+from ..expressions import stored as templates
 from ..expressions.criteria import CompiledCriterion
 from ..expressions.template import Template
 from ..sources.model import Operation

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ..errors import DamageError, Place, VersionError
-from ..expressions import template as templates
+from ..expressions import stored as templates
 from ..expressions.criteria import CompiledCriterion
 from ..expressions.template import Template
 from .steps import UNSAFE, CallPlan, ChildPlan, EffectKind, Policy, PollPolicy

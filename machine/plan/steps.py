@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..errors import Place
-from ..expressions import template as templates
+from ..expressions import stored as templates
 from ..expressions.criteria import CompiledCriterion
 from ..expressions.template import Template
 from ..sources.model import Operation

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from machine.errors import DocumentError, Place
 from machine.expressions.evaluate import Context
 from machine.expressions.json_text import compile_json_text, is_json_text
-from machine.expressions.template import Declared, from_json, leaves, render, to_json, tolerances
+from machine.expressions.stored import from_json, to_json
+from machine.expressions.template import Declared, leaves, render, tolerances
 from machine.values import SecretRef, SecretText
 
 PLACE = Place(document="flow.yaml", line=3, column=5)

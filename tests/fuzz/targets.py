@@ -25,7 +25,8 @@ from machine.document.model import Criterion
 from machine.errors import MachineError, Place
 from machine.expressions.criteria import compile_criterion
 from machine.expressions.evaluate import Context, ResponseView
-from machine.expressions.template import Declared, compile_template, from_json, to_json
+from machine.expressions.stored import from_json, to_json
+from machine.expressions.template import Declared, compile_template
 from machine.expressions.template import render as rendered
 from machine.plan.build import build_plan
 from machine.plan.model import Plan
