@@ -8,7 +8,8 @@ each rule can see what it forbids.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -53,7 +54,20 @@ IMPURE = {
 }
 LAZY = {"elementpath", "jsonpath_rfc9535", "jsonschema", "lxml", "regex"}
 VAGUE = {"common", "helper", "helpers", "util", "utils"}
-PICKLES = {"cPickle", "dill", "marshal", "pickle", "shelve"}
+PICKLES = {"cPickle", "cloudpickle", "dbm", "dill", "joblib", "jsonpickle", "marshal", "pickle", "shelve"}
+EVALUATORS = {"eval", "exec", "runpy.run_path", "runpy.run_module", "code.interact", "code.InteractiveInterpreter"}
+YAML_LOADERS = {
+    *(f"yaml.{name}" for name in ("load", "load_all", "full_load", "full_load_all", "unsafe_load", "unsafe_load_all")),
+    *(f"yaml.{name}" for name in ("Loader", "FullLoader", "UnsafeLoader", "CLoader", "CFullLoader", "CUnsafeLoader")),
+}
+SHELLS = {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput"}
+SHELLS |= {"asyncio.create_subprocess_shell", "pty.spawn", "os.startfile"}
+STARTERS = {f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output")}
+XML_READERS = ("parse", "iterparse", "fromstring", "XML", "XMLParser", "XMLPullParser")
+XML_PARSERS = {f"xml.etree.ElementTree.{name}" for name in XML_READERS}
+XML_WITHOUT_A_HEAD = {"machine/runtime/layout.py"}
+"""Where only what begins with its root element is parsed: an entity is declared before that."""
+SAFE_XML = {"resolve_entities": "False", "no_network": "True", "load_dtd": "False", "huge_tree": "False"}
 MAX_LINES = 500
 
 
@@ -117,6 +131,39 @@ def called(node: ast.AST) -> str:
         case ast.Call(func=ast.Name() | ast.Attribute() as func):
             return ast.unparse(func)
     return ""
+
+
+def uses(source: Source, names: Collection[str]) -> Iterator[tuple[ast.expr, str]]:
+    """Every place that names one of these functions, whether it is called there or handed on, and however it was
+    imported: ``os.system``, ``from os import system``, ``import os as o``."""
+    return ((node, name) for node, name in named(source) if name.removeprefix("builtins.") in names)
+
+
+@functools.cache
+def named(source: Source) -> tuple[tuple[ast.expr, str], ...]:
+    """Every dotted name of a file, with what it stands for."""
+    known = dict(bindings(source))
+    found = []
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Name | ast.Attribute) and (parts := dotted(node)):
+            found.append((node, ".".join([known.get(parts[0], parts[0]), *parts[1:]])))
+    return tuple(found)
+
+
+def dotted(node: ast.expr) -> list[str]:
+    if isinstance(node, ast.Attribute):
+        before = dotted(node.value)
+        return [*before, node.attr] if before else []
+    return [node.id] if isinstance(node, ast.Name) else []
+
+
+def bindings(source: Source) -> Iterator[tuple[str, str]]:
+    """Each name an import binds, and what it stands for."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.asname, alias.name) for alias in node.names if alias.asname)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield from ((alias.asname or alias.name, f"{node.module}.{alias.name}") for alias in node.names)
 
 
 def eager(tree: ast.Module) -> Iterator[ast.AST]:
@@ -217,21 +264,45 @@ def vague(source: Source) -> list[str]:
 
 
 def evaluating(source: Source) -> list[str]:
-    forbidden = {"eval", "exec", "builtins.eval", "builtins.exec"}
-    return [
-        source.offence(node.lineno, f"{called(node)}() runs text as code")
+    found = [source.offence(node.lineno, f"{name}() runs text as code") for node, name in uses(source, EVALUATORS)]
+    return found + [
+        source.offence(node.lineno, "compile() makes code of text")
         for node in ast.walk(source.tree)
-        if isinstance(node, ast.Call)
-        and (called(node) in forbidden or (called(node) == "compile" and len(node.args) > 1))
+        if isinstance(node, ast.Call) and called(node) == "compile" and len(node.args) > 1
     ]
 
 
 def loading_yaml(source: Source) -> list[str]:
-    forbidden = {"yaml.load", "yaml.load_all", "yaml.full_load", "yaml.unsafe_load", "yaml.unsafe_load_all"}
     return [
-        source.offence(node.lineno, f"{called(node)}() makes objects a document names; read its events")
-        for node in ast.walk(source.tree)
-        if isinstance(node, ast.Call) and called(node) in forbidden
+        source.offence(node.lineno, f"{name} makes objects a document names; read its events")
+        for node, name in uses(source, YAML_LOADERS)
+    ]
+
+
+def parsing_xml(source: Source) -> list[str]:
+    """Every parser of XML in the standard library expands entities; lxml does unless told otherwise."""
+    parsers = uses(source, XML_PARSERS if source.path not in XML_WITHOUT_A_HEAD else ())
+    found = [source.offence(node.lineno, f"{name} expands entities") for node, name in parsers]
+    found += [
+        source.offence(one.line, f"{one.target} expands entities; parse with lxml, and no entities")
+        for one in imports(source)
+        if one.target.startswith(("xml.sax", "xml.dom", "xml.parsers"))
+    ]
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.Call):
+            continue
+        given = {key.arg: ast.unparse(key.value) for key in node.keywords}
+        if called(node).rpartition(".")[2] == "XMLParser" and not SAFE_XML.items() <= given.items():
+            found.append(source.offence(node.lineno, f"XMLParser has to be told {SAFE_XML}"))
+        if called(node) in {"etree.fromstring", "etree.parse", "etree.XML"} and len(node.args) + len(node.keywords) < 2:
+            found.append(source.offence(node.lineno, f"{called(node)} parses with entities; give it a parser"))
+    return found
+
+
+def naming_files(source: Source) -> list[str]:
+    return [
+        source.offence(node.lineno, f"{name}() names a file that somebody else can make first")
+        for node, name in uses(source, {"tempfile.mktemp", "os.tempnam", "os.tmpnam"})
     ]
 
 
@@ -248,13 +319,17 @@ def building_sql(source: Source) -> list[str]:
         if isinstance(node, ast.Call)
         and called(node).rpartition(".")[2] in {"execute", "executemany", "executescript"}
         and node.args
-        and (
-            isinstance(node.args[0], ast.BinOp)
-            # A constant of ours is the only way to give a PRAGMA its value.
-            or not all(one.isupper() for one in filled_with(node.args[0]))
-            or called(node.args[0]).rpartition(".")[2] in {"format", "join", "replace"}
-        )
+        and any(is_put_together(one) for one in meanings(source, node.args[0]))
     ]
+
+
+def is_put_together(node: ast.expr) -> bool:
+    """A constant of ours is the only way to give a PRAGMA its value, so a name in capitals may be filled in."""
+    return (
+        isinstance(node, ast.BinOp)
+        or not all(one.isupper() for one in filled_with(node))
+        or called(node).rpartition(".")[2] in {"format", "join", "replace"}
+    )
 
 
 def unpickling(source: Source) -> list[str]:
@@ -266,15 +341,35 @@ def unpickling(source: Source) -> list[str]:
 
 
 def through_a_shell(source: Source) -> list[str]:
-    return [
-        source.offence(node.lineno, "a shell reads its input as a program; pass a list of arguments")
-        for node in ast.walk(source.tree)
-        if isinstance(node, ast.Call)
-        and (
-            called(node) in {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput"}
-            or any(key.arg == "shell" and ast.unparse(key.value) != "False" for key in node.keywords)
-        )
+    found = [
+        source.offence(node.lineno, f"{name}() gives a line to a shell; pass a list of arguments")
+        for node, name in uses(source, SHELLS)
     ]
+    starting = {node for node, _ in uses(source, STARTERS)}
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.Call):
+            continue
+        if any(key.arg == "shell" and ast.unparse(key.value) != "False" for key in node.keywords):
+            found.append(source.offence(node.lineno, "a shell reads its input as a program; pass a list of arguments"))
+        if node.func in starting and any(is_text(one) for first in node.args[:1] for one in meanings(source, first)):
+            found.append(source.offence(node.lineno, f"{called(node)}() is given a text; pass a list of arguments"))
+    return found
+
+
+def meanings(source: Source, node: ast.expr) -> Iterator[ast.expr]:
+    """What stands there; for a name also all it is given in the file, and what a hint says it is."""
+    yield node
+    if not isinstance(node, ast.Name):
+        return
+    for one in ast.walk(source.tree):
+        if isinstance(one, ast.Assign) and any(ast.unparse(target) == node.id for target in one.targets):
+            yield one.value
+        elif isinstance(one, ast.arg) and one.arg == node.id and one.annotation is not None:
+            yield ast.Constant("") if ast.unparse(one.annotation) == "str" else one.annotation
+
+
+def is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.JoinedStr | ast.BinOp) or (isinstance(node, ast.Constant) and type(node.value) is str)
 
 
 # The package under the rules
@@ -350,6 +445,14 @@ def test_nothing_goes_through_a_shell() -> None:
     assert_obeyed(through_a_shell)
 
 
+def test_no_xml_is_parsed_with_entities() -> None:
+    assert_obeyed(parsing_xml)
+
+
+def test_no_file_is_named_before_it_is_made() -> None:
+    assert_obeyed(naming_files)
+
+
 def test_no_modules_import_each_other_in_a_circle() -> None:
     modules = {source.module for source in sources()}
     graph: dict[str, set[str]] = {}
@@ -411,6 +514,29 @@ PLAN, STORES, CLI = "machine/plan/build.py", "machine/stores/sqlite.py", "machin
         pytest.param(unpickling, STORES, "from pickle import loads", 1, id="pickle"),
         pytest.param(through_a_shell, CLI, "subprocess.run(line, shell=True)", 1, id="shell"),
         pytest.param(through_a_shell, CLI, "os.system(line)", 1, id="system"),
+        pytest.param(through_a_shell, CLI, "from os import popen\npopen(line)", 2, id="popen-by-its-own-name"),
+        pytest.param(through_a_shell, CLI, "import os as o\nfor x in y:\n    o.system(x)", 3, id="system-renamed"),
+        pytest.param(through_a_shell, CLI, "import os\nlist(map(os.system, lines))", 2, id="system-handed-on"),
+        pytest.param(through_a_shell, CLI, "subprocess.run('ls -l')", 1, id="subprocess-with-a-text"),
+        pytest.param(through_a_shell, CLI, "subprocess.Popen(f'ls {x}')", 1, id="subprocess-with-an-f-string"),
+        pytest.param(through_a_shell, CLI, "line = 'ls'\nsubprocess.run(line)", 2, id="subprocess-with-a-name"),
+        pytest.param(through_a_shell, CLI, "def f(line: str):\n    subprocess.run(line)", 2, id="a-text-by-its-hint"),
+        pytest.param(evaluating, CLI, "from builtins import exec as run\nrun(x)", 2, id="exec-renamed"),
+        pytest.param(evaluating, CLI, "x = list(map(eval, y))", 1, id="eval-handed-on"),
+        pytest.param(evaluating, CLI, "import builtins\nbuiltins.eval(x)", 2, id="eval-of-builtins"),
+        pytest.param(evaluating, CLI, "import runpy\nrunpy.run_path(x)", 2, id="runpy"),
+        pytest.param(loading_yaml, CLI, "from yaml import load\nload(t)", 2, id="yaml-load-by-its-own-name"),
+        pytest.param(loading_yaml, CLI, "yaml.parse(t, Loader=yaml.UnsafeLoader)", 1, id="yaml-unsafe-loader"),
+        pytest.param(unpickling, STORES, "import marshal", 1, id="marshal"),
+        pytest.param(unpickling, STORES, "def f():\n    import shelve", 2, id="shelve"),
+        pytest.param(parsing_xml, CLI, "from xml.etree import ElementTree\nElementTree.parse(x)", 2, id="xml-parse"),
+        pytest.param(parsing_xml, CLI, "import xml.etree.ElementTree as ET\nET.fromstring(x)", 2, id="xml-renamed"),
+        pytest.param(parsing_xml, CLI, "from xml.dom import minidom", 1, id="minidom"),
+        pytest.param(parsing_xml, CLI, "etree.XMLParser(resolve_entities=False)", 1, id="lxml-with-a-network"),
+        pytest.param(parsing_xml, CLI, "etree.fromstring(x)", 1, id="lxml-as-it-is"),
+        pytest.param(naming_files, CLI, "import tempfile\ntempfile.mktemp()", 2, id="mktemp"),
+        pytest.param(naming_files, CLI, "from tempfile import mktemp as t\nt()", 2, id="mktemp-renamed"),
+        pytest.param(building_sql, STORES, "sql = f'SELECT {x}'\nc.execute(sql)", 2, id="sql-put-together-before"),
     ],
 )
 def test_a_planted_offence_is_seen_with_its_file_and_line(rule: Rule, path: str, text: str, line: int) -> None:
@@ -443,6 +569,9 @@ def test_a_planted_offence_is_seen_with_its_file_and_line(rule: Rule, path: str,
             id="sql-constant",
         ),
         pytest.param(through_a_shell, CLI, "subprocess.run([line], shell=False)", id="no-shell"),
+        pytest.param(through_a_shell, CLI, "line = ['ls', x]\nsubprocess.run(line)", id="a-list-by-its-name"),
+        pytest.param(building_sql, STORES, "sql = 'SELECT ?'\nc.execute(sql, (x,))", id="sql-constant-by-its-name"),
+        pytest.param(parsing_xml, CLI, "from xml.etree import ElementTree\nElementTree.Element(x)", id="xml-writing"),
     ],
 )
 def test_what_a_rule_allows_is_let_pass(rule: Rule, path: str, text: str) -> None:
