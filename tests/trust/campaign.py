@@ -3,7 +3,7 @@
     campaign.py                    everything
     campaign.py --sample           a little of everything, as the test suite does it
     campaign.py --json             one JSON object instead of the table
-    campaign.py --sabotage WORD    with one protection taken away, to see that it is missed: conceal, escape, bound
+    campaign.py --sabotage         and then, with one protection at a time taken away, whether that is missed
 
 The exit code is 1 when a promise was broken, else 0.
 """
@@ -18,9 +18,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 __all__ = ["Part", "main"]
 
@@ -62,13 +63,13 @@ def users_document() -> Path:
     return seed if seed.is_file() else ROOT / "tests" / "documents" / "deploy.arazzo.yaml"
 
 
-def canaries(*, sample: bool) -> Part:
+def canaries(*, sample: bool, only: str = "") -> Part:
     import canaries as given
 
     part = Part(name="canaries", promise="a token is in no output, in no spelling")
     document = users_document()
     for name in ["quotes"] if sample else given.CANARIES:
-        for behaviour in ["ready"] if sample else given.BEHAVIOURS:
+        for behaviour in [only or "ready"] if sample else given.BEHAVIOURS:
             problems = given.trial(name, behaviour, document)
             part.add(f"{name}, {behaviour}", problems, len(given.SINKS) * len(given.SPELLINGS))
     part.note = "the user's document" if "seed" in document.parts else "a document like the user's"
@@ -129,20 +130,34 @@ def outputs(*, sample: bool) -> Part:
 PARTS: Final = {"canaries": canaries, "documents": documents, "replies": replies, "outputs": outputs}
 
 
-def _sabotage(word: str) -> None:
-    """Take one protection away, in this process."""
-    from machine.cli import printing
-    from machine.diagram import dot
-    from machine.runtime import wire
-    from machine.runtime.concealing import Concealer
+@contextmanager
+def without(owner: Any, name: str, instead: Any) -> Iterator[None]:
+    """With one protection taken away, in this process."""
+    kept = getattr(owner, name)
+    setattr(owner, name, instead)
+    try:
+        yield
+    finally:
+        setattr(owner, name, kept)
 
-    if word == "conceal":
-        Concealer._conceal_text = lambda self, text: text  # type: ignore[method-assign]
-    elif word == "escape":
-        printing.printable = str  # type: ignore[attr-defined]
-        dot.printable = str  # type: ignore[attr-defined]
-    else:
-        wire.Wire.left = lambda self: 3.0  # type: ignore[method-assign]
+
+def sabotaged() -> dict[str, list[str]]:
+    """What is found with each protection taken away, by the shortest trial that misses it."""
+    import hostile_replies
+    import naughty_outputs
+
+    from machine.cli import printing
+    from machine.runtime.concealing import Concealer
+    from machine.runtime.wire import Wire
+
+    found = {}
+    with without(Concealer, "_conceal_text", lambda self, text: text):
+        found["conceal"] = canaries(sample=True, only="refuses").problems
+    with without(printing, "printable", str):
+        found["escape"] = naughty_outputs.trial("terminal", naughty_outputs.TEXTS[::12])
+    with without(Wire, "left", lambda self: 1.2):
+        found["bound"] = hostile_replies.trial("silence", "POST", late=0.5)
+    return found
 
 
 def run(*, sample: bool, only: str) -> Iterator[Part]:
@@ -166,10 +181,8 @@ def main() -> int:
     parser.add_argument("--sample", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--part", choices=sorted(PARTS), default="")
-    parser.add_argument("--sabotage", choices=["conceal", "escape", "bound"])
+    parser.add_argument("--sabotage", action="store_true")
     given = parser.parse_args()
-    if given.sabotage:
-        _sabotage(given.sabotage)
     if not given.json:
         print(f"{'part':<10} {'trials':>6} {'checks':>7} {'time':>10}  {'promise':<18}", flush=True)
     parts = []
@@ -177,11 +190,14 @@ def main() -> int:
         parts.append(part)
         if not given.json:
             print(table(part), *(f"   {one}" for one in part.problems[:20]), sep="\n", flush=True)
+    missed = sabotaged() if given.sabotage else {}
     if given.json:
-        print(json.dumps({part.name: asdict(part) for part in parts}))
+        print(json.dumps({"parts": {part.name: asdict(part) for part in parts}, "sabotaged": missed}))
     else:
+        for word, problems in missed.items():
+            print(f"without {word}: {f'{len(problems)} problems are found' if problems else 'NOT NOTICED'}")
         print(f"peak of this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
-    return int(any(part.problems for part in parts))
+    return int(any(part.problems for part in parts) or not all(missed.values()))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from machine.library import load
 from machine.plan.build import build_plan
 from machine.plan.inputs import check_inputs
 from machine.runtime.evaluator import Evaluator
+from machine.runtime.preflight import first_request, misfits
 from machine.sources.description import describe
 
 __all__ = ["API", "document", "documents", "on_disk", "step"]
@@ -213,6 +214,39 @@ def _shapes() -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
         yield f"a condition with pattern {number}", document(step(successCriteria=[one])), API
 
 
+def _schemas() -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
+    """Schemas that double, fetch or match without end: of the inputs, and of a first body."""
+    for word in ("allOf", "anyOf"):
+        doubling: dict[str, Any] = {f"s{n}": {word: [{"$ref": f"#/$defs/s{n + 1}"}] * 2} for n in range(40)}
+        schema = {"type": "object", "$defs": {**doubling, "s40": {"type": "object"}}, word: [{"$ref": "#/$defs/s0"}]}
+        yield f"inputs whose {word} double", document(step(), inputs=schema), API
+        yield (
+            f"inputs whose unevaluated {word} double",
+            document(step(), inputs={**schema, "unevaluatedProperties": False}),
+            API,
+        )
+    endless = {"patternProperties": {pattern: {} for pattern in PATTERNS[:3]}}
+    bodies: dict[str, Any] = {
+        "additional properties beside patterns": {**endless, "additionalProperties": False},
+        "unevaluated properties beside patterns": {**endless, "unevaluatedProperties": False},
+        "a reference to a host": {"$dynamicRef": "http://127.0.0.1:9/x"},
+        "an id at a host": {"$id": "http://127.0.0.1:9/x", "not": {"$dynamicRef": "y"}},
+        "a division by nothing": {"additionalProperties": {"multipleOf": 0}},
+        "many choices": {"anyOf": [{"type": "string"}] * 5000},
+        "items that differ": {"additionalProperties": {"uniqueItems": True}},
+    }
+    payload: dict[str, Any] = {"a" * 28 + "!": 1, "many": [{"a": n} for n in range(3000)]}
+    for name, schema in bodies.items():
+        body = {"required": True, "content": {"application/json": {"schema": schema}}}
+        post = {"operationId": "make", "requestBody": body, "responses": {"201": {"description": "made"}}}
+        sent = {"contentType": "application/json", "payload": payload}
+        yield (
+            f"a body schema of {name}",
+            document({"stepId": "a", "operationId": "make", "requestBody": sent}),
+            {**API, "paths": {"/a": {"post": post}}},
+        )
+
+
 def _code() -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
     """Every text of CODE in every spot."""
     for number, text in enumerate(CODE):
@@ -232,7 +266,7 @@ def documents(*, sample: bool) -> Iterator[tuple[str, dict[str, bytes]]]:
     every = 12 if sample else 1
     texts = [(name, {"w.yaml": text}) for name, text in _texts()]
     named = [(f"a step called {name[:20]!a}", document(step(name)), API) for name in NAMES]
-    shapes = [*_shapes(), *_code(), *named]
+    shapes = [*_shapes(), *_schemas(), *_code(), *named]
     made = [
         (name, {"w.yaml": json.dumps(one).encode(), "api.json": json.dumps(api).encode()}) for name, one, api in shapes
     ]
@@ -267,6 +301,10 @@ def _use(description: Any) -> None:
         render(plan, format=form)
     with suppress(InputError):
         check_inputs(plan, {"x": "a" * 28 + "!"}, ask=_matched)
+    with suppress(InputError):
+        first = first_request(plan, {"a": "x", "x": "a" * 28 + "!"})
+        if first is not None:
+            misfits(first)
     chart = Chart(plan, evaluate=_matched)
     snapshot, _, _ = chart.advance(chart.begin(), Started(at=1.0, inputs={"a": "x", "x": "a" * 28 + "!"}))
     body = {"a": ["a" * 28 + "!", {"b": 1}], "x": {"y": None}}

@@ -14,30 +14,26 @@ CAMPAIGN = Path(__file__).parent / "campaign.py"
 PARTS = ("canaries", "documents", "replies", "outputs")
 
 
-def campaign(*arguments: str) -> dict[str, Any]:
-    """What each part came to. A process of its own: commands and signals of the parts are no business of a suite."""
-    done = subprocess.run(
-        [sys.executable, str(CAMPAIGN), "--sample", "--json", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
+@pytest.fixture(scope="module")
+def campaign() -> dict[str, Any]:
+    """What each part came to, and each with its protection taken away. One process of its own, because commands and
+    signals of the parts are no business of a suite; and only one, because most of what it costs is its start."""
+    command = [sys.executable, str(CAMPAIGN), "--sample", "--sabotage", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
     assert done.stdout, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
 @pytest.mark.slow
-def test_every_part_keeps_its_promise() -> None:
-    parts = campaign()
-
-    assert tuple(parts) == PARTS
-    assert {name: part["problems"] for name, part in parts.items()} == {name: [] for name in PARTS}
-    assert all(part["trials"] for part in parts.values())
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_keeps_its_promise(campaign: dict[str, Any], part: str) -> None:
+    assert tuple(campaign["parts"]) == PARTS
+    assert campaign["parts"][part]["problems"] == []
+    assert campaign["parts"][part]["trials"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("sabotage", "part"), [("conceal", "canaries"), ("escape", "outputs"), ("bound", "replies")])
-def test_a_protection_that_is_gone_is_missed(sabotage: str, part: str) -> None:
-    assert campaign("--sabotage", sabotage, "--part", part)[part]["problems"]
+@pytest.mark.parametrize("protection", ["conceal", "escape", "bound"])
+def test_a_protection_that_is_gone_is_missed(campaign: dict[str, Any], protection: str) -> None:
+    assert campaign["sabotaged"][protection]
