@@ -16,12 +16,12 @@ from ..plan.dependencies import dependency_inputs
 from ..plan.inputs import check_inputs, coerce, origin_name
 from ..plan.model import Plan
 from ..plan.needs import file_inputs
-from ..values import FileRef, SecretRef, encode
+from ..values import FileRef, SecretRef, contains_secret, encode
 from .evaluator import Evaluator
 from .files import refer
-from .secrets import Reference
+from .secrets import Reference, SecretBook
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Prepared", "prepare", "refuse_secrets"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +93,21 @@ def prepare(plan: Plan, given: Mapping[str, Any], *, prompt: Callable[[str], str
         _check_json(name, value)
     checked, warnings = check_inputs(plan, values, ask=Evaluator())
     return Prepared(values=checked, references=references, warnings=warnings, passed_on=dependency_inputs(plan))
+
+
+def refuse_secrets(prepared: Prepared, book: SecretBook) -> None:
+    """Refuse an input that is no secret and holds the text of one: it would be stored as it is, and wherever it is
+    quoted a name would stand in its place. Raises InputError AZM-I014; the text is never in the error."""
+    given = {("", name): value for name, value in prepared.values.items()}
+    given |= {(key, name): value for key, values in prepared.passed_on.items() for name, value in values.items()}
+    for (workflow, name), value in given.items():
+        if not contains_secret(value) and book.conceal(value) != value:
+            whole = f"{workflow}.{name}" if workflow else name
+            raise InputError(
+                f"input {whole!r} holds the text of a secret, and what is no secret is stored as it is given",
+                code="AZM-I014",
+                next=f"give another value, or say that it is one too: x-machine: {{secret: true}} on {name}",
+            )
 
 
 def _check_json(name: str, value: Any) -> None:

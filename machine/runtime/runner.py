@@ -26,7 +26,7 @@ from .doubt import Choice, Evidence, doubtful_call, evidence, probe_call, resolu
 from .driving import Driver, Patience
 from .edited import Edited, edit_of_run, edited_head
 from .http import Transport
-from .prepare import Prepared, prepare
+from .prepare import Prepared, prepare, refuse_secrets
 from .reach import MakesTransport, Reach
 from .result import Result, is_resumable
 from .run import Observer, Run, chart_of
@@ -99,7 +99,8 @@ class Runner:
         ``options`` are stored and apply on resume: ``servers``, ``allow_hosts``, ``simulate``. ``settings`` other than
         those of a run that is gone on with change it, and are journalled. ``texts`` are the documents to keep.
 
-        Raises InputError, CredentialError, HostError before anything is stored; IdentityError when the id belongs to
+        Raises InputError (also for an input that is no secret and holds the text of one), CredentialError, HostError
+        before anything is stored; IdentityError when the id belongs to
         another document or other inputs; BusyError when another runner holds it.
         """
         prepared = inputs if isinstance(inputs, Prepared) else prepare(plan, inputs, prompt=self.reach.prompt)
@@ -114,6 +115,7 @@ class Runner:
             if stored is None or starts_over(stored.snapshot):
                 self.interrupts.check()
                 book = self.reach.secrets(kept)
+                refuse_secrets(prepared, book)
                 self.reach.check(plan, kept, book)
                 chart = chart_of(plan)
                 event = Started(

@@ -534,6 +534,18 @@ def test_a_token_chooses_no_program_and_no_file_of_this_machine(
     assert allowed.code == 0
 
 
+def test_an_input_that_equals_a_secret_leaves_nothing_behind(
+    machine: Any, deploy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "a token of tests")
+    with Simulator("happy", token="a token of tests") as simulator:
+        done = machine(*deploy[:-1], "--server", simulator.url, "-i", "region=@env:HF_TOKEN", "--json")
+
+    assert (done.code, done.json["error"]["code"]) == (65, "AZM-I014")
+    assert machine("runs", "--json").json["runs"] == []
+    assert simulator.requests == []
+
+
 def test_a_store_chooses_no_program_either(
     machine: Any, deploy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from machine.errors import CredentialError, InputError
 from machine.plan.build import build_plan
 from machine.plan.model import Plan
-from machine.runtime.prepare import prepare
-from machine.runtime.secrets import Reference
+from machine.runtime.prepare import Prepared, prepare, refuse_secrets
+from machine.runtime.secrets import Reference, SecretBook
 from machine.sources.description import describe
 from machine.values import SecretRef
 
@@ -200,3 +201,32 @@ def test_a_workflow_that_is_run_may_fetch_its_own_secret_only_where_it_is_truste
 
     assert {name: one.text for name, one in prepared.references.items()} == kept
     assert prepared.values == {}
+
+
+TEXT = "hf_the text of it"
+HELD = SecretRef("hfToken")
+
+
+@pytest.mark.parametrize(
+    ("values", "passed_on", "named"),
+    [
+        pytest.param({"hfToken": HELD, "name": "demo"}, {}, "", id="nothing-of-it"),
+        pytest.param({"hfToken": HELD, "name": TEXT}, {}, "name", id="the-text"),
+        pytest.param({"hfToken": HELD, "name": f"https://me:{TEXT}@x.example"}, {}, "name", id="inside-another"),
+        pytest.param({"hfToken": HELD, "name": "hf_the%20text%20of%20it"}, {}, "name", id="in-another-spelling"),
+        pytest.param({"hfToken": HELD, "tags": [{"a": TEXT}]}, {}, "tags", id="deep"),
+        pytest.param({"hfToken": HELD, "tags": {TEXT: 1}}, {}, "tags", id="as-a-key"),
+        pytest.param({"hfToken": HELD}, {"early": {"label": {"lit": TEXT}}}, "early.label", id="for-a-dependency"),
+    ],
+)
+def test_an_input_that_holds_the_text_of_a_secret_is_refused(values: Any, passed_on: Any, named: str) -> None:
+    prepared = Prepared(values=values, references={}, passed_on=passed_on)
+    book = SecretBook({"hfToken": TEXT})
+    with pytest.raises(InputError) if named else nullcontext() as caught:
+        refuse_secrets(prepared, book)
+
+    if caught is None:
+        return
+    assert caught.value.code == "AZM-I014"
+    assert str(caught.value).startswith(f"input {named!r} holds the text of a secret")
+    assert TEXT not in f"{caught.value} {caught.value.next}"
