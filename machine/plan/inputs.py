@@ -224,12 +224,20 @@ def check_inputs(
                 code="AZM-I004",
                 next=f"give a reference: -i {name}=@env:VARIABLE",
             )
+    known = [one.name for one in plan.inputs]
+    for name, value in values.items():
+        meant = next((one for one in sorted(secret) if _bare(one) == _bare(name)), "")
+        if not inside and meant and name not in known and isinstance(value, str):
+            raise InputError(
+                f"input {name!r} is not declared, looks like the secret {meant!r}, and is given as text",
+                code="AZM-I015",
+                next=f"give a reference to the secret: -i {meant}=@env:VARIABLE",
+            )
     problems = list(_misfits(plan, values, ask))
     if problems:
         raise InputError(
             "; ".join(problems), code="AZM-I003", next="see `arazzo-machine plan` for the inputs, and `check`"
         )
-    known = [one.name for one in plan.inputs]
     return values, tuple(_undeclared(name, known) for name in values if name not in known)
 
 
@@ -238,6 +246,11 @@ def _undeclared(name: str, known: Collection[str]) -> str:
     short = [one for one in known if len(one) <= _LONGEST_NAME][:_MOST_NAMES]
     near = get_close_matches(name, short, n=1) if len(name) <= _LONGEST_NAME else []
     return f"input {name!r} is not declared and is passed on" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _bare(name: str) -> str:
+    """A name without what people remember wrongly of it."""
+    return "".join(one for one in name.lower() if one.isalnum())
 
 
 def misfits_of(plan: Plan, name: str, value: Value, *, ask: Ask = nobody) -> tuple[str, ...]:

@@ -283,6 +283,18 @@ def test_a_secret_given_as_text_is_refused_and_not_shown(user_plan: Plan, user_i
     assert refused.value.next == "give a reference: -i hfToken=@env:VARIABLE"
 
 
+@pytest.mark.parametrize("name", ["hf_token", "HFTOKEN", "hf-token"])
+def test_a_secret_under_a_name_that_is_nearly_its_own_is_refused_and_not_shown(
+    user_plan: Plan, user_inputs: dict[str, Any], name: str
+) -> None:
+    with pytest.raises(InputError) as refused:
+        check_inputs(user_plan, {**user_inputs, name: "hf_the text"})
+
+    assert refused.value.code == "AZM-I015"
+    assert refused.value.next == "give a reference to the secret: -i hfToken=@env:VARIABLE"
+    assert "the text" not in str(refused.value)
+
+
 def test_a_required_list_of_odd_things_is_read_for_its_names(built: Callable[..., Plan]) -> None:
     schema = {"type": "object", "properties": {"a": {}}, "required": [["a"], {}, 5, "b"]}
     plan = built([step("s")], workflow={"inputs": schema})
