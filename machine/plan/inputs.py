@@ -225,9 +225,10 @@ def check_inputs(
                 next=f"give a reference: -i {name}=@env:VARIABLE",
             )
     known = [one.name for one in plan.inputs]
+    alike = {} if inside else {_bare(one): one for one in sorted(secret)}
     for name, value in values.items():
-        meant = next((one for one in sorted(secret) if _bare(one) == _bare(name)), "")
-        if not inside and meant and name not in known and isinstance(value, str):
+        meant = alike.get(_bare(name), "")
+        if meant and name not in known and isinstance(value, str):
             raise InputError(
                 f"input {name!r} is not declared, looks like the secret {meant!r}, and is given as text",
                 code="AZM-I015",
