@@ -15,6 +15,8 @@ from ..errors import HostError
 
 __all__ = ["Bases", "base_url", "check_secrecy", "is_loopback", "is_public", "origin_of"]
 
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+"""RFC 6052 section 2.1: behind it a translator finds the IPv4 address of the last 32 bits."""
 _URL = re.compile(r"[!$%&'()*+,\-./0-9:;=@A-Z\[\]_a-z~]+")
 """RFC 3986 without query and fragment (Server Object: a URL that paths are appended to). Of anything else, such as a
 backslash or a line end, one reader of URLs makes another host than the next."""
@@ -87,7 +89,7 @@ class Bases:
 def is_public(address: str) -> bool:
     """Whether an IP address, as a socket names it, is one of the open Internet."""
     found = _address(address)
-    return found is not None and (getattr(found, "ipv4_mapped", None) or found).is_global
+    return found is not None and _is_global(found)
 
 
 def check_secrecy(base: str, step: str) -> None:
@@ -124,8 +126,19 @@ def _is_inward(host: str) -> bool:
     if address is None:
         # A dotless or all-digit spelling (2130706433, 0x7f.1) is an address to a resolver though not to us.
         return "." not in host or (host.replace(".", "").replace("0x", "").isalnum() and host[-1].isdigit())
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return not mapped.is_global
+    return not _is_global(address)
+
+
+def _is_global(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether the address, and an IPv4 address it is translated or tunnelled to, are of the open Internet."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address.is_global
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped.is_global
+    inside = [address.sixtofour, *(address.teredo or ())]
+    if address in _TRANSLATED:
+        inside.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return address.is_global and all(one is None or one.is_global for one in inside)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -31,12 +31,17 @@ INWARD = [
     "[fd00::1]",
     "[::ffff:127.0.0.1]",
     "[::ffff:a9fe:a9fe]",
+    "[64:ff9b::a9fe:a9fe]",
+    "[64:ff9b::127.0.0.1]",
+    "[2002:7f00:1::]",
+    "[2002:a9fe:a9fe::1]",
 ]
 PUBLIC = [
     "api.example.com",
     "api.endpoints.huggingface.cloud",
     "8.8.8.8",
     "[2606:4700::1111]",
+    "[64:ff9b::808:808]",
     "127.0.0.1.example.com",
     "localhost.example.com",
     "a1.example2.com",
