@@ -39,6 +39,8 @@ _MAX_WAYS: Final = 256
 """Ways to guess that are tried for one answer; where there are more, every transition counts as possible."""
 _MAX_JUDGED: Final = 5000
 """How often answers are judged in one state; every transition counts as possible for what is left then."""
+_USUAL_LENGTH: Final = 512
+"""Characters of all conditions of a state. Judging takes as long as they are, so longer ones are judged less often."""
 _CREDENTIAL: Final = "whether a credential is sent"
 _UNTRIED: Final = "more than can be tried"
 _COMES_BACK: Final = "the header retry-after"
@@ -111,6 +113,8 @@ class _State:
         self._guessed = [self._guessing(one) for one in self.edges.values()]
         success = tuple(Guessed.like(one, self.guesses) for one in self.call.success)
         self._judged = replace(self.call, success=success)
+        tested = [*self.call.success, *(one for edge in self.edges.values() for one in edge.guard.criteria)]
+        self._price = 1 + sum(len(one.text) for one in tested) // _USUAL_LENGTH
         self._standing = {sent: _standing(chart, table, state, sent) for sent in may_send_credential(table, self.call)}
 
     def _guessing(self, edge: Transition) -> Transition:
@@ -169,8 +173,8 @@ class _State:
         known = Known(plan=self.table, call=self.call, seen=seen)
         self.guesses.begin(known)
         edges = [one for one in self._guessed if event.name in one.on]
-        for _ in range(min(_MAX_WAYS, self._left)):
-            self._left -= 1
+        for _ in range(min(_MAX_WAYS, self._left // self._price)):
+            self._left -= self._price
             judgement = Judgement.of(self.table, before, event, self._judged, sees_request=True, ask=self.ask)
             # What an output is read from is not held against an answer where the description leaves it unsaid.
             judgement.outputs = {

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from machine.chart import fates
 from machine.chart.fates import fates_of, may_send_credential
 from machine.plan.model import Plan
 
@@ -136,6 +137,30 @@ def test_how_many_answers_are_tried_is_bounded(built: Callable[..., Plan]) -> No
     step = {"stepId": "s", "operationId": "getX", "onSuccess": [end("yes", condition)]}
 
     assert len(told(built([step], api=api({"200": json_of("X")})))) < 300
+
+
+def test_long_conditions_are_judged_less_often(built: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[int] = []
+    real = fates.Judgement.of
+
+    def counting(*given: Any, **more: Any) -> Any:
+        judged[-1] += 1
+        return real(*given, **more)
+
+    monkeypatch.setattr(fates.Judgement, "of", counting)
+    monkeypatch.setattr(fates, "_MAX_JUDGED", 500)
+    lengths = []
+    for number in (8, 60):
+        condition = " || ".join(f"($response.body#/m{at} == 'v' && $statusCode == {200 + at})" for at in range(number))
+        actions = [end(f"x{at}", f"$response.body#/m{at} == 'w'") for at in range(20)]
+        step = {"stepId": "a", "operationId": "getX", "successCriteria": [{"condition": condition}]}
+        plan = built([{**step, "onSuccess": actions}], api=api({"200": json_of("X"), "4XX": {}}))
+        judged.append(0)
+        fates_of(plan)
+        lengths.append(len(condition))
+
+    assert 0 < judged[1] <= 500 // (1 + lengths[1] // 512)
+    assert judged[1] < judged[0] <= 500
 
 
 def test_what_the_description_leaves_unsaid_is_not_held_against_an_answer(built: Callable[..., Plan]) -> None:
