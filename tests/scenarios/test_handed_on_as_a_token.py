@@ -11,6 +11,9 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
+OURS = ["-i", "hfToken=@env:HF_TOKEN", "--allow-host", "127.0.0.1"]
+"""Who takes a run up says which secret of theirs goes where, and that the host is one of their own network."""
+
 
 @pytest.fixture
 def service(simulate: Any) -> Any:
@@ -32,7 +35,7 @@ def test_several_stores_at_once_come_to_the_same_and_create_nothing(
     shell: Any, service: Any, token: Path, canary: str
 ) -> None:
     stores = ["a.db", "b.db", "c.db", "c.db"]
-    started = [shell.start("resume", "--token", token, "--store", one, "--json") for one in stores]
+    started = [shell.start("resume", "--token", token, *OURS, "--store", one, "--json") for one in stores]
     done = [one.end() for one in started]
     ids = {one.json["run"] for one in done}
     summary = service.summary()
@@ -48,12 +51,25 @@ def test_several_stores_at_once_come_to_the_same_and_create_nothing(
 
 def test_it_goes_through_a_pipe(shell: Any, service: Any, token: Path) -> None:
     shown = shell.start("show", "one", "--token")
-    taken = shell.start("resume", "--token", "-", "--store", "b.db", "--json", stdin=shown.process.stdout)
+    taken = shell.start("resume", "--token", "-", *OURS, "--store", "b.db", "--json", stdin=shown.process.stdout)
     done = taken.end()
 
     assert shown.process.wait(30) == 0
     assert (done.code, done.json["phase"]) == (0, "ready")
     assert service.summary()["create_requests"] == 1
+
+
+@pytest.mark.parametrize("left_out", [OURS[:2], OURS[2:]], ids=["the-secret", "the-host"])
+def test_a_token_chooses_neither_a_secret_nor_a_host_of_ours(
+    shell: Any, service: Any, token: Path, left_out: list[str]
+) -> None:
+    polls = service.summary()["polls"]
+    given = [one for one in OURS if one not in left_out]
+    refused = shell("resume", "--token", token, *given, "--store", "a.db", "--json")
+
+    assert refused.code in (64, 78)
+    assert refused.json["error"]["next"]
+    assert service.summary()["polls"] == polls
 
 
 def test_a_token_that_was_changed_is_refused(shell: Any, service: Any, token: Path) -> None:
