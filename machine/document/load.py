@@ -14,22 +14,21 @@ import json
 import math
 import re
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import yaml
 from yaml import events
 
 from ..errors import DocumentError, Place
-from .positions import Marks, Positions, Spot, Tree
+from .builder import MAX_DEPTH, MAX_VALUES, Builder, Built, Refused, Unplaced, shown
+from .positions import Positions, Spot, Tree
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_VALUES", "Positions", "Tree", "parse"]
 
 MAX_BYTES: Final = 50 * 1024 * 1024
-MAX_DEPTH: Final = 100
-MAX_VALUES: Final = 1_000_000
-"""Values of one document, an aliased value counted each time it is used."""
 MAX_DIGITS: Final = 4000
 """Python refuses to print integers of more than 4300 digits, so none may enter."""
 MAX_DIRECTIVES: Final = 16
@@ -59,38 +58,29 @@ _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
 }
 
 
-class _Refused(Exception):
-    """A refusal whose place is still a spot; ``spot`` is filled in where it is known."""
-
-    def __init__(self, code: str, message: str, *, spot: Spot | None = None, next: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.spot = spot
-        self.next = next
-
-
-class _Unplaced(Exception):
-    """A refusal that can only be worded with positions, which were not kept: read again with them."""
-
-
-def parse(data: bytes | str, *, uri: str = "", positions: bool = True, most: int = MAX_VALUES) -> Tree:
+def parse(
+    data: bytes | str, *, uri: str = "", positions: bool = True, most: int = MAX_VALUES, lenient: bool = False
+) -> Tree:
     """Read one YAML 1.2 or JSON document of at most ``most`` values.
 
     ``positions=False`` is for large source descriptions: the same values, no line numbers afterwards (refusals still
-    carry theirs). Raises DocumentError, codes AZM-D001 to AZM-D013, and nothing else.
+    carry theirs). ``lenient`` is for texts of which only a part may be needed: the value of a key that stands twice in
+    one object is a ``Twice``, for as many as ``MAX_TWICE`` of them. Raises DocumentError, codes AZM-D001 to AZM-D013,
+    and nothing else.
     """
+    make = partial(Builder, most=most, lenient=lenient, uri=uri)
     try:
         raw, text = _decode(data)
         try:
-            value, where = _read(text, positions, most)
-        except _Unplaced:
-            value, where = _read(text, True, most)
-    except _Refused as problem:
+            value, where, twice = _read(text, positions, make)
+        except Unplaced:
+            value, where, twice = _read(text, True, make)
+    except Refused as problem:
         line, column = problem.spot or (0, 0)
         place = Place(document=uri, line=line, column=column)
         raise DocumentError(problem.message, code=problem.code, place=place, next=problem.next) from None
-    return Tree(value=value, positions=where, uri=uri, sha256=hashlib.sha256(raw).hexdigest())
+    digest = hashlib.sha256(raw).hexdigest()
+    return Tree(value=value, positions=where if positions else Positions(), uri=uri, sha256=digest, twice=twice)
 
 
 def _decode(data: bytes | str) -> tuple[bytes, str]:
@@ -98,126 +88,39 @@ def _decode(data: bytes | str) -> tuple[bytes, str]:
     try:
         raw = data.encode() if isinstance(data, str) else bytes(data)
         if len(raw) > MAX_BYTES:
-            raise _Refused("AZM-D002", f"the document is larger than {MAX_BYTES >> 20} MiB")
+            raise Refused("AZM-D002", f"the document is larger than {MAX_BYTES >> 20} MiB")
         text = data if isinstance(data, str) else raw.decode()
     except (UnicodeDecodeError, UnicodeEncodeError) as error:
         before = data[: error.start]
         known = before.encode() if isinstance(before, str) else before
         spot = (known.count(b"\n") + 1, len(known.rpartition(b"\n")[2].decode()) + 1)
-        raise _Refused("AZM-D001", "the document is not UTF-8 text", spot=spot, next="save it as UTF-8") from None
+        raise Refused("AZM-D001", "the document is not UTF-8 text", spot=spot, next="save it as UTF-8") from None
     return raw, text.removeprefix("\ufeff")
 
 
-def _read(text: str, positions: bool, most: int) -> tuple[Any, Positions]:
+def _read(text: str, positions: bool, make: Callable[[bool], Builder]) -> Built:
     """Text that begins like JSON is read as JSON; where that fails it may still be YAML in flow style."""
     start = _end_of_space(text, 0)
     if text[start : start + 1] not in ("{", "[", '"'):
-        return _read_yaml(text, _Builder(positions, most))
+        return _read_yaml(text, make(positions))
     if not positions:
         # Where something is wrong with it, the careful reader says what and where.
-        with suppress(ValueError, RecursionError, _Refused):
-            return _read_json_fast(text), Positions()
+        with suppress(ValueError, RecursionError, Refused):
+            return _read_json_fast(text), Positions(), ()
     try:
-        return _read_json(text, start, _Builder(positions, most))
-    except _Refused as problem:
+        return _read_json(text, start, make(positions))
+    except Refused as problem:
         if problem.code != "AZM-D003":
             raise
         try:
-            return _read_yaml(text, _Builder(positions, most))
-        except _Refused as other:
+            return _read_yaml(text, make(positions))
+        except Refused as other:
             # Whichever reader came further understood the author better.
             syntax = other.code == problem.code and (problem.spot or (0, 0)) >= (other.spot or (0, 0))
             raise problem if syntax else other from None
 
 
-class _Frame:
-    """One object or list being filled."""
-
-    __slots__ = ("before", "container", "height", "key", "marks")
-
-    def __init__(self, container: dict[str, Any] | list[Any], before: int, marks: Marks | None) -> None:
-        self.container = container
-        self.before = before
-        self.marks = marks
-        self.height = 1
-        self.key: str | None = None
-
-
-class _Builder:
-    """Puts values together in the order a reader meets them, and counts. Its stack replaces recursion."""
-
-    __slots__ = ("_marks", "_most", "_positions", "_root", "_spot", "_values", "stack")
-
-    def __init__(self, positions: bool, most: int) -> None:
-        self.stack: list[_Frame] = []
-        self._positions, self._most = positions, most
-        self._marks: Marks | None = None
-        self._root: Any = None
-        self._spot: Spot = (1, 1)
-        self._values = 0
-
-    def result(self) -> tuple[Any, Positions]:
-        return self._root, Positions(self._spot, self._marks) if self._positions else Positions()
-
-    def expects_key(self) -> bool:
-        return bool(self.stack) and self.stack[-1].key is None and type(self.stack[-1].container) is dict
-
-    def name(self, key: str, spot: Spot) -> None:
-        """The key of the value that comes next."""
-        frame = self.stack[-1]
-        if key in frame.container:
-            if frame.marks is None or not isinstance(frame.marks.spots, dict):
-                raise _Unplaced
-            line, column = frame.marks.spots[key]
-            message = f"the key {_shown(key)} stands twice in one object, first at {line}:{column}"
-            raise _Refused("AZM-D004", message, spot=spot, next="remove or rename one of the two")
-        frame.key = key
-        if frame.marks is not None and isinstance(frame.marks.spots, dict):
-            frame.marks.spots[key] = spot
-
-    def put(self, value: Any, spot: Spot, size: int = 1, height: int = 0) -> None:
-        """A finished value, or an alias of one with ``size`` values inside it, ``height`` levels deep."""
-        self._values += size
-        if self._values > self._most:
-            raise _Refused("AZM-D009", f"more than {self._most} values, aliases counted at each use", spot=spot)
-        if len(self.stack) + height > MAX_DEPTH:
-            raise _Refused("AZM-D008", f"nested deeper than {MAX_DEPTH} levels", spot=spot)
-        if not self.stack:
-            self._root, self._spot = value, spot
-            return
-        frame = self.stack[-1]
-        if height >= frame.height:
-            frame.height = height + 1
-        if type(frame.container) is list:
-            frame.container.append(value)
-            if frame.marks is not None and isinstance(frame.marks.spots, list):
-                frame.marks.spots.append(spot)
-        elif frame.key is not None:
-            frame.container[frame.key] = value  # type: ignore[call-overload]
-            frame.key = None
-
-    def begin(self, container: dict[str, Any] | list[Any], spot: Spot) -> None:
-        marks: Marks | None = None
-        if self._positions:
-            marks = Marks({} if isinstance(container, dict) else [])
-            if not self.stack:
-                self._marks = marks
-            elif outer := self.stack[-1].marks:
-                key = self.stack[-1].key
-                outer.inside[len(outer.spots) if key is None else key] = marks
-        before = self._values
-        self.put(container, spot, height=1)
-        self.stack.append(_Frame(container, before, marks))
-
-    def end(self) -> tuple[Any, int, int]:
-        """The container, how many values it holds with itself, and how deep it is."""
-        frame = self.stack.pop()
-        if self.stack and frame.height >= self.stack[-1].height:
-            self.stack[-1].height = frame.height + 1
-        return frame.container, self._values - frame.before, frame.height
-
-
-def _read_yaml(text: str, build: _Builder) -> tuple[Any, Positions]:
+def _read_yaml(text: str, build: Builder) -> Built:
     _bound_directives(text)
     anchors: dict[str, tuple[Any, int, int] | None] = {}
     opened: list[str | None] = []
@@ -242,9 +145,9 @@ def _read_yaml(text: str, build: _Builder) -> tuple[Any, Positions]:
             elif isinstance(event, events.CollectionStartEvent):
                 mapping = isinstance(event, events.MappingStartEvent)
                 if event.tag not in (None, "!", _TAG + ("map" if mapping else "seq")):
-                    raise _Refused("AZM-D006", f"the tag {_shown(str(event.tag))} is not allowed here")
+                    raise Refused("AZM-D006", f"the tag {shown(str(event.tag))} is not allowed here")
                 if build.expects_key():
-                    raise _Refused("AZM-D005", "an object or list cannot be a key")
+                    raise Refused("AZM-D005", "an object or list cannot be a key")
                 build.begin({} if mapping else [], spot)
                 opened.append(event.anchor)
                 if event.anchor is not None:
@@ -258,22 +161,22 @@ def _read_yaml(text: str, build: _Builder) -> tuple[Any, Positions]:
             elif isinstance(event, events.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise _Refused("AZM-D007", "a second document begins here", next="keep one document in a file")
-    except _Refused as problem:
+                    raise Refused("AZM-D007", "a second document begins here", next="keep one document in a file")
+    except Refused as problem:
         problem.spot = problem.spot or spot
         raise
     except yaml.MarkedYAMLError as error:
         found = error.problem_mark or error.context_mark
         at = (found.line + 1, found.column + 1) if found else spot
         code = "AZM-D008" if "nesting depth" in str(error.problem) else "AZM-D003"  # libyaml counts levels as well
-        raise _Refused(code, f"not valid YAML: {error.problem or error.context}", spot=at) from None
+        raise Refused(code, f"not valid YAML: {error.problem or error.context}", spot=at) from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # A reader error carries an offset instead of a mark; an impossible \U escape is a ValueError of chr().
         reason, offset = getattr(error, "reason", "bad character"), getattr(error, "position", None)
         at = _Lines(text).spot(offset) if isinstance(offset, int) and offset <= len(text) else spot
-        raise _Refused("AZM-D003", f"not valid YAML: {reason}", spot=at) from None
+        raise Refused("AZM-D003", f"not valid YAML: {reason}", spot=at) from None
     if not documents:
-        raise _Refused("AZM-D013", "the document is empty", spot=(1, 1))
+        raise Refused("AZM-D013", "the document is empty", spot=(1, 1))
     return build.result()
 
 
@@ -283,20 +186,20 @@ def _bound_directives(text: str) -> None:
         if found[1] is None:
             return
         if count > MAX_DIRECTIVES:
-            raise _Refused("AZM-D006", f"more than {MAX_DIRECTIVES} directives", spot=(1, 1))
+            raise Refused("AZM-D006", f"more than {MAX_DIRECTIVES} directives", spot=(1, 1))
 
 
-def _alias(name: str, anchors: Mapping[str, tuple[Any, int, int] | None], build: _Builder, spot: Spot) -> None:
+def _alias(name: str, anchors: Mapping[str, tuple[Any, int, int] | None], build: Builder, spot: Spot) -> None:
     if (made := anchors.get(name)) is None:
         seen = "stands inside the value it names" if name in anchors else "names no anchor before it"
-        raise _Refused("AZM-D012", f"the alias {_shown('*' + name)} {seen}")
+        raise Refused("AZM-D012", f"the alias {shown('*' + name)} {seen}")
     value, size, height = made
     if not build.expects_key():
         build.put(value, spot, size, height)
     elif isinstance(value, str):
         build.name(value, spot)
     else:
-        raise _Refused("AZM-D005", "this alias is a key but not a string")
+        raise Refused("AZM-D005", "this alias is a key but not a string")
 
 
 def _key(event: events.ScalarEvent) -> str:
@@ -305,12 +208,12 @@ def _key(event: events.ScalarEvent) -> str:
     if tag in (None, "!", _TAG + "str"):
         if tag is None and not event.style and event.value in _WORDS:
             kind = "null" if _WORDS[event.value] is None else "a boolean"
-            raise _Refused("AZM-D005", f"a key must be a string, this is {kind}", next="put it in quotes")
+            raise Refused("AZM-D005", f"a key must be a string, this is {kind}", next="put it in quotes")
         return event.value
     if tag in (_TAG + "int", _TAG + "float"):
         _scalar(event)
         return event.value
-    raise _Refused("AZM-D005", f"a key must be a string, this is tagged {_shown(tag or '')}")
+    raise Refused("AZM-D005", f"a key must be a string, this is tagged {shown(tag or '')}")
 
 
 def _scalar(event: events.ScalarEvent) -> Any:
@@ -322,10 +225,10 @@ def _scalar(event: events.ScalarEvent) -> Any:
         return event.value
     kind = tag.removeprefix(_TAG)
     if kind not in _KINDS or kind == tag:
-        raise _Refused("AZM-D006", f"the tag {_shown(tag)} is not allowed here", next="use plain JSON values")
+        raise Refused("AZM-D006", f"the tag {shown(tag)} is not allowed here", next="use plain JSON values")
     value = _plain(event.value)
     if type(value) not in _KINDS[kind]:
-        raise _Refused("AZM-D006", f"this value is tagged !!{kind} but is none")
+        raise Refused("AZM-D006", f"this value is tagged !!{kind} but is none")
     return float(value) if kind == "float" else value
 
 
@@ -362,17 +265,17 @@ def _float(text: str) -> float:
     """RFC 8259, 6 leaves the range to the reader; a number that would become infinite cannot be written back."""
     number = float(text)
     if math.isinf(number):
-        raise _Refused("AZM-D010", "this number is too large", next="quote it if it is meant as text")
+        raise Refused("AZM-D010", "this number is too large", next="quote it if it is meant as text")
     return number
 
 
-def _constant(text: str) -> _Refused:
-    return _Refused("AZM-D010", f"{text} is not a JSON value", next="quote it if it is meant as text")
+def _constant(text: str) -> Refused:
+    return Refused("AZM-D010", f"{text} is not a JSON value", next="quote it if it is meant as text")
 
 
-def _too_long() -> _Refused:
+def _too_long() -> Refused:
     message = f"an integer of more than {MAX_DIGITS} digits"
-    return _Refused("AZM-D011", message, next="quote it if it is meant as text")
+    return Refused("AZM-D011", message, next="quote it if it is meant as text")
 
 
 def _check_text(text: str) -> None:
@@ -380,7 +283,7 @@ def _check_text(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise _Refused("AZM-D001", "this text holds half a surrogate pair") from None
+        raise Refused("AZM-D001", "this text holds half a surrogate pair") from None
 
 
 class _Lines:
@@ -405,7 +308,7 @@ def _refuse_constant(text: str) -> Any:
     raise _constant(text)
 
 
-def _read_json(text: str, position: int, build: _Builder) -> tuple[Any, Positions]:
+def _read_json(text: str, position: int, build: Builder) -> Built:
     """RFC 8259 without recursion: containers are walked here, json reads only the strings, numbers and words."""
     lines = _Lines(text)
     unpaired = _SURROGATE.search(text) is not None
@@ -417,8 +320,8 @@ def _read_json(text: str, position: int, build: _Builder) -> tuple[Any, Position
             _check_text(value)
         return value, end
 
-    def expected(what: str, position: int) -> _Refused:
-        return _Refused("AZM-D003", f"not valid JSON: expected {what}", spot=lines.spot(position))
+    def expected(what: str, position: int) -> Refused:
+        return Refused("AZM-D003", f"not valid JSON: expected {what}", spot=lines.spot(position))
 
     def read_key(position: int) -> int:
         if text[position : position + 1] != '"':
@@ -461,14 +364,14 @@ def _read_json(text: str, position: int, build: _Builder) -> tuple[Any, Position
                 return build.result()
     except json.JSONDecodeError as error:
         message = f"not valid JSON: {error.msg[:1].lower()}{error.msg[1:]}"
-        raise _Refused("AZM-D003", message, spot=lines.spot(error.pos)) from None
-    except _Refused as problem:
+        raise Refused("AZM-D003", message, spot=lines.spot(error.pos)) from None
+    except Refused as problem:
         problem.spot = problem.spot or lines.spot(position)
         raise
 
 
 def _read_json_fast(text: str) -> Any:
-    """The C decoder, for sound texts. Raises ValueError, RecursionError or _Refused, none of them with a place."""
+    """The C decoder, for sound texts. Raises ValueError, RecursionError or Refused, none of them with a place."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
@@ -490,8 +393,3 @@ def _read_json_fast(text: str) -> Any:
             raise ValueError
         layer = [inner for item in containers for inner in (item.values() if isinstance(item, dict) else item)]
     return value
-
-
-def _shown(text: str) -> str:
-    """Text of the document inside a message: escaped, and short."""
-    return repr(text if len(text) <= 60 else text[:57] + "...")

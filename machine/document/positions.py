@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from ..errors import Place
 
-__all__ = ["Mark", "Marks", "Piece", "Positions", "Spot", "Tree", "below", "piece_of"]
+__all__ = ["Mark", "Marks", "Piece", "Positions", "Spot", "Tree", "Twice", "below", "piece_of"]
 
 Spot = tuple[int, int]
 """Line and column, both from 1."""
@@ -107,6 +107,27 @@ class Positions(Mapping[str, Spot]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Twice:
+    """The value of a key that stands twice in one object: nobody knows which of the two is meant, so it is neither.
+
+    It is no JSON value. A reader that has no word for it finds nothing it understands, and must say so.
+    """
+
+    key: str
+    """As it may stand in a message."""
+    first: Spot
+    again: Spot
+    uri: str
+
+    def __str__(self) -> str:
+        return f"the key {self.key} stands twice in one object, at {self.uri}:{_at(self.first)} and {_at(self.again)}"
+
+
+def _at(spot: Spot) -> str:
+    return f"{spot[0]}:{spot[1]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
     """One parsed text. ``value`` is plain JSON; equal YAML aliases share one object, so treat it as read-only."""
 
@@ -116,6 +137,8 @@ class Tree:
     uri: str
     sha256: str
     """Hex digest of the bytes that were read (of the UTF-8 form of a ``str``)."""
+    twice: tuple[Twice, ...] = ()
+    """The keys that stand twice, in the order of the text; only where ``parse`` was told to let them pass."""
 
     def place(self, pointer: str) -> Place:
         """The place of a JSON Pointer; line and column are those of its nearest ancestor that has any.

@@ -22,7 +22,7 @@ __all__ = ["PACKAGE", "Sighting", "sightings", "unseen"]
 PACKAGE: Final = Path(errors.__file__).parent
 
 _CLASSES: Final = frozenset(errors.__all__) - {"Place"}
-_STANDS_FOR: Final = {"_Refused": "DocumentError", "Absence": "Finding", "Finding": "Finding", "Notice": "Finding"}
+_STANDS_FOR: Final = {"Refused": "DocumentError", "Absence": "Finding", "Finding": "Finding", "Notice": "Finding"}
 """What is no error of the tree: a refusal that becomes one where it is caught, and what is told by ``check``."""
 _SAID: Final = ("message", "why")
 _CODE: Final = re.compile(r"AZM-[A-Z][0-9]{3}")
@@ -144,7 +144,7 @@ class _Reader:
         name = _name(call.func)
         given = {one.arg: one.value for one in call.keywords if one.arg}
         if name in _CLASSES or name in _STANDS_FOR:
-            order = ("code", "message") if name == "_Refused" else ("message",)
+            order = ("code", "message") if name == "Refused" else ("message",)
             given = {**dict(zip(order, call.args, strict=False)), **given}
             codes = self._codes(given.get("code"), names, bound)
             kind = _STANDS_FOR.get(name, name)
