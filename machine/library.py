@@ -12,15 +12,15 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from .document.findings import Finding
 from .document.load import MAX_BYTES
 from .document.overlay import apply_overlay, read_overlay
+from .document.positions import Tree
 from .document.rules import check
 from .errors import SourceError, UsageError
 from .sources.description import Description, describe
-from .sources.files import arazzo_tree, plain_value
+from .sources.files import arazzo_tree, source_tree
 from .sources.resolve import is_remote
 
 __all__ = ["Files", "check_structure", "load", "read_file", "shipped"]
@@ -94,7 +94,7 @@ def load(
     overlay: str | Path | None = None,
     strict: bool = False,
     fetch: Callable[[str], bytes] | None = None,
-    value_of: Callable[[bytes, str], Any] = plain_value,
+    tree_of: Callable[[bytes, str], Tree] = source_tree,
     files: Files | None = None,
 ) -> Description:
     """Read a document and everything it leads to.
@@ -102,7 +102,7 @@ def load(
     ``target`` is a path when it contains ``/`` or ends in .yaml, .yml or .json, else the name of a shipped workflow.
     ``sources`` maps source names to paths read instead of the document's own URLs. ``overlay`` is the path of an
     OpenAPI Overlay that annotates the document. ``strict`` looks for sources only where their URLs say.
-    ``fetch`` reads URLs, which are not read without it; ``value_of`` parses sources; ``files`` says out of which folder
+    ``fetch`` reads URLs, which are not read without it; ``tree_of`` parses sources; ``files`` says out of which folder
     names are read, and remembers what was there. Raises SourceError for a document that cannot be read, UsageError for
     a name that is not shipped, DocumentError for a document with errors; a source that cannot be read is raised by
     ``build_plan`` where it is needed.
@@ -118,7 +118,7 @@ def load(
             strict=strict,
             trusted=trusted,
             remote=fetch is not None,
-            value_of=value_of,
+            tree_of=tree_of,
         )
     except OSError as error:
         raise _unread(path, error) from error

@@ -150,14 +150,14 @@ def reading_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """How sources are read: large ones parsed once, those at URLs from hosts that are named."""
     from ..runtime.parsed import ParsedSources
 
-    value_of = ParsedSources().value_of
+    tree_of = ParsedSources().tree_of
     hosts = flags.read_hosts(given.get("allow_sources") or ())
     if not hosts:
-        return {"value_of": value_of}
+        return {"tree_of": tree_of}
     from ..runtime.fetch import Fetcher
 
     fetcher = Fetcher(hosts, proxy=_proxy(given.get("proxy") or ""), ca_bundle=_bundle(given.get("ca_bundle")))
-    return {"value_of": value_of, "fetch": fetcher.read}
+    return {"tree_of": tree_of, "fetch": fetcher.read}
 
 
 # -- credentials -------------------------------------------------------------------------------------------------------

@@ -62,7 +62,11 @@ def build_plan(
     root = next(iter(plans.values()))
     used = _reached(root, plans)
     callees = {key: plan for key, plan in plans.items() if key in used and key != root.workflow}
-    warnings = tuple(Notice(code=one.code, message=one.message, place=one.place) for one in description.findings)
+    warnings = tuple(
+        Notice(code=one.code, message=one.message, place=one.place)
+        for one in description.findings
+        if one.severity != "info"
+    )
     tables = (root, *callees.values())
     pairs = [(source, server) for one in tables for source, servers in one.servers.items() for server in servers]
     return replace(root, callees=callees, servers=_servers(pairs), notices=(*warnings, *root.notices))

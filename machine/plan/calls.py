@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -12,7 +12,7 @@ from ..errors import DocumentError, Place
 from ..expressions.grammar import here
 from ..expressions.template import Template
 from ..sources.model import Operation, Source
-from ..sources.operations import find_operation, find_operation_path
+from ..sources.operations import check_sent, find_operation, find_operation_path
 from .body import compile_body
 from .effect import EffectPolicy, ProbePlan
 from .extension import EffectExtension, PollExtension, StepExtension
@@ -48,6 +48,11 @@ def compile_step(
     operation = problems.attempt(lambda: _operation(step, sources, reader))
     given = parameters_of(step, workflow)
     answer = reader.calling(given)
+    sent = [(one.name, one.location, one.place) for one in given if one.location != "body"]
+    if body is not None or any(one.location == "body" for one in given):
+        sent.append(("", "body", body.place if body is not None else step.place))
+    if operation is not None:
+        _check_sent(operation, sources, sent)
     parameters = problems.each(partial(_parameter, one, reader) for one in given if one.location != "body")
     members = [one for one in given if one.location == "body"]
     payload = problems.attempt(lambda: compile_body(body, members, operation, reader))
@@ -105,6 +110,12 @@ def _found(
     return operation
 
 
+def _check_sent(operation: Operation, sources: Mapping[str, Source], sent: Iterable[tuple[str, str, Place]]) -> None:
+    """What is sent must be known; what else the description leaves unclear does not matter."""
+    for name, location, place in sent:
+        check_sent(operation, sources[operation.source], name, location, place=place)
+
+
 def _asks_for_a_redirect(step: Step, workflow: Workflow) -> bool:
     """Whether a condition about the step names a 3xx status, which it could never see if redirects were followed."""
     actions = (
@@ -141,6 +152,7 @@ def _effect(extension: EffectExtension, step: Step, sources: Mapping[str, Source
             place=place,
             next="probe with a safe operation such as a GET",
         )
+    _check_sent(operation, sources, ((one.name, one.location, one.place) for one in probe.parameters))
     compiled = ProbePlan(
         operation=operation,
         parameters=tuple(

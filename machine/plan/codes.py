@@ -151,7 +151,8 @@ _REFERENCES: Final = {
     "AZM-S005": Code(title="AsyncAPI", why="Messages are not supported."),
     "AZM-S006": Code(
         title="Incomplete description",
-        why="A reference in it leads nowhere; what it says is not known and what it asks for is not checked.",
+        why="A reference in it leads nowhere, or a key stands twice: what it says there is not known, and what it asks "
+        "for is not checked.",
     ),
     "AZM-S007": Code(title="Not a file", why="The URL of the source names no file."),
     "AZM-S008": Code(title="Unreadable source", why="It is neither JSON nor YAML."),

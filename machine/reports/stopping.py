@@ -18,7 +18,7 @@ from ..chart.snapshot import LedgerEntry, Record, Snapshot
 from ..errors import MachineError
 from ..library import shipped
 from ..plan.model import CallPlan, Plan
-from ..sources.files import plain_value
+from ..sources.files import source_tree
 from ..sources.nodes import mapping
 from ..stores.base import RunHead, Store
 from ..values import redact
@@ -86,7 +86,7 @@ def _descriptions(store: Store, head: RunHead) -> Iterator[Mapping[str, Any]]:
     for name, digest in head.documents.items():
         try:
             data = store.blob(digest)
-            value = plain_value(data, name) if len(data) <= _LARGEST else None
+            value = source_tree(data, name).value if len(data) <= _LARGEST else None
         except MachineError:
             continue
         if "openapi" in mapping(value):
@@ -150,7 +150,7 @@ def _read(template: str, target: str) -> dict[str, str]:
 def _command(operation: str, values: Mapping[str, str]) -> str:
     """The command of a shipped workflow whose first call is this operation and whose inputs are all known."""
     for name, path in shipped().items():
-        workflows = mapping(plain_value(path.read_bytes(), path.name)).get("workflows") or [{}]
+        workflows = mapping(source_tree(path.read_bytes(), path.name).value).get("workflows") or [{}]
         steps = mapping(workflows[0]).get("steps") or [{}]
         first = mapping(steps[0])
         if not operation or first.get("operationId") != operation:

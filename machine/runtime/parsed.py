@@ -1,5 +1,7 @@
 """Large source descriptions, parsed once: the values of a text are kept as JSON under the digest of that text.
 
+A key that stands twice is kept as null, and beside the values is written which nulls those are.
+
 Parsing ten megabytes of YAML takes seconds, reading the same as JSON a tenth of one. What lies in the cache is taken
 for no more than a file somebody may have damaged: it is used only if it is whole, and is never needed.
 """
@@ -16,8 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from ..sources.files import plain_value
-from ..values import MISSING
+from ..document.positions import Positions, Tree, Twice
+from ..sources.files import source_tree
 
 __all__ = ["ParsedSources", "default_folder"]
 
@@ -26,7 +28,9 @@ _SMALLEST: Final = 256 << 10
 _LARGEST: Final = 200 << 20
 _KEPT: Final = 32
 """Files; the ones used longest ago make room for others."""
-_VERSION: Final = b"arazzo-machine parsed 1"
+_MARKED: Final = 1 << 20
+"""Characters of the keys that lead to keys that stand twice; where there are more, nothing is kept."""
+_VERSION: Final = b"arazzo-machine parsed 2"
 
 
 def default_folder() -> Path:
@@ -43,22 +47,25 @@ class ParsedSources:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or default_folder()
 
-    def value_of(self, data: bytes, uri: str) -> Any:
+    def tree_of(self, data: bytes, uri: str) -> Tree:
         """The values of a text, from the cache where it has them. Raises DocumentError as parsing does."""
         if len(data) < _SMALLEST:
-            return plain_value(data, uri)
-        file = self._folder / f"{hashlib.sha256(data).hexdigest()}.json"
-        found = _load(file)
-        if found is not MISSING:
-            return found
-        value = plain_value(data, uri)
+            return source_tree(data, uri)
+        digest = hashlib.sha256(data).hexdigest()
+        file = self._folder / f"{digest}.json"
+        if (found := _load(file, uri)) is not None:
+            value, twice = found
+            return Tree(value=value, positions=Positions(), uri=uri, sha256=digest, twice=twice)
+        tree = source_tree(data, uri)
         # A cache that cannot be written, or a value JSON has no words for, costs time and nothing else.
         with suppress(OSError, ValueError, TypeError, RecursionError):
-            self._keep(file, value)
-        return value
+            self._keep(file, tree)
+        return tree
 
-    def _keep(self, file: Path, value: Any) -> None:
-        payload = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    def _keep(self, file: Path, tree: Tree) -> None:
+        payload = json.dumps(
+            [tree.value, _marked(tree)], ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_no_value
+        ).encode()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._make_room()
         head = b"%s %s\n" % (_VERSION, hashlib.sha256(payload).hexdigest().encode())
@@ -92,19 +99,55 @@ def _read(payload: bytes) -> Any:
             gc.enable()
 
 
-def _load(file: Path) -> Any:
-    """What a file holds; MISSING where it is not there, not ours, or not whole."""
+def _no_value(value: Any) -> None:
+    """What stands in the place of a key that stands twice."""
+    if not isinstance(value, Twice):
+        raise TypeError
+
+
+def _marked(tree: Tree) -> list[Any]:
+    """Each place of a key that stands twice, as the keys that lead to it; through YAML aliases there may be several."""
+    found: list[Any] = []
+    waiting: list[tuple[tuple[str | int, ...], Any]] = [((), tree.value)] if tree.twice else []
+    size = 0
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, Twice):
+            size += sum(len(step) if isinstance(step, str) else 1 for step in path)
+            if size > _MARKED:
+                raise ValueError
+            found.append([path, value.key, value.first, value.again])
+        elif isinstance(value, (dict, list)):
+            steps: Any = value.items() if isinstance(value, dict) else enumerate(value)
+            waiting += [((*path, step), one) for step, one in steps if isinstance(one, (dict, list, Twice))]
+    return sorted(found, key=lambda one: one[3])
+
+
+def _mark(value: Any, marked: list[Any], uri: str) -> tuple[Twice, ...]:
+    """Put the keys that stand twice where they were."""
+    found: dict[Twice, Twice] = {}
+    for path, key, first, again in marked:
+        one = Twice(key=key, first=tuple(first), again=tuple(again), uri=uri)
+        owner = value
+        for step in path[:-1]:
+            owner = owner[step]
+        owner[path[-1]] = found.setdefault(one, one)
+    return tuple(found)
+
+
+def _load(file: Path, uri: str) -> tuple[Any, tuple[Twice, ...]] | None:
+    """What a file holds; None where it is not there, not ours, or not whole."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(descriptor, "rb") as opened:
             about = os.fstat(descriptor)
             if not stat.S_ISREG(about.st_mode) or about.st_uid != os.getuid() or about.st_size > _LARGEST:
-                return MISSING
+                return None
             head, _, payload = opened.read().partition(b"\n")
         if head != b"%s %s" % (_VERSION, hashlib.sha256(payload).hexdigest().encode()):
-            return MISSING
-        value = _read(payload)
+            return None
+        value, marked = _read(payload)
         os.utime(file)
-    except (OSError, ValueError, RecursionError):
-        return MISSING
-    return value
+        return value, _mark(value, marked, uri)
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        return None

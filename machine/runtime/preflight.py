@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..chart.chart import Chart
 from ..chart.effects import Call
 from ..chart.events import Started
+from ..document.positions import Twice
 from ..errors import InputError, RequestError
 from ..expressions.evaluate import Context
 from ..expressions.question import Undecided
@@ -20,7 +21,7 @@ from ..expressions.template import references, render
 from ..plan.model import CallPlan, Plan
 from ..plan.schema import validator_of
 from ..sources.model import Request, is_json_type, media_type
-from ..sources.nodes import Node
+from ..sources.nodes import PROSE, Node
 from ..sources.parameters import FORM
 from ..sources.security import position_of
 from ..sources.serialise import build_request
@@ -42,8 +43,9 @@ _KNOWN: Final = frozenset({"inputs", "sourceDescriptions", "self"})
 _NODES: Final = 20_000
 _DEPTH: Final = 30
 _SHOWN: Final = 5
-_SKIPPED: Final = frozenset(
-    {"discriminator", "example", "examples", "default", "xml", "externalDocs"}
+_SKIPPED: Final = (
+    PROSE
+    | {"discriminator", "default", "xml"}
     | {"$schema", "$id", "$anchor", "$dynamicAnchor", "$dynamicRef", "$recursiveRef"}
 )
 """Words of a schema that say nothing about a body, or where else to look."""
@@ -291,6 +293,8 @@ def misfits(first: First) -> list[str]:
                 validator, {name: _otherwise(item) if name in odd else item for name, item in body.items()}
             )
         return [_sentence(one) for one in errors[:_SHOWN]]
+    except _Unclear as error:
+        return [f"its schema is not known: {error}"]
     except (
         *(jsonschema.exceptions.SchemaError, jsonschema.exceptions.UnknownType, referencing.exceptions.Unresolvable),
         *(Undecided, RecursionError, TypeError, ValueError, AttributeError, KeyError, ArithmeticError),
@@ -340,12 +344,18 @@ def _sentence(error: Any) -> str:
     return f"{where}: {error.message[:200]}"
 
 
+class _Unclear(Exception):
+    """A key of a schema stands twice."""
+
+
 def _expanded(node: Node, left: list[int], depth: int, *, names: bool = False) -> Any:
     """The schema with its references replaced by what they mean. Behind the bounds anything is allowed. ``names``: it
     is no schema but several by their names, so no word in it means anything."""
     left[0] -= 1
     if depth < 0 or left[0] < 0:
         return True
+    if isinstance(node.value, Twice):
+        raise _Unclear(str(node.value))
     if isinstance(node.value, Mapping) and not names and isinstance(node.value.get("$ref"), str):
         found = node.followed()
         beside = {name: value for name, value in node.value.items() if name != "$ref"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Final
 
 from ..document.findings import Finding
 from ..document.model import Document, SourceDescription
@@ -17,12 +17,15 @@ from ..document.overlay import apply_overlay, merged_bytes, read_overlay
 from ..document.positions import Tree
 from ..document.read import build_document
 from ..errors import DocumentError, MachineError, Place, SourceError
-from .files import Files, arazzo_tree, plain_value
+from .files import Files, arazzo_tree, source_tree
 from .gather import Gathered, Reached, asyncapi, gather, key_of
 from .model import Source
 from .openapi import read_openapi
 
 __all__ = ["Description", "describe"]
+
+_MOST_REPEATED: Final = 50
+"""Findings about keys that stand twice: whoever mends these sees the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,7 @@ class Description:
     document: Document
     sources: Mapping[str, Source] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
-    """Warnings of reading; errors were raised."""
+    """What is to be said of reading; errors were raised."""
     texts: Mapping[str, bytes] = field(default_factory=dict)
     """Everything that was read, by the name it was read under."""
     trusted: bool = False
@@ -74,20 +77,20 @@ def describe(
     trusted: bool = False,
     strict: bool = False,
     remote: bool = False,
-    value_of: Callable[[bytes, str], Any] = plain_value,
+    tree_of: Callable[[bytes, str], Tree] = source_tree,
 ) -> Description:
     """Read a document and everything it leads to.
 
     ``read`` is given paths, and URLs only where ``remote`` says that it fetches them; it raises OSError (or KeyError)
     for what is not there. ``sources`` maps a source's name to the path it is read from instead, ``outer.inner`` that
     of a source of another document. ``overlay`` names an OpenAPI Overlay that annotates the document; the merged
-    document is what is hashed and kept. ``strict`` looks for sources only where their URLs say. ``value_of`` parses
+    document is what is hashed and kept. ``strict`` looks for sources only where their URLs say. ``tree_of`` parses
     sources, for those who keep parsed ones.
 
     Raises DocumentError with all structural problems of the document at once, UsageError for a name under ``sources``
     that does not exist. A source that cannot be found or read is raised by whoever needs it.
     """
-    files = Files(read, value_of=value_of, remote=remote)
+    files = Files(read, tree_of=tree_of, remote=remote)
     granted: frozenset[tuple[str, str]] = frozenset()
     notes: tuple[Finding, ...] = ()
     if overlay:
@@ -105,7 +108,7 @@ def describe(
         made[key] = Description(
             document=one,
             sources=_sources(key, one, gathered, files),
-            findings=(*told, *_missing(key, one, gathered)),
+            findings=(*told, *_missing(key, one, gathered), *(_repeated(gathered, files) if number == 0 else ())),
             texts=files.texts,
             trusted=trusted and (number == 0 or not _given(key, gathered)),
             granted=granted if number == 0 else frozenset(),
@@ -168,6 +171,23 @@ def _missing(key: str, document: Document, gathered: Gathered) -> tuple[Finding,
                 )
             )
     return tuple(found)
+
+
+def _repeated(gathered: Gathered, files: Files) -> tuple[Finding, ...]:
+    """The keys that stand twice in descriptions and what they refer to, the first ``_MOST_REPEATED``: whoever needs one
+    tells that himself. Arazzo documents are read strictly, and fail of them."""
+    strict = {*gathered.documents, *gathered.broken}
+    found = [one for name, tree in files.trees.items() if key_of(name) not in strict for one in tree.twice]
+    return tuple(
+        Finding(
+            code="AZM-S006",
+            severity="info",
+            message=f"{one}; neither of the two is used",
+            place=Place(document=one.uri, line=one.again[0], column=one.again[1]),
+            suggestion="remove or rename one of the two",
+        )
+        for one in found[:_MOST_REPEATED]
+    )
 
 
 def _given(key: str, gathered: Gathered) -> bool:

@@ -17,7 +17,7 @@ from ..document.positions import Tree
 from ..errors import DocumentError, Place
 from .resolve import beside, is_remote
 
-__all__ = ["MAX_FILES", "Files", "arazzo_tree", "plain_value"]
+__all__ = ["MAX_FILES", "Files", "arazzo_tree", "source_tree"]
 
 MAX_ARAZZO_BYTES: Final = 2 << 20
 MAX_ARAZZO_VALUES: Final = 50_000
@@ -34,9 +34,9 @@ _REFERENCE: Final = re.compile(rb"""\$ref["']?\s*:\s*["']?([^"'\s#,}\]]+)""")
 found too much is a file that is not there."""
 
 
-def plain_value(data: bytes, uri: str) -> Any:
-    """The values of one text, without their positions. Raises DocumentError."""
-    return parse(data, uri=uri, positions=False).value
+def source_tree(data: bytes, uri: str) -> Tree:
+    """A source as far as it can be read, without the positions of its values. Raises DocumentError."""
+    return parse(data, uri=uri, positions=False, lenient=True)
 
 
 def arazzo_tree(data: bytes, uri: str) -> Tree:
@@ -48,7 +48,7 @@ def arazzo_tree(data: bytes, uri: str) -> Tree:
 
 
 class Files:
-    """What was read so far. ``texts`` are bytes by the name they were read under, ``values`` what they hold.
+    """What was read so far. ``texts`` are bytes by the name they were read under, ``trees`` what they hold.
 
     ``remote`` says whether ``read`` takes URLs; whatever they are, it decides which of them it fetches.
     """
@@ -57,13 +57,13 @@ class Files:
         self,
         read: Callable[[str], bytes],
         *,
-        value_of: Callable[[bytes, str], Any] = plain_value,
+        tree_of: Callable[[bytes, str], Tree] = source_tree,
         remote: bool = False,
     ) -> None:
         self.texts: dict[str, bytes] = {}
-        self.values: dict[str, Any] = {}
+        self.trees: dict[str, Tree] = {}
         self._read = read
-        self._value_of = value_of
+        self._tree_of = tree_of
         self._remote = remote
         self._failed: dict[str, OSError | DocumentError] = {}
 
@@ -89,16 +89,16 @@ class Files:
         data = self.read(name)
         if (failed := self._failed.get(name)) is not None:
             raise failed
-        if name not in self.values:
+        if name not in self.trees:
             try:
-                self.values[name] = self._value_of(data, name)
+                self.trees[name] = self._tree_of(data, name)
             except DocumentError as error:
                 self._failed[name] = error
                 raise
-        return self.values[name]
+        return self.trees[name].value
 
     def tree(self, name: str) -> Tree:
-        """As :meth:`value`, with positions. Raises as it does."""
+        """An Arazzo document, read strictly and with positions. Raises as :meth:`value` does."""
         return arazzo_tree(self.read(name), name)
 
     def around(self, name: str) -> Mapping[str, Any]:

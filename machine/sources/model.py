@@ -183,10 +183,13 @@ class Operation:
     redirects: bool = False
     """Whether a 3xx is one of its answers: the description declares one, or the step asks for one."""
     unresolved: tuple[str, ...] = ()
-    """Sentences about references without which nobody can call it; finding such an operation raises."""
+    """Sentences about what is not known and without which nobody can call it; finding such an operation raises."""
     gaps: tuple[str, ...] = field(default=(), compare=False)
-    """Sentences about references that could not be followed and without which it can be called all the same; not part
-    of the JSON form, like the two schemas below."""
+    """Sentences about what is not known and without which it can be called all the same; not part of the JSON form,
+    like the two schemas below."""
+    unclear: Mapping[tuple[str, str], str] = field(default_factory=dict, compare=False, repr=False)
+    """By name and location, sentences about what a key that stands twice leaves unknown, for whoever sends that;
+    ``("", "body")`` is the body, ``("", "")`` every parameter that is not declared. Not part of the JSON form."""
     request_schemas: Mapping[str, Node] = field(default_factory=dict, compare=False, repr=False)
     """The schemas of the request body, by media type as written."""
     reply_schemas: Mapping[str, Node] = field(default_factory=dict, compare=False, repr=False)
@@ -279,7 +282,8 @@ class Source:
     duplicates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """operationIds used more than once: the titles (``GET /pets``) of all their operations."""
     unread: Mapping[str, str] = field(default_factory=dict)
-    """Paths whose path item could not be read, each with the sentence that says why."""
+    """What could not be read, each with the sentence that says why: by the path of a path item, ``""`` for all of them,
+    or the title of an operation whose id or body is not known."""
     problem: MachineError | None = None
     """Why nothing is known of this source; asking for one of its operations raises it."""
 

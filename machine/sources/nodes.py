@@ -1,7 +1,8 @@
 """A parsed description as nodes: a value together with the file it stands in, so that references lead somewhere.
 
 ``$ref`` is followed inside the file and into the other files that were read with it, by JSON Pointers (RFC 6901); the
-plain names of ``$anchor`` lead nowhere here. Nothing opens a file, and no chain of references is followed without end.
+plain names of ``$anchor`` lead nowhere here. What is below a key that stands twice is as unclear as that key. Nothing
+opens a file, and no chain of references is followed without end.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote
 
+from ..document.positions import Twice
 from .resolve import beside, is_remote
 
-__all__ = ["REF_LIMIT", "File", "Node", "mapping", "unescape"]
+__all__ = ["PROSE", "REF_LIMIT", "File", "Node", "mapping", "unclear", "unescape"]
 
 REF_LIMIT: Final = 32
 """How many references may point at each other in a row; real descriptions need two or three."""
@@ -29,6 +31,36 @@ def mapping(node: Any) -> Mapping[str, Any]:
 def unescape(token: str) -> str:
     """One reference token of a JSON Pointer; the order matters (RFC 6901 section 4)."""
     return token.replace("~1", "/").replace("~0", "~")
+
+
+PROSE: Final = frozenset(
+    {"deprecated", "description", "example", "examples", "externalDocs", "summary", "tags", "title"}
+)
+"""Fields that say nothing to a machine."""
+_NAMES: Final = frozenset(
+    {"$defs", "content", "definitions", "encoding", "flows", "patternProperties", "properties", "variables"}
+)
+"""Fields whose value is an object by names, so that ``description`` is the name of something there."""
+_MOST: Final = 2_000
+
+
+def unclear(value: Any, *, schemas: bool = False) -> Twice | None:
+    """A key that stands twice in a part of a description and is more than prose; ``schemas`` too, where they are asked
+    for. References are not followed."""
+    waiting = [(value, False)]
+    for _ in range(_MOST):
+        if not waiting:
+            break
+        here, names = waiting.pop()
+        if isinstance(here, Twice):
+            return here
+        if isinstance(here, list):
+            waiting += [(one, False) for one in here]
+        for key, one in mapping(here).items():
+            prose = key in PROSE or str(key).startswith("x-") or (key == "schema" and not schemas)
+            if names or not prose:
+                waiting.append((one, not names and key in _NAMES))
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,6 +93,8 @@ class File:
         node: Any = self.value
         for token in fragment.split("/")[1:]:
             key = unescape(unquote(token))
+            if isinstance(node, Twice):
+                break
             if isinstance(node, Mapping) and key in node:
                 node = node[key]
             elif isinstance(node, list) and key.isdecimal() and len(key) < 10 and int(key) < len(node):
@@ -83,7 +117,7 @@ class Node:
 
     def get(self, name: str) -> Node:
         """A member as it is written; a node of None where there is none."""
-        return Node(self.object.get(name), self.file)
+        return self if isinstance(self.value, Twice) else Node(self.object.get(name), self.file)
 
     def items(self) -> Iterator[tuple[str, Node]]:
         """The members of an object. YAML reads an unquoted 200 as a number, so names are made texts."""
@@ -94,7 +128,7 @@ class Node:
         return tuple(Node(value, self.file) for value in (self.value if isinstance(self.value, list) else ()))
 
     def followed(self, notes: list[str] | None = None, what: str = "") -> Node:
-        """The node a chain of references ends at; itself where it is no reference.
+        """The node a chain of references ends at; itself where it is no reference. May be a key that stands twice.
 
         Where the chain cannot be followed: a node of None, and a sentence about ``what`` in ``notes``.
         """
@@ -111,4 +145,5 @@ class Node:
                     notes.append(f"{what} refers to {reference[:200]!r}, {problem or outside}")
                 return Node(None, node.file)
             node = found
-        return node
+        twice = node.object.get("$ref")
+        return Node(twice, node.file) if isinstance(twice, Twice) else node

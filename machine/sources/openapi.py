@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
+from ..document.positions import Twice
 from ..errors import Place, SourceError
 from .model import Operation, ParameterSpec, PartSpec, SecurityScheme, Source, is_json_type
-from .nodes import File, Node, mapping
+from .nodes import File, Node, mapping, unclear
 from .resolve import is_remote
 
 __all__ = ["read_openapi"]
@@ -49,18 +50,22 @@ def read_openapi(
     root = File(path=uri, value=value, beside=beside or {}).root
     # 3.2, "OpenAPI Object": $self is the base of relative references where there is one.
     own = value.get("$self")
-    base = urljoin(url, own) if isinstance(own, str) else url
+    base = "" if isinstance(own, Twice) else urljoin(url, own) if isinstance(own, str) else url
     reader = _Reader(root, name, base, fetched=is_remote(uri))
     operations: dict[str, _Unread] = {}
     paths: dict[str, dict[str, _Unread]] = {}
     titles: dict[str, list[str]] = {}
     unread: dict[str, str] = {}
+    if isinstance(several := root.get("paths").value, Twice):
+        unread[""] = str(several)
     for path, written in root.get("paths").items():
         if not path.startswith("/"):
             continue
         notes: list[str] = []
         # Most stand where they are used, and there may be tens of thousands.
         item = written.followed(notes, f"path item {path}") if "$ref" in written.object else written
+        if isinstance(item.value, Twice):
+            notes.append(f"path item {path}: {item.value}")
         if notes:
             # Its operations are not known. Those written beside the reference are, and carry the note themselves.
             unread[path] = notes[0]
@@ -70,12 +75,19 @@ def read_openapi(
             item = Node(
                 {**item.object, **{key: one for key, one in written.object.items() if key != "$ref"}}, item.file
             )
+        if isinstance(others := item.object.get("additionalOperations"), Twice):
+            unread[f"{path} additionalOperations"] = f"path item {path}: {others}"
         for method, body in _methods(item):
-            one = _Unread(reader, path, item, method, body, tuple(notes))
+            title = f"{method.upper()} {path}"
+            operation_id = body.object.get("operationId")
+            if isinstance(operation_id, Twice):
+                unread[title] = f"{title}: {operation_id}"
+            lost = (str(body.value),) if isinstance(body.value, Twice) else ()
+            one = _Unread(reader, path, item, method, body, (*notes, *lost))
             paths.setdefault(path, {})[method.upper()] = one
-            if isinstance(operation_id := body.object.get("operationId"), str) and operation_id:
+            if isinstance(operation_id, str) and operation_id:
                 operations.setdefault(operation_id, one)
-                titles.setdefault(operation_id, []).append(f"{method.upper()} {path}")
+                titles.setdefault(operation_id, []).append(title)
     return Source(
         name=name,
         called=called,
@@ -143,7 +155,7 @@ def _check_version(value: Mapping[str, Any], *, called: str, uri: str) -> None:
             f"the source description {called!r} is not an OpenAPI description of version 3.0, 3.1 or 3.2",
             code="AZM-S004",
             place=Place(document=uri, pointer="/openapi" if version else ""),
-            seen=f"openapi: {version[:40]}" if version else "no field `openapi`",
+            seen=f"openapi: {version[:200]}" if version else "no field `openapi`",
             next=f"give the right file with --source {called}=PATH",
         )
 
@@ -151,13 +163,13 @@ def _check_version(value: Mapping[str, Any], *, called: str, uri: str) -> None:
 def _methods(item: Node) -> Iterator[tuple[str, Node]]:
     written = item.object
     for method in _METHODS:
-        if method in written and isinstance(written[method], (dict, Mapping)):
+        if method in written and isinstance(written[method], (dict, Mapping, Twice)):
             yield method, item.get(method)
     if "additionalOperations" not in written:
         return
     # 3.2 Path Item Object: other methods stand under `additionalOperations`. The name goes on the wire.
     for method, body in item.get("additionalOperations").items():
-        if isinstance(body.value, Mapping) and _TOKEN.fullmatch(method):
+        if isinstance(body.value, (Mapping, Twice)) and _TOKEN.fullmatch(method):
             yield method, body
 
 
@@ -174,51 +186,82 @@ class _Reader:
 
     def operation(self, path: str, item: Node, method: str, body: Node, unresolved: tuple[str, ...]) -> Operation:
         gaps: list[str] = []
+        lost = list(unresolved)
+        unknown: dict[tuple[str, str], str] = {}
         operation_id = body.get("operationId").value
         request = body.get("requestBody").followed(gaps, "requestBody")
+        for part in (request, *(media.followed() for _, media in request.get("content").items())):
+            if twice := unclear(part.value):
+                unknown["", "body"] = f"requestBody: {twice}"
         responses = {
             # An unreadable response does not keep anyone from calling.
             status: response.followed()
             for status, response in body.get("responses").items()
         }
+        for answer in (body.get("responses"), *responses.values()):
+            if twice := unclear(answer.value, schemas=True):
+                gaps.append(f"its answers: {twice}")
+                break
+        security, alternatives = self.security(body, gaps, lost)
         return Operation(
             source=self.source,
             operation_id=operation_id if isinstance(operation_id, str) else "",
             method=method.upper(),
             path=path,
-            server=_server(self.base, body, item, self.root) or self.usual,
-            parameters=_parameters((item, body), gaps),
+            server=self.server(body, item, gaps),
+            parameters=_parameters((item, body), gaps, unknown),
             body_types=tuple(kind for kind, _ in request.get("content").items()),
             encodings={kind: parts for kind, one in request.get("content").items() if (parts := _encoding(one, gaps))},
             body_required=request.get("required").value is True,
             body_schema=schema.object if (schema := _schema(request)) and schema.object else None,
-            security=self.security(body, gaps),
-            alternatives=tuple(tuple(map(str, one.object)) for one in self.requirements(body)),
+            security=security,
+            alternatives=alternatives,
             responses={status: response.object for status, response in responses.items()},
-            unresolved=unresolved,
+            unresolved=tuple(lost),
+            unclear=unknown,
             redirects=any(status.startswith("3") for status in responses),
             gaps=tuple(gaps),
             request_schemas=dict(_schemas(request)),
             reply_schemas={status: found for status, one in responses.items() if (found := _schema(one)) is not None},
         )
 
-    def requirements(self, body: Node) -> list[Node]:
-        """The operation's, or the root's where the operation is silent; an empty list is no silence."""
-        return list((body if "security" in body.object else self.root).get("security").entries())
+    def server(self, body: Node, item: Node, gaps: list[str]) -> str:
+        """Empty where somebody has to name it: it is not said, or said twice."""
+        found = _server(self.base, body, item, self.root)
+        if isinstance(found, Twice):
+            gaps.append(f"its server: {found}")
+            return ""
+        return found or self.usual
 
-    def security(self, body: Node, gaps: list[str]) -> tuple[SecurityScheme, ...]:
-        """Every scheme the operation names, with all the scopes it asks of it."""
+    def requirements(self, body: Node) -> Node:
+        """The operation's, or the root's where the operation is silent; an empty list is no silence."""
+        return (body if "security" in body.object else self.root).get("security")
+
+    def security(
+        self, body: Node, gaps: list[str], lost: list[str]
+    ) -> tuple[tuple[SecurityScheme, ...], tuple[tuple[str, ...], ...]]:
+        """Every scheme the operation names, with all the scopes it asks of it, and the alternatives of which all is
+        clear; where it has none but unclear ones, nobody can call it."""
         schemes = self.root.get("components").get("securitySchemes")
         found: dict[str, SecurityScheme] = {}
-        for requirement in self.requirements(body):
+        required = self.requirements(body)
+        notes = {"": str(required.value)} if isinstance(required.value, Twice) else {}
+        for requirement in required.entries():
             for name, written in requirement.object.items():
-                value = schemes.get(name).followed(gaps, f"security scheme {name}").object
+                scheme = schemes.get(name).followed(gaps, f"security scheme {name}")
+                if twice := unclear(written) or unclear(scheme.value):
+                    notes[str(name)] = f"security scheme {name}: {twice}"
+                    continue
+                value = scheme.object
                 if not isinstance(kind := value.get("type"), str):
                     continue
                 scopes = [one for one in written if isinstance(one, str)] if isinstance(written, list) else []
                 before = found[name].scopes if name in found else ()
                 found[name] = _scheme(str(name), kind, value, tuple(dict.fromkeys((*before, *scopes))))
-        return tuple(found.values())
+        named = [tuple(map(str, one.object)) for one in required.entries()]
+        clear = tuple(one for one in named if notes.keys().isdisjoint(one))
+        (gaps if clear else lost).extend(notes.values())
+        return tuple(found.values()), clear
 
 
 def _schemas(owner: Node) -> Iterator[tuple[str, Node]]:
@@ -249,15 +292,28 @@ def _encoding(media: Node, gaps: list[str]) -> dict[str, PartSpec]:
     return found
 
 
-def _parameters(levels: tuple[Node, ...], gaps: list[str]) -> tuple[ParameterSpec, ...]:
+def _parameters(
+    levels: tuple[Node, ...], gaps: list[str], unknown: dict[tuple[str, str], str]
+) -> tuple[ParameterSpec, ...]:
     """Path-item level, then operation level; a later one of the same name and location replaces (Operation Object)."""
     merged: dict[tuple[str, str], ParameterSpec] = {}
     for level in levels:
+        if isinstance(twice := level.get("parameters").value, Twice):
+            unknown["", ""] = f"its parameters: {twice}"
         for node in level.get("parameters").entries():
-            spec = _parameter(node.followed(gaps, "a parameter"), gaps)
-            if spec is not None:
-                key = spec.name.lower() if spec.location == "header" else spec.name
-                merged[key, spec.location] = spec
+            written = node.followed(gaps, "a parameter")
+            # Whoever sends it need not know whether it is required.
+            spec = _parameter(written, gaps)
+            repeated = unclear({key: one for key, one in written.object.items() if key != "required"} or written.value)
+            if spec is None:
+                if repeated:
+                    unknown["", ""] = f"a parameter: {repeated}"
+                continue
+            key = spec.name.lower() if spec.location == "header" else spec.name
+            merged[key, spec.location] = spec
+            unknown.pop((key, spec.location), None)
+            if repeated:
+                unknown[key, spec.location] = f"{spec.location} parameter {spec.name!r}: {repeated}"
     return tuple(merged.values())
 
 
@@ -287,14 +343,18 @@ def _parameter(node: Node, gaps: list[str]) -> ParameterSpec | None:
     )
 
 
-def _server(base: str, *levels: Node) -> str:
+def _server(base: str, *levels: Node) -> str | Twice:
     """The first server of the nearest level that declares any (Operation, Path Item, OpenAPI Object).
 
     A relative one is relative to where the description is ("Server Object"); where that is a file it stays relative,
     and somebody has to name the server.
     """
     for level in levels:
+        if isinstance(several := level.get("servers").value, Twice):
+            return several
         for server in level.get("servers").entries():
+            if twice := unclear(server.value):
+                return twice
             if not isinstance(url := server.get("url").value, str):
                 continue
             defaults = {

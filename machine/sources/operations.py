@@ -17,7 +17,7 @@ from ..errors import DocumentError, Place, SourceError
 from .model import Operation, Source
 from .nodes import unescape
 
-__all__ = ["C6", "find_operation", "find_operation_path"]
+__all__ = ["C6", "check_sent", "find_operation", "find_operation_path"]
 
 C6: Final = "the operation is not named as the specification has it; read as the one operation it can mean"
 
@@ -65,6 +65,9 @@ def find_operation(
     if not found:
         if "#/" in text or _REQUEST_LINE.fullmatch(text):
             return find_operation_path(sources, text, place=place, notes=notes)
+        for source in candidates:
+            if "" in source.unread:
+                raise _unusable(repr(operation_id), source, (source.unread[""],), place=place)
         _raise_unread(sources, candidates)
         raise _not_found(candidates, operation_id, place=place)
     if len(found) > 1:
@@ -135,13 +138,13 @@ def find_operation_path(
         )
     for source in candidates:
         # In a URI fragment a pointer is percent-encoded as well (RFC 6901 section 6); most documents write it plain.
-        for path in spellings:
+        for path in (*spellings, ""):
             if path in source.unread:
-                raise _unusable(f"{method} {path}".strip(), source, (source.unread[path],), place=place)
+                raise _unusable(f"{method} {spellings[0]}".strip(), source, (source.unread[path],), place=place)
     _raise_unread(sources, candidates)
     if not any(spelling.startswith("/") for spelling in spellings):
         raise _no_path(text, place)
-    titles = [one.title for source in candidates for item in source.paths.values() for one in item.values()]
+    titles = [f"{one} {path}" for source in candidates for path, item in source.paths.items() for one in item]
     wanted = f"{method} {spellings[0]}".strip()
     where = f"the source description {candidates[0].name!r}" if len(candidates) == 1 else "no source description"
     raise DocumentError(
@@ -149,8 +152,20 @@ def find_operation_path(
         code="AZM-D201",
         place=place,
         seen=text,
-        next=_suggest(wanted, titles),
+        next=_suggest(wanted, titles) + _hidden(candidates),
     )
+
+
+def check_sent(operation: Operation, source: Source, name: str, location: str, *, place: Place) -> None:
+    """Refuse to send a parameter, or a body (``""``, ``body``), of which a key that stands twice leaves unknown how.
+
+    Raises SourceError AZM-S006.
+    """
+    key = (name.lower() if location == "header" else name, location)
+    if key not in operation.unclear and location != "body" and operation.parameter(name, location) is None:
+        key = ("", "")
+    if note := operation.unclear.get(key):
+        raise _unusable(operation.title, source, (note,), place=place)
 
 
 def _at(candidates: list[Source], spellings: tuple[str, ...], method: str) -> list[Operation]:
@@ -204,13 +219,21 @@ def _raise_unread(sources: Mapping[str, Source], candidates: list[Source]) -> No
 def _not_found(candidates: list[Source], operation_id: str, *, place: Place) -> DocumentError:
     known = [one for source in candidates for one in source.order]
     where = ", ".join(repr(source.name) for source in candidates) or "any source: no OpenAPI source is loaded"
-    hint = _suggest(operation_id, known)
-    for source in [one for one in candidates if one.unread][:1]:
-        # What is looked for may stand there.
-        hint += f"; {'; '.join(list(source.unread.values())[:3])}: {_bundle(source)}"
     return DocumentError(
-        f"no operation {operation_id!r} in {where}", code="AZM-D201", place=place, seen=operation_id, next=hint
+        f"no operation {operation_id!r} in {where}",
+        code="AZM-D201",
+        place=place,
+        seen=operation_id,
+        next=_suggest(operation_id, known) + _hidden(candidates),
     )
+
+
+def _hidden(candidates: list[Source]) -> str:
+    """What could not be read of the first source: what is looked for may stand there."""
+    for source in candidates:
+        if source.unread:
+            return f"; {'; '.join(list(source.unread.values())[:3])}: {_mend(source)}"
+    return ""
 
 
 def _suggest(wanted: str, known: list[str]) -> str:
@@ -230,9 +253,10 @@ def _unusable(title: str, source: Source, notes: tuple[str, ...], *, place: Plac
         f"the description {source.name!r} does not say how to call {title}: {'; '.join(notes)}",
         code="AZM-S006",
         place=place,
-        next=_bundle(source),
+        next=_mend(source),
     )
 
 
-def _bundle(source: Source) -> str:
-    return f"bundle the description into one file and give it with --source {source.called or source.name}=PATH"
+def _mend(source: Source) -> str:
+    called = source.called or source.name
+    return f"mend the description, or bundle its files into one, and give it with --source {called}=PATH"

@@ -63,7 +63,7 @@ began = time.process_time()
 found = describe(
     str(folder / "one.yaml"),
     read=lambda name: Path(name).read_bytes(),
-    value_of=ParsedSources(folder / "cache").value_of,
+    tree_of=ParsedSources(folder / "cache").tree_of,
 )
 assert found.sources["many"].operations["op7"].method == "GET"
 print(time.process_time() - began)

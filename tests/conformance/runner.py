@@ -33,7 +33,7 @@ from machine.runtime.replies import decode
 from machine.runtime.runner import Runner
 from machine.runtime.secrets import Reference, SecretBook
 from machine.sources.description import Description, describe
-from machine.sources.files import plain_value
+from machine.sources.files import source_tree
 from machine.sources.model import Request, is_json_type
 from machine.stores.memory import MemoryStore
 from machine.testing.clock import ManualClock
@@ -48,7 +48,7 @@ ASKED = Evaluator()
 
 _WORDS = {0: "ready", 10: "failed", 11: "unmatched", 12: "out_of_budget", 13: "in_doubt", 14: "credential"}
 _KINDS = {DocumentError: "document", SourceError: "source", InputError: "input", UsageError: "usage", HostError: "host"}
-_value_of = cache(plain_value)
+_tree_of = cache(source_tree)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +176,7 @@ def _describe(case: Case) -> Description:
             raise FileNotFoundError(name)
         return texts[name]
 
-    return describe(case.uri, read=read, sources=case.given, strict=case.strict, value_of=_value_of)
+    return describe(case.uri, read=read, sources=case.given, strict=case.strict, tree_of=_tree_of)
 
 
 def _tolerances(plan: Plan) -> tuple[str, ...]:

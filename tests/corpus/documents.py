@@ -12,10 +12,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from machine.document.load import parse
+from machine.document.positions import Tree
 from machine.sources.description import Description, describe
+from machine.sources.files import source_tree
 
 __all__ = ["Library", "Row", "rows"]
 
@@ -48,7 +48,7 @@ class Library:
 
     folder: Path
     seconds: float = 0.0
-    _values: dict[bytes, Any] = field(default_factory=dict)
+    _trees: dict[bytes, Tree] = field(default_factory=dict)
 
     def describe(self, row: Row) -> Description:
         """Raises as ``machine.sources.description.describe`` does."""
@@ -56,7 +56,7 @@ class Library:
             str(self.folder / row.document),
             read=self._read,
             sources={name: str(self.folder / path) for name, path in row.sources.items()},
-            value_of=self._value_of,
+            tree_of=self._tree_of,
         )
 
     def _read(self, name: str) -> bytes:
@@ -66,12 +66,12 @@ class Library:
                 raise FileNotFoundError(name)
             return path.read_bytes()
 
-    def _value_of(self, data: bytes, name: str) -> Any:
+    def _tree_of(self, data: bytes, name: str) -> Tree:
         with self._watched():
             key = hashlib.sha256(data).digest()
-            if key not in self._values:
-                self._values[key] = parse(data, uri=name, positions=False).value
-            return self._values[key]
+            if key not in self._trees:
+                self._trees[key] = source_tree(data, name)
+            return self._trees[key]
 
     def _watched(self) -> _Watch:
         return _Watch(self)

@@ -32,39 +32,39 @@ def parsing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     import machine.runtime.parsed as module
 
     parsed: list[str] = []
-    real = module.plain_value
+    real = module.source_tree
 
     def counted(data: bytes, uri: str) -> Any:
         parsed.append(uri)
         return real(data, uri)
 
-    monkeypatch.setattr(module, "plain_value", counted)
+    monkeypatch.setattr(module, "source_tree", counted)
     return parsed
 
 
 def test_a_large_text_is_parsed_once(tmp_path: Path, parsing: list[str]) -> None:
-    first = ParsedSources(tmp_path).value_of(TEXT, "a.yaml")
-    again = ParsedSources(tmp_path).value_of(TEXT, "b.yaml")
+    first = ParsedSources(tmp_path).tree_of(TEXT, "a.yaml").value
+    again = ParsedSources(tmp_path).tree_of(TEXT, "b.yaml").value
 
     assert first == again == VALUE
     assert parsing == ["a.yaml"]
 
 
 def test_another_text_is_another_value(tmp_path: Path, parsing: list[str]) -> None:
-    ParsedSources(tmp_path).value_of(TEXT, "a.yaml")
+    ParsedSources(tmp_path).tree_of(TEXT, "a.yaml")
 
-    assert ParsedSources(tmp_path).value_of(TEXT + b"b: 1\n", "a.yaml")["b"] == 1
+    assert ParsedSources(tmp_path).tree_of(TEXT + b"b: 1\n", "a.yaml").value["b"] == 1
     assert len(parsing) == 2
 
 
 def test_a_small_text_is_not_kept(tmp_path: Path) -> None:
-    assert ParsedSources(tmp_path / "cache").value_of(b"a: 1", "a.yaml") == {"a": 1}
+    assert ParsedSources(tmp_path / "cache").tree_of(b"a: 1", "a.yaml").value == {"a": 1}
     assert not (tmp_path / "cache").exists()
 
 
 def test_what_is_kept_is_for_nobody_else(tmp_path: Path) -> None:
     folder = tmp_path / "cache"
-    ParsedSources(folder).value_of(TEXT, "a.yaml")
+    ParsedSources(folder).tree_of(TEXT, "a.yaml")
     (file,) = folder.iterdir()
 
     assert (folder.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
@@ -81,12 +81,12 @@ def _flip(file: Path) -> None:
 
 
 def _other_version(file: Path) -> None:
-    file.write_bytes(file.read_bytes().replace(b"parsed 1", b"parsed 2", 1))
+    file.write_bytes(file.read_bytes().replace(b"parsed 2", b"parsed 1", 1))
 
 
 def _deep(file: Path) -> None:
     payload = b"[" * 200_000
-    file.write_bytes(b"arazzo-machine parsed 1 " + hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
+    file.write_bytes(b"arazzo-machine parsed 2 " + hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
 
 
 def _link(file: Path) -> None:
@@ -107,24 +107,24 @@ def _folder(file: Path) -> None:
 @pytest.mark.parametrize("damage", [_truncate, _flip, _other_version, _deep, _link, _pipe, _folder])
 def test_what_is_not_whole_is_not_used(tmp_path: Path, parsing: list[str], damage: Callable[[Path], None]) -> None:
     cache = ParsedSources(tmp_path)
-    cache.value_of(TEXT, "a.yaml")
+    cache.tree_of(TEXT, "a.yaml")
     (file,) = tmp_path.iterdir()
     damage(file)
 
-    assert cache.value_of(TEXT, "again.yaml") == VALUE
+    assert cache.tree_of(TEXT, "again.yaml").value == VALUE
     assert parsing == ["a.yaml", "again.yaml"]
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    assert ParsedSources(tmp_path / "file" / "cache").value_of(TEXT, "a.yaml") == VALUE
+    assert ParsedSources(tmp_path / "file" / "cache").tree_of(TEXT, "a.yaml").value == VALUE
 
 
 def test_what_cannot_be_parsed_is_said_every_time(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(DocumentError):
-            ParsedSources(tmp_path).value_of(TEXT + b"a: [", "a.yaml")
+            ParsedSources(tmp_path).tree_of(TEXT + b"a: [", "a.yaml")
 
     assert list(tmp_path.iterdir()) == []
 
@@ -133,7 +133,7 @@ def test_a_cache_does_not_grow_without_end(tmp_path: Path) -> None:
     for number in range(40):
         (tmp_path / f"{number}.json").write_text("")
         os.utime(tmp_path / f"{number}.json", (number, number))
-    ParsedSources(tmp_path).value_of(TEXT, "a.yaml")
+    ParsedSources(tmp_path).tree_of(TEXT, "a.yaml")
 
     kept = sorted(one.name for one in tmp_path.iterdir())
     assert len(kept) == 32
@@ -162,9 +162,52 @@ def test_a_user_without_a_home_is_given_a_folder_that_cannot_be_made(monkeypatch
 def test_the_values_are_the_same_as_parsed(tmp_path: Path) -> None:
     text = json.dumps({"a": [1, 2.5, None, True, "é\u2028"], "200": {}, "x": "y" * 300_000}).encode()
 
-    assert (
-        ParsedSources(tmp_path).value_of(text, "a") == ParsedSources(tmp_path).value_of(text, "a") == json.loads(text)
-    )
+    first, again = (ParsedSources(tmp_path).tree_of(text, "a") for _ in range(2))
+    assert first.value == again.value == json.loads(text)
+    assert first.sha256 == again.sha256 == hashlib.sha256(text).hexdigest()
+
+
+REPEATED = (
+    b"a: &a {k: 1, k: 2}\nb: [0, *a]\nb2: 1\nb2: {c: 1}\n~1/x: {y: [{z: 1, z: [2]}]}\nfiller: |\n"
+    + b"  filler filler filler\n" * 20_000
+)
+
+
+def test_keys_that_stand_twice_are_kept_with_their_places(tmp_path: Path, parsing: list[str]) -> None:
+    first = ParsedSources(tmp_path).tree_of(REPEATED, "a.yaml")
+    again = ParsedSources(tmp_path).tree_of(REPEATED, "a.yaml")
+    moved = ParsedSources(tmp_path).tree_of(REPEATED, "b.yaml")
+
+    assert parsing == ["a.yaml"]
+    assert again.value == first.value
+    assert sorted(map(str, again.twice)) == sorted(map(str, first.twice))
+    assert len(again.twice) == 3
+    assert again.value["a"]["k"] is again.value["b"][1]["k"]
+    assert "at b.yaml:1:8 and 1:14" in str(moved.value["a"]["k"])
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [7, [7], [[["a", "b"], "'a'", [1, 1], [2, 2]]], [[[], "'a'", [1, 1], [2, 2]]]],
+)
+def test_places_that_are_not_there_are_not_used(tmp_path: Path, parsing: list[str], marked: object) -> None:
+    cache = ParsedSources(tmp_path)
+    cache.tree_of(TEXT, "a.yaml")
+    (file,) = tmp_path.iterdir()
+    payload = json.dumps([{"a": [1]}, marked]).encode()
+    file.write_bytes(b"arazzo-machine parsed 2 " + hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
+
+    assert cache.tree_of(TEXT, "a.yaml").value == VALUE
+    assert parsing == ["a.yaml", "a.yaml"]
+
+
+def test_a_text_whose_repetitions_take_too_much_room_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("machine.runtime.parsed._MARKED", 3)
+
+    assert len(ParsedSources(tmp_path).tree_of(REPEATED, "a.yaml").twice) == 3
+    assert list(tmp_path.iterdir()) == []
 
 
 DOCUMENT = b"""
@@ -190,7 +233,7 @@ def test_a_second_load_takes_a_small_part_of_the_first(tmp_path: Path) -> None:
     costs = []
     for _ in range(2):
         began = time.process_time()
-        found = describe("d.yaml", read=texts.__getitem__, value_of=ParsedSources(tmp_path).value_of)
+        found = describe("d.yaml", read=texts.__getitem__, tree_of=ParsedSources(tmp_path).tree_of)
         costs.append(time.process_time() - began)
         assert found.sources["many"].operations["op7"].title == "GET /things/7"
 
@@ -199,9 +242,9 @@ def test_a_second_load_takes_a_small_part_of_the_first(tmp_path: Path) -> None:
 
 def test_nothing_looks_for_garbage_in_what_was_kept(tmp_path: Path) -> None:
     """Looking through a million values costs as much as reading them, each time."""
-    ParsedSources(tmp_path).value_of(MANY.encode(), "a.yaml")
+    ParsedSources(tmp_path).tree_of(MANY.encode(), "a.yaml")
     before = gc.get_freeze_count()
-    value = ParsedSources(tmp_path).value_of(MANY.encode(), "a.yaml")
+    value = ParsedSources(tmp_path).tree_of(MANY.encode(), "a.yaml").value
 
     assert gc.get_freeze_count() > before
     assert gc.isenabled()

@@ -8,14 +8,22 @@ from typing import Any
 import pytest
 
 from machine.errors import InputError
+from machine.plan.build import build_plan
 from machine.plan.model import Plan
 from machine.runtime.http import Transport
 from machine.runtime.preflight import first_request, hopeless, lacking, misfits, planned
 from machine.runtime.reach import Reach
+from machine.sources.description import describe
 from machine.values import FileRef, SecretRef
 
 Built = Callable[..., Plan]
 MAKE = {"stepId": "make", "operationId": "makeThing", "requestBody": {"payload": "$inputs.body"}}
+FLOW = {
+    "arazzo": "1.0.1",
+    "info": {"title": "A test", "version": "1"},
+    "sourceDescriptions": [{"name": "things", "url": "things.json", "type": "openapi"}],
+    "workflows": [{"workflowId": "w", "inputs": {"properties": {"body": {}}}, "steps": [MAKE]}],
+}
 
 ENDLESS = {"patternProperties": {"^(a|aa)+$": {}, "^(a|aa)+!$": {}}}
 
@@ -72,6 +80,33 @@ def test_a_body_that_does_not_fit_its_schema_is_told(
 
     assert first is not None
     assert len(misfits(first)) == expected
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        pytest.param("{type: object, type: string}", ["type"], id="type"),
+        pytest.param("{properties: {n: {type: integer}, n: {}}}", ["n"], id="member"),
+        pytest.param("{properties: {title: {}, title: {}}}", ["title"], id="member-called-title"),
+        pytest.param("{type: object, title: a, title: b, example: 1, example: 2}", [], id="words-about-it"),
+    ],
+)
+def test_a_schema_in_which_a_key_stands_twice_says_nothing_of_a_body_and_that_is_told(
+    things_api: dict[str, Any], schema: str, expected: list[str]
+) -> None:
+    texts = {
+        "flow.json": json.dumps(FLOW).encode(),
+        "things.json": json.dumps(api_with(things_api, "SCHEMA")).replace('"SCHEMA"', schema).encode(),
+    }
+    first = first_request(build_plan(describe("flow.json", read=texts.__getitem__)), {"body": {"n": 1}})
+
+    assert first is not None
+    told = misfits(first)
+    assert len(told) == len(expected)
+    for sentence, key in zip(told, expected, strict=True):
+        assert sentence.startswith(
+            f"its schema is not known: the key {key!r} stands twice in one object, at things.json:"
+        )
 
 
 def test_a_schema_that_refers_to_itself_many_times_takes_no_time(built: Built, things_api: dict[str, Any]) -> None:

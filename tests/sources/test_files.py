@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 
+from machine.document.positions import Tree
 from machine.errors import DocumentError
-from machine.sources.files import MAX_FILES, Files
+from machine.sources.files import MAX_FILES, Files, source_tree
 
 
 class Disk:
@@ -26,11 +24,11 @@ class Disk:
 def test_a_file_is_read_and_parsed_once() -> None:
     disk, parsed = Disk(a_json=b"{}"), list[str]()
 
-    def value_of(data: bytes, name: str) -> Any:
+    def tree_of(data: bytes, name: str) -> Tree:
         parsed.append(name)
-        return json.loads(data)
+        return source_tree(data, name)
 
-    files = Files(disk, value_of=value_of)
+    files = Files(disk, tree_of=tree_of)
 
     assert files.value("a.json") is files.value("a.json")
     assert (disk.asked, parsed) == (["a.json"], ["a.json"])

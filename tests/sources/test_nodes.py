@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from machine.sources.nodes import File, Node
+from machine.document.positions import Twice
+from machine.sources.nodes import File, Node, unclear
 
 FILES: dict[str, Any] = {
     "a.yaml": {
@@ -77,3 +78,34 @@ def test_members_are_read_without_complaint_whatever_stands_there() -> None:
     assert [item.get("y").value for item in node.get("list").entries()] == [2]
     assert node.get("two").entries() == ()
     assert "200" in dict(node.items())
+
+
+TWICE = Twice(key="'k'", first=(1, 1), again=(2, 1), uri="a.yaml")
+
+
+@pytest.mark.parametrize(
+    ("value", "schemas", "expected"),
+    [
+        pytest.param({"a": [{"b": TWICE}]}, False, TWICE, id="deep"),
+        pytest.param(TWICE, False, TWICE, id="itself"),
+        pytest.param({"description": TWICE, "example": TWICE, "x-a": {"b": TWICE}}, False, None, id="prose"),
+        pytest.param({"a": {"description": TWICE}}, False, None, id="prose-deeper"),
+        pytest.param({"properties": {"description": TWICE}}, False, TWICE, id="a-name"),
+        pytest.param({"properties": {"properties": {"description": TWICE}}}, False, None, id="prose-of-a-name"),
+        pytest.param({"content": {"a/b": {"schema": {"type": TWICE}}}}, False, None, id="schema"),
+        pytest.param({"content": {"a/b": {"schema": {"type": TWICE}}}}, True, TWICE, id="schema-that-is-looked-at"),
+        pytest.param({"a": [1, None, "b"]}, True, None, id="whole"),
+        pytest.param([[0]] * 5000, True, None, id="long"),
+    ],
+)
+def test_what_is_unclear_about_a_part(value: object, schemas: bool, expected: object) -> None:
+    assert unclear(value, schemas=schemas) is expected
+
+
+def test_below_a_key_that_stands_twice_nothing_is_known_and_references_end_there() -> None:
+    root = File(path="a.yaml", value={"a": TWICE, "r": {"$ref": TWICE}}).root
+
+    assert root.get("a").get("b").get("c").value is TWICE
+    assert list(root.get("a").items()) == []
+    for reference in ("#/a", "#/a/b/c", "#/r"):
+        assert Node({"$ref": reference}, root.file).followed().value is TWICE

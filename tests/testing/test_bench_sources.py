@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from machine.sources.files import plain_value
+from machine.sources.files import source_tree
 from machine.testing.bench_sources import Loads, description, load_line, measure_loads
 
 
 def test_the_description_has_as_many_operations_as_asked_for() -> None:
-    value = plain_value(description(3).encode(), "many.yaml")
+    value = source_tree(description(3).encode(), "many.yaml").value
 
     assert [item["get"]["operationId"] for item in value["paths"].values()] == ["op0", "op1", "op2"]
 
