@@ -36,8 +36,9 @@ def reading(target: str, given: Mapping[str, Any], files: Files) -> dict[str, An
     }
 
 
-def read_edited(head: RunHead, path: Path | None) -> Edited:
-    """What the document of a run says now; ``path`` where it is another file. Its workflow is the same one.
+def read_edited(head: RunHead, path: Path | None, given: Mapping[str, Any]) -> Edited:
+    """What the document of a run says now; ``path`` where it is another file. Its workflow is the same one. ``given``
+    says how sources at URLs are fetched.
 
     Raises UsageError AZM-U097 where nobody noted where it was, and what a document raises that cannot be compiled.
     """
@@ -52,24 +53,32 @@ def read_edited(head: RunHead, path: Path | None) -> Edited:
             code="AZM-U097",
             next="say where it is now: --use-edited --document PATH",
         )
-    kept = kept or {"sources": {}, "overlay": "", "strict": False, "unmatched": None, "allow_sources": []}
-    folder = _here() if path is not None else kept["folder"]
-    files = Files(folder)
-    target = path if path is not None else kept["target"]
-    # What was named beside the document was named from the folder the run was begun in.
-    beside = {name: os.path.join(kept.get("folder", ""), one) for name, one in kept["sources"].items()}
-    overlay = os.path.join(kept.get("folder", ""), kept["overlay"]) if kept["overlay"] else ""
+    kept = kept or {"folder": "", "sources": {}, "overlay": "", "strict": False, "unmatched": None, "allow_sources": []}
+    if path is not None:
+        kept = {**_from_anywhere(kept), "target": str(path), "folder": _here()}
+    files = Files(kept["folder"])
     description = load(
-        target,
-        sources=beside if path else kept["sources"],
-        overlay=overlay,
+        path or kept["target"],
+        sources=kept["sources"],
+        overlay=kept["overlay"],
         strict=kept["strict"],
         files=files,
-        **reading_of(kept),
+        **reading_of({**given, "allow_sources": kept["allow_sources"]}),
     )
     plan = build_plan(description, workflow=head.workflow, unmatched=kept["unmatched"], strict=kept["strict"])
-    read_from = {**kept, "target": str(target), "folder": folder, "digests": files.digests}
+    read_from = {**kept, "digests": files.digests}
     return Edited(plan=plan, texts=description.texts, read_from=read_from)
+
+
+def _from_anywhere(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """What was named beside the document was named from the folder it was read in; URLs are the same everywhere."""
+    from ..sources.resolve import is_remote
+
+    def whole(name: str) -> str:
+        return os.path.join(kept["folder"], name) if name and not is_remote(name) else name
+
+    sources = {name: whole(one) for name, one in kept["sources"].items()}
+    return {**kept, "sources": sources, "overlay": whole(kept["overlay"])}
 
 
 def edited_of(
@@ -87,7 +96,7 @@ def edited_of(
     if not goes_on:
         progress.line(f"note: run {stored.head.id} has ended, so an edited document changes nothing")
         return None, {}
-    edited = read_edited(stored.head, given["document"])
+    edited = read_edited(stored.head, given["document"], given)
     before, after, difference = plan.sha256, edited.plan.sha256, edited.difference(plan)
     progress.line(f"the document was edited: plan {before[:12]} becomes {after[:12]}")
     for change in difference.changes:

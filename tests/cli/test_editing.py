@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
 OPENAPI = Path(__file__).resolve().parents[2] / "workflows" / "openapi" / "hugging-face-inference-endpoints-api.yml"
+
+PEM = str(Path(__file__).parents[1] / "runtime" / "loopback.pem")
 
 
 @pytest.fixture
@@ -21,14 +26,38 @@ def document(user_document: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def described() -> Iterator[str]:
+    """The URL of the description on a server of this machine."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            text = OPENAPI.read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *words: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(PEM)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"https://127.0.0.1:{server.server_port}/api.yml"
+        server.shutdown()
+
+
+@pytest.fixture
 def left(machine: Any, document: Path, deploy: Any) -> Callable[..., Any]:
     """``left()`` begins run ``one`` of the document and leaves it polling."""
 
-    def begin(*more: object) -> Any:
-        words = ["./mine.arazzo.yaml", "--source", "inferenceEndpointsApi=api.yml", *deploy[2:]]
+    def begin(*more: object, source: str = "api.yml") -> Any:
+        words = ["./mine.arazzo.yaml", "--source", f"inferenceEndpointsApi={source}", *deploy[2:]]
         sizes = ["-i", "instanceType=intel-spr", "-i", "instanceSize=x2", "--id", "one"]
         done = machine("run", *words, *sizes, *more, "--once", "--json")
-        assert (done.code, done.json["reason"]) == (16, "waiting"), done.err
+        assert (done.code, done.json.get("reason")) == (16, "waiting"), done.json
         return done
 
     return begin
@@ -126,6 +155,32 @@ def test_a_document_that_moved_is_named(machine: Any, left: Any, document: Path,
     assert (lost.code, lost.json["error"]["code"]) == (78, "AZM-S020")
     assert (found.code, found.json["edited"]["changes"]) == (16, [])
     assert (again.code, again.json["document"]) == (0, "new/moved.yaml")
+
+
+@pytest.mark.parametrize("remote", [False, True], ids=["file", "url"])
+def test_the_source_of_a_document_that_moved_is_where_it_was_named(
+    machine: Any, left: Any, document: Path, go_elsewhere: Any, described: str, remote: bool
+) -> None:
+    reach = ("--ca-bundle", PEM) if remote else ()
+    left("--allow-source", "127.0.0.1", *reach, source=described if remote else "api.yml")
+    go_elsewhere()
+    document.rename("moved.yaml")
+    found = machine("resume", "one", "--use-edited", "--document", "moved.yaml", *reach, "--once", "--json")
+    again = machine("resume", "one", "--use-edited", *reach, "--once", "--json")
+
+    assert (found.code, found.json.get("edited", {}).get("changes")) == (16, []), found.json
+    assert (again.code, again.json.get("document")) == (16, "moved.yaml"), again.json
+
+
+def test_a_source_at_a_url_is_fetched_again_with_the_certificates_of_this_command(
+    machine: Any, left: Any, document: Path, described: str
+) -> None:
+    reach = ("--allow-source", "127.0.0.1", "--ca-bundle", PEM)
+    left(*reach, source=described)
+    change(document, "- name: ready", "- name: serving")
+    done = machine("resume", "one", "--use-edited", *reach[2:], "--json")
+
+    assert (done.code, done.json.get("state")) == (0, "serving"), done.json
 
 
 def test_a_document_alone_is_no_edit(machine: Any, left: Any) -> None:
