@@ -66,9 +66,9 @@ def write_body(body: Value, content_type: str, parts: Mapping[str, PartSpec], pl
     if isinstance(body, FileRef) and bare != FORM and not bare.startswith("multipart/"):
         return body, content_type
     if isinstance(body, (dict, list)) or body is None:
-        _refuse(f"{_KINDS[type(body)]} cannot be written as {bare}", place, seen=content_type, next=_advice(bare))
+        _refuse(f"{_KINDS[type(body)]} cannot be written as {bare}", place, seen=content_type, next=_advice(bare, body))
     if bare.startswith("multipart/") and "boundary=" not in content_type:
-        _refuse(f"{bare} as a text needs its boundary in the content type", place, next=_advice(bare))
+        _refuse(f"{bare} as a text needs its boundary in the content type", place, next=_advice(bare, body))
     one = Given(spec=ParameterSpec(name="", location="", style=""), value=body, place=place, what="request body")
     text = one.text(body)
     if bare == FORM:
@@ -86,10 +86,24 @@ def _without_line_end(text: str | SecretText) -> str | SecretText:
 _KINDS: Final[Mapping[type, str]] = {dict: "an object", list: "a list", type(None): "null"}
 
 
-def _advice(bare: str) -> str:
+_LINES: Final = frozenset(
+    {"application/jsonl", "application/x-jsonlines", "application/x-ndjson", "application/ndjson"}
+)
+
+
+def _advice(bare: str, body: Value) -> str:
+    """What to give instead: nothing says how the members of an object become elements, lines or columns."""
     if bare.startswith("multipart/"):
         return f"give an object of parts as {_FORM_DATA}"
-    return "give an object of fields" if bare == FORM else "give the payload as a text"
+    if bare == FORM:
+        return "give an object of fields"
+    if body is None:
+        return "give a text, or leave out the payload so that no body is sent"
+    if bare in _LINES:
+        return "give a text with the JSON of each item on a line of its own: payload: |"
+    if bare in ("application/xml", "text/xml") or bare.endswith("+xml"):
+        return "write the XML as a text, with expressions such as {$inputs.name} where values belong: payload: |"
+    return f"write the {bare} as a text, with expressions such as {{$inputs.name}} where values belong: payload: |"
 
 
 def _multipart(body: Mapping[str, Value], specs: Mapping[str, PartSpec], place: Place) -> tuple[Value, str]:

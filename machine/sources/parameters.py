@@ -142,9 +142,9 @@ class Given:
             self.refuse("a file can only be a body, or a part of one", code="AZM-R003", next="give a text")
         if not isinstance(value, (str, SecretText)):
             self.refuse(
-                "a list or object cannot stand here",
+                f"a list or object inside another cannot be written in style {self.spec.style}",
                 code="AZM-R003",
-                next="its style carries plain values, lists of them or objects of them; pass a string",
+                next="give plain values, a list of them or an object of them; or a text, as the service reads it",
             )
         for literal in literals(value):
             self.check(literal)
@@ -272,9 +272,7 @@ def query_fields(one: Given) -> list[Text]:
     name = quote(spec.name, safe=UNRESERVED)
     if spec.style == "deepObject":
         if isinstance(value, list):
-            # Some servers read `v[0]`, some `v[]`, some `v`.
-            advice = "pass an object, whose members may be called 0, 1 and so on, or a string"
-            one.refuse("style deepObject says nothing about lists", code="AZM-R003", next=advice)
+            _refuse_list(one, "it is")
         if isinstance(value, dict):
             return list(_deep(one, name, value, 0))
     members = _members(value, one.field, explode=spec.explode)
@@ -289,15 +287,26 @@ def _deep(one: Given, name: Text, value: Mapping[str, Value], depth: int) -> lis
     """``name[a][b]=v``. The style is defined for one level; deeper ones have one reading everywhere, and lists have
     several, so those are refused."""
     if depth > _DEPTH:
-        one.refuse("it is nested too deeply", code="AZM-R003")
+        one.refuse("it is nested too deeply", code="AZM-R003", next="send the part that is meant")
     found: list[Text] = []
     for key, item in value.items():
         inner = join_text((name, "%5B", one.percent(key), "%5D"))
         if isinstance(item, dict):
             found += _deep(one, inner, item, depth + 1)
+        elif isinstance(item, list):
+            _refuse_list(one, "a member of it is")
         elif item is not None and not isinstance(item, Missing):
             found.append(join_text((inner, "=", one.field(item))))
     return found
+
+
+def _refuse_list(one: Given, what: str) -> NoReturn:
+    """Some servers read `v[0]`, some `v[]`, some `v`."""
+    one.refuse(
+        f"{what} a list, and style deepObject does not say how one is written",
+        code="AZM-R003",
+        next="give an object instead, with members 0, 1 and so on, or a text, as the service reads it",
+    )
 
 
 def query_text(one: Given) -> Text:

@@ -255,3 +255,24 @@ def test_no_value_can_end_its_part() -> None:
 
 def test_the_body_is_written_without_an_operation_too() -> None:
     assert write_body("x", "text/plain", {"a": PartSpec()}, PLACE) == ("x", "text/plain")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "advice"),
+    [
+        pytest.param("application/xml", {"a": 1}, "write the XML as a text", id="xml"),
+        pytest.param("application/soap+xml; charset=utf-8", [1], "write the XML as a text", id="soap"),
+        pytest.param("application/xml", None, "leave out the payload", id="null"),
+        pytest.param("application/x-ndjson", [{"a": 1}], "the JSON of each item on a line of its own", id="lines"),
+        pytest.param("text/csv", [["a", "b"]], "write the text/csv as a text", id="table"),
+        pytest.param("application/x-www-form-urlencoded", [1], "an object of fields", id="form"),
+        pytest.param("multipart/form-data", [1], "an object of parts", id="multipart"),
+    ],
+)
+def test_a_body_its_type_cannot_carry_is_refused_with_what_to_give(content_type: str, body: Any, advice: str) -> None:
+    with pytest.raises(RequestError, match="request body") as caught:
+        build(body, content_type)
+
+    assert (caught.value.code, caught.value.seen) == ("AZM-R007", content_type)
+    assert caught.value.place is not None
+    assert advice in caught.value.next

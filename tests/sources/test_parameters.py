@@ -140,3 +140,26 @@ def test_a_file_is_no_parameter(location: str) -> None:
 )
 def test_fields_of_a_form(value: Any, parts: Any, expected: Any) -> None:
     assert form_text(value, "request body", PLACE, parts) == expected
+
+
+@pytest.mark.parametrize(
+    ("location", "style", "value", "word"),
+    [
+        pytest.param("query", "deepObject", ["secret"], "it is a list", id="list"),
+        pytest.param("query", "deepObject", {"a": {"b": ["secret"]}}, "a member of it is a list", id="list-inside"),
+        pytest.param("query", "form", {"a": ["secret"]}, "style form", id="form"),
+        pytest.param("path", "matrix", [["secret"]], "style matrix", id="path"),
+        pytest.param("header", "simple", {"a": {"secret": 1}}, "style simple", id="header"),
+    ],
+)
+def test_what_openapi_leaves_open_is_refused_with_the_parameter_its_place_and_what_to_do(
+    location: str, style: str, value: Any, word: str
+) -> None:
+    with pytest.raises(RequestError) as caught:
+        build_request(operation_with(location, style=style), [("color", location, value)], place=PLACE)
+
+    assert (caught.value.code, caught.value.place) == ("AZM-R003", PLACE)
+    assert caught.value.message.startswith(f"{location} parameter 'color': ")
+    assert word in caught.value.message
+    assert "secret" not in caught.value.message
+    assert "or a text" in caught.value.next
