@@ -82,7 +82,12 @@ def _payload(body: RequestBody | None, kind: str, reader: Reader) -> Template | 
     # In a text that is XML or a form, what a value brings would be markup or more fields. One expression alone is the
     # whole document it says.
     syntax = "xml" if is_xml_type(kind) else "form" if media_type(kind) == FORM else ""
-    return replace(made, syntax=syntax) if isinstance(made, TextTemplate) and len(made.parts) > 1 else made
+    return replace(made, syntax=syntax) if isinstance(made, TextTemplate) and not _is_alone(made) else made
+
+
+def _is_alone(text: TextTemplate) -> bool:
+    """Whether nothing but blanks and the line end of a YAML block stands around one expression."""
+    return len([part for part in text.parts if not isinstance(part, str) or part.strip()]) == 1
 
 
 def _json_text(text: str, place: Place, reader: Reader) -> Template:

@@ -78,9 +78,8 @@ def write_body(body: Value, content_type: str, parts: Mapping[str, PartSpec], pl
 
 
 def _without_line_end(text: str | SecretText) -> str | SecretText:
-    if isinstance(text, str):
-        return text.rstrip("\r\n")
-    return join_text(part.rstrip("\r\n") if isinstance(part, str) else part for part in text.parts)
+    *before, last = [text] if isinstance(text, str) else text.parts
+    return join_text([*before, last.rstrip("\r\n") if isinstance(last, str) else last])
 
 
 _KINDS: Final[Mapping[type, str]] = {dict: "an object", list: "a list", type(None): "null"}

@@ -376,8 +376,9 @@ def cookie_pairs(one: Given) -> list[Text]:
 
 
 def _in_cookie(secret: SecretRef) -> SecretRef:
-    """As it was given, but for one in a JSON text, whose quotes and backslashes a cookie cannot hold."""
-    return secret.encoded("percent") if secret.encoding else secret
+    """As it was given, but for one in a JSON text, whose quotes and backslashes a cookie cannot hold; in a form it is
+    percent-encoded already."""
+    return secret.encoded("percent") if secret.encoding == "json" else secret
 
 
 _COOKIE: Final = frozenset(COOKIE_OCTETS)

@@ -168,13 +168,13 @@ def test_no_value_is_markup_in_a_text_that_is_xml(built: Callable[..., Plan]) ->
     assert (root.get("a"), root[0].text) == (MARKUP, f"{MARKUP} of 3")
 
 
-@pytest.mark.parametrize("payload", ["$inputs.s", "{$inputs.s}"])
+@pytest.mark.parametrize("payload", ["$inputs.s", "{$inputs.s}", "{$inputs.s}\n"])
 def test_a_value_alone_is_the_xml_it_is(payload: str, built: Callable[..., Plan]) -> None:
     plan = built([step({"contentType": "application/xml", "payload": payload})], inputs=INPUTS)
     template = plan.calls["a"].body
     assert template is not None
 
-    assert render(template, Context(inputs={**VALUES, "s": "<a/>"})) == "<a/>"
+    assert str(render(template, Context(inputs={**VALUES, "s": "<a/>"}))).rstrip() == "<a/>"
 
 
 def form_of(payload: str, built: Callable[..., Plan], s: object) -> object:
@@ -190,6 +190,7 @@ def form_of(payload: str, built: Callable[..., Plan], s: object) -> object:
         pytest.param("a={$inputs.s}&n={$inputs.n}", "a=x%20y%26b%3D1%2B%C3%A9&n=3", id="in-braces"),
         pytest.param("n=$inputs.n&a=$inputs.s", "n=3&a=x%20y%26b%3D1%2B%C3%A9", id="braceless"),
         pytest.param("{$inputs.s}", "x y&b=1+é", id="a-value-alone-is-the-form-it-is"),
+        pytest.param(" {$inputs.s}\n", " x y&b=1+é\n", id="a-value-alone-in-a-block-of-yaml"),
         pytest.param("a=%20+b", "a=%20+b", id="what-the-document-says"),
     ],
 )

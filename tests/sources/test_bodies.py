@@ -92,6 +92,7 @@ def test_the_type_is_the_documents_else_a_declared_one(
         (FORM, "a=1&b=2", "a=1&b=2"),
         (FORM, "a=1&b=2\n", "a=1&b=2"),
         (FORM, SecretText(("a=", TOKEN, "&b=2\r\n")), SecretText(("a=", SecretRef("hfToken", "percent"), "&b=2"))),
+        (FORM, SecretText(("a\n", TOKEN, "\n")), SecretText(("a\n", SecretRef("hfToken", "percent")))),
         (FORM, {}, ""),
     ],
     ids=lambda value: str(value)[:20],

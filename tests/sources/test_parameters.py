@@ -143,6 +143,21 @@ def test_fields_of_a_form(value: Any, parts: Any, expected: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "text", "encoding"),
+    [
+        ("application/x-www-form-urlencoded", "a=", "percent"),
+        ("application/json", "{%22a%22:%22", "json percent"),
+    ],
+)
+def test_a_secret_inside_a_cookie_is_encoded_once(kind: str, text: str, encoding: str) -> None:
+    to = operation_with("cookie", content={kind: {}})
+    (_, cookie), *_ = build_request(to, [("color", "cookie", {"a": SecretRef("key")})], place=PLACE).headers
+
+    assert isinstance(cookie, SecretText)
+    assert cookie.parts[:2] == (f"color={text}", SecretRef("key", encoding))
+
+
+@pytest.mark.parametrize(
     ("location", "style", "value", "word"),
     [
         pytest.param("query", "deepObject", ["secret"], "it is a list", id="list"),
