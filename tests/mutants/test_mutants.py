@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ast
+import time
+from pathlib import Path
 
+import asking
+import mutate
 import pytest
-from mutate import mutants
+from changes import Mutant, mutants, tree_with
+from mutate import CORE, Results, missing, table
 
 
 def changed(text: str) -> list[str]:
-    return [ast.unparse(one.tree) for one in mutants(text)]
+    return [ast.unparse(tree_with(text, one.number)) for one in mutants(text)]
 
 
 @pytest.mark.parametrize(
@@ -45,3 +50,128 @@ def test_one_place_is_changed_at_a_time(text: str, found: list[str]) -> None:
 )
 def test_words_are_left_alone(text: str) -> None:
     assert changed(text) == []
+
+
+def test_a_change_knows_the_lines_of_its_statement() -> None:
+    text = "def f(a):\n    if (\n        a == 1\n    ):\n        return [\n            2\n        ]\n"
+
+    assert [(one.line, one.first, one.last) for one in mutants(text)] == [
+        (2, 2, 4),
+        (3, 2, 4),
+        (5, 5, 7),
+        (3, 2, 4),
+        (6, 5, 7),
+    ]
+
+
+def test_the_core_and_its_tests_are_there() -> None:
+    assert missing() == []
+
+
+def test_what_is_named_and_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CORE, "machine/gone.py", ("tests/test_gone.py",))
+
+    assert missing() == ["machine/gone.py", "tests/test_gone.py"]
+
+
+MODULE = """
+LIMIT = 3
+UNUSED = 4
+
+def check(number):
+    if number > LIMIT:
+        raise ValueError
+    def double():
+        return number * 2
+    return double()
+
+def unused():
+    return 1
+
+def spun(number):
+    while number < LIMIT:
+        number += 1
+    return number
+"""
+TESTS = """
+import pytest
+from thing import check, spun
+
+def test_check():
+    assert check(2) == 4
+    with pytest.raises(ValueError):
+        check(4)
+
+def test_spun():
+    assert spun(1) == 3
+"""
+
+
+def test_each_change_is_asked_about_in_the_cheapest_way_that_is_sound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "thing.py").write_text(MODULE)
+    (tmp_path / "test_thing.py").write_text(TESTS)
+    monkeypatch.setattr(asking, "ROOT", tmp_path)
+    monkeypatch.setattr(asking, "PATIENCE", 0.5)
+    said: dict[str, str] = {}
+
+    def tell(mutant: Mutant, one: asking.Said) -> None:
+        said[f"{mutant.line}: {mutant.what}"] = "noticed" if one.noticed else one.by or "survived"
+
+    wrong = asking.ask(
+        "thing.py", ["test_thing.py"], mutants(MODULE), tell, folder=tmp_path / "made", end=time.monotonic() + 60
+    )
+
+    assert wrong == ""
+    assert said == {
+        "2: 3 plus one": "noticed",
+        "3: 4 plus one": "survived",
+        "6: not number > LIMIT": "noticed",
+        "6: number > LIMIT -> number >= LIMIT": "survived",
+        "7: not raised: raise ValueError": "noticed",
+        "9: no value: return number * 2": "noticed",
+        "9: number * 2 -> number // 2": "noticed",
+        "9: 2 plus one": "noticed",
+        "10: no value: return double()": "noticed",
+        "13: no value: return 1": "no test comes by",
+        "13: 1 plus one": "no test comes by",
+        "16: not number < LIMIT": "noticed",
+        "16: number < LIMIT -> number <= LIMIT": "noticed",
+        "17: 1 plus one": "survived",
+        "18: no value: return number": "noticed",
+    }
+
+
+def test_nothing_is_asked_of_tests_that_fail_without_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "thing.py").write_text(MODULE)
+    (tmp_path / "test_thing.py").write_text("import thing\n\ndef test_it():\n    assert thing.check(1) == 3\n")
+    monkeypatch.setattr(asking, "ROOT", tmp_path)
+
+    wrong = asking.ask(
+        "thing.py", ["test_thing.py"], mutants(MODULE), lambda *_: None, folder=tmp_path / "made", end=1e9
+    )
+
+    assert wrong == "without a change test_thing.py::test_it failed"
+
+
+def test_survivors_and_changed_modules_are_asked_about_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "thing.py").write_text(MODULE)
+    monkeypatch.setattr(mutate, "ROOT", tmp_path)
+    results, (first, second, *_) = Results(path=tmp_path / "results.jsonl"), mutants(MODULE)
+    results.add("thing.py", first, asking.Said(noticed=False))
+    results.add("thing.py", second, asking.Said(noticed=True, by="failed: test_thing.py"))
+    results.add("thing.py", first, asking.Said(noticed=True))
+    before = results.of("thing.py")
+    (tmp_path / "thing.py").write_text(MODULE + "\n")
+
+    assert before == {first.number: True, second.number: True}
+    assert results.of("thing.py") == {}
+
+
+def test_the_table_rounds_no_share_up() -> None:
+    assert table({"a": (949, 1000), "b": (0, 0)}).splitlines()[2:] == [
+        "| a | 1000 | 949 | 94.9 |",
+        "| b | 0 | 0 | 0.0 |",
+        "| together | 1000 | 949 | 94.9 |",
+    ]
