@@ -17,7 +17,15 @@ from ..expressions.template import ListTemplate, ObjectTemplate, Template, Whole
 from ..sources.model import Operation
 from .model import CallPlan, ChildPlan, Plan
 
-__all__ = ["Credentials", "credentials_of", "destinations", "find_credentials"]
+__all__ = [
+    "Credentials",
+    "Scope",
+    "credentials_of",
+    "destinations",
+    "find_credentials",
+    "input_read",
+    "placed_inputs",
+]
 
 _HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 _DEEPEST = 32
@@ -37,7 +45,7 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Scope:
+class Scope:
     """What one workflow says about values."""
 
     calls: Mapping[str, CallPlan]
@@ -49,7 +57,7 @@ class _Scope:
 
 def find_credentials(calls: Mapping[str, CallPlan]) -> Credentials:
     """Follow every value that stands where a credential does back to where it came from, in one workflow."""
-    return _Search({"": _Scope(calls=calls)}).run()
+    return _Search({"": Scope(calls=calls)}).run()
 
 
 def credentials_of(plan: Plan) -> Credentials:
@@ -57,9 +65,9 @@ def credentials_of(plan: Plan) -> Credentials:
     return _Search(_scopes(plan)).run()
 
 
-def _scopes(plan: Plan) -> dict[str, _Scope]:
+def _scopes(plan: Plan) -> dict[str, Scope]:
     return {
-        one.workflow: _Scope(
+        one.workflow: Scope(
             calls=one.calls, children=tuple(one.children.values()), outputs=one.outputs, prefix=one.scope
         )
         for one in plan.tables()
@@ -100,17 +108,29 @@ def _templates(call: CallPlan) -> Iterator[tuple[Operation, list[Template]]]:
         yield call.effect.probe.operation, [one for _, _, one in call.effect.probe.parameters]
 
 
+def placed_inputs(scopes: Mapping[str, Scope]) -> dict[tuple[str, str], str]:
+    """Workflow and input to the sentence that says which place the input reaches, in whichever of these workflows."""
+    search = _Search(scopes)
+    search.run()
+    # The first of several ways is the one that is told.
+    return {(key, name): why for (key, one), why in reversed(search.read.items()) if (name := input_read(one))}
+
+
+def input_read(expression: Expression) -> str:
+    """The name of the input an ``$inputs`` expression reads; empty for all of them. ``$inputs#/token`` reads one."""
+    return expression.name or next(iter(expression.pointer), "")
+
+
 class _Search:
     """Made for one question and thrown away. ``starts``: workflow, step, an expression of it, and why it matters;
     without them, the places where credentials stand."""
 
     def __init__(
-        self, scopes: Mapping[str, _Scope], starts: Iterable[tuple[str, str, Expression, str]] | None = None
+        self, scopes: Mapping[str, Scope], starts: Iterable[tuple[str, str, Expression, str]] | None = None
     ) -> None:
         self._scopes = scopes
-        self.read: dict[tuple[str, Expression], None] = {}
-        """Workflow and expression of every input that was come to."""
-        self._inputs: dict[str, str] = {}
+        self.read: dict[tuple[str, Expression], str] = {}
+        """Workflow and expression of every input that was come to, and why it matters."""
         self._replies: dict[str, dict[Expression, None]] = {}
         self._outputs: dict[str, set[str]] = {}
         self._seen: set[tuple[str, str, Expression]] = set()
@@ -133,8 +153,12 @@ class _Search:
                 self._seen.add((key, step, expression))
                 found = self._from(key, step, expression, why)
                 self._waiting += [(where, at, one, why) for where, at, one in found]
+        inputs: dict[str, str] = {}
+        for (_, expression), why in self.read.items():
+            if name := input_read(expression):
+                inputs.setdefault(name, why)
         return Credentials(
-            inputs=self._inputs,
+            inputs=inputs,
             replies={step: tuple(found) for step, found in self._replies.items()},
             outputs={step: frozenset(found) for step, found in self._outputs.items()},
         )
@@ -144,10 +168,7 @@ class _Search:
         scope = self._scopes[key]
         call = scope.calls.get(step)
         if expression.root == "inputs":
-            self.read[key, expression] = None
-            name = expression.name or next(iter(expression.pointer), "")
-            if name:
-                self._inputs.setdefault(name, why)
+            self.read.setdefault((key, expression), why)
             yield from self._given(key, expression)
         elif expression.root == "response" and call is not None:
             self._replies.setdefault(step, {})[expression] = None
@@ -158,8 +179,13 @@ class _Search:
         elif expression.root == "outputs":
             run = next((one.workflow for one in scope.children if step and one.step == step), key)
             yield from self._of_workflow(run, expression)
-        elif expression.root == "workflows" and expression.part == "outputs":
-            yield from self._of_workflow(f"{scope.prefix}{expression.owner}", expression)
+        elif expression.root == "workflows":
+            owner = f"{scope.prefix}{expression.owner}"
+            if expression.part == "outputs":
+                yield from self._of_workflow(owner, expression)
+            elif owner in self._scopes:
+                # What a workflow was given can be read back by those that run after it.
+                yield owner, "", replace(expression, root="inputs", owner="", part="")
 
     def _given(self, key: str, expression: Expression) -> Iterator[tuple[str, str, Expression]]:
         """What other workflows hand to an input."""

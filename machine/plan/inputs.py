@@ -23,7 +23,7 @@ from ..expressions.evaluate import resolve_name
 from ..expressions.pattern import wrong_with
 from ..expressions.question import Ask, nobody
 from ..values import SecretRef, Value, contains_file, contains_secret
-from .credentials import find_credentials
+from .credentials import find_credentials, input_read
 from .extension import InputExtension
 from .model import CallPlan, InputPlan, Plan
 from .problems import Problems
@@ -158,7 +158,7 @@ def _flowing_into_credentials(calls: Mapping[str, CallPlan], declared: Collectio
 
 def _refuse_guard_on(secrets: Set[str], criterion: CompiledCriterion) -> None:
     for expression in criterion.compared():
-        known = resolve_name(expression.name, secrets) if expression.root == "inputs" else None
+        known = resolve_name(input_read(expression), secrets) if expression.root == "inputs" else None
         if known:
             raise DocumentError(
                 f"a guard tests the secret input {known[0]!r}",

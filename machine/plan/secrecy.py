@@ -1,8 +1,8 @@
 """Which inputs of which workflows are secrets, where one workflow hands its inputs to another.
 
-An input is secret because of what its own workflow says (``plan/inputs.py``), because it may be given a secret, or
-because it is handed on to an input that is one. What is secret stays a reference everywhere; a workflow that tests it
-is refused wherever it stands.
+An input is secret because of what its own workflow says (``plan/inputs.py``), because it reaches a credential by way of
+other workflows, because it may be given a secret, or because it is handed on to an input that is one. What is secret
+stays a reference everywhere; a workflow that tests it is refused wherever it stands.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 
 from ..expressions.evaluate import resolve_name
 from ..expressions.template import references
+from .credentials import Scope, input_read, placed_inputs
 from .draft import Draft
 from .inputs import declared_inputs, own_secrets, told_open
 
@@ -20,6 +21,9 @@ __all__ = ["find_secrets"]
 def find_secrets(drafts: Mapping[str, Draft]) -> dict[str, dict[str, str]]:
     """By workflow: input name to how we know that it is secret. Nothing is asked twice, so rings of workflows end."""
     found = {key: own_secrets(one.site.workflow, one.calls) for key, one in drafts.items()}
+    for (key, name), why in _placed(drafts).items():
+        if name not in told_open(drafts[key].site.workflow):
+            found[key].setdefault(name, why)
     handed = _handed_on(drafts)
     changed = True
     while changed:
@@ -35,6 +39,18 @@ def find_secrets(drafts: Mapping[str, Draft]) -> dict[str, dict[str, str]]:
     return found
 
 
+def _placed(drafts: Mapping[str, Draft]) -> dict[tuple[str, str], str]:
+    """Workflow and input to the sentence that says which credential it reaches, in whichever workflow."""
+    scopes = {
+        key: Scope(calls=one.calls, children=tuple(one.children), outputs=one.outputs, prefix=one.site.scope)
+        for key, one in drafts.items()
+    }
+    return {
+        (key, _declared(name, declared_inputs(drafts[key].site.workflow))): why
+        for (key, name), why in placed_inputs(scopes).items()
+    }
+
+
 def _handed_on(drafts: Mapping[str, Draft]) -> list[tuple[tuple[str, str], tuple[str, str]]]:
     """Every (workflow, input) whose value reaches another (workflow, input)."""
     found = []
@@ -42,7 +58,7 @@ def _handed_on(drafts: Mapping[str, Draft]) -> list[tuple[tuple[str, str], tuple
         own = declared_inputs(draft.site.workflow)
         for child in draft.children:
             for name, template in child.parameters:
-                read = [one.name for one in references(template) if one.root == "inputs" and one.name]
+                read = filter(None, (input_read(one) for one in references(template) if one.root == "inputs"))
                 found += [((key, _declared(one, own)), (child.workflow, name)) for one in read]
             if child.same_named and child.workflow in drafts:
                 callee = drafts[child.workflow]

@@ -93,6 +93,9 @@ def test_a_credential_is_followed_through_the_outputs_of_other_steps(built: Call
     [
         ([{"name": "Authorization", "in": "header", "value": "$steps.a.outputs.x"}], {"x"}),
         ([{"name": "session", "in": "cookie", "value": "$steps.a.outputs.x"}], {"x"}),
+        ([{"name": "Cookie", "in": "header", "value": "$steps.a.outputs.x"}], {"x"}),
+        ([{"name": "proxy-authorization", "in": "header", "value": "$steps.a.outputs.x"}], {"x"}),
+        ([{"name": "authorization", "in": "query", "value": "$steps.a.outputs.x"}], set()),
         ([{"name": "X-Other", "in": "header", "value": "$steps.a.outputs.x"}], set()),
     ],
 )
@@ -115,6 +118,10 @@ def test_an_input_that_takes_a_detour_is_known_too(
         ("$request.body", {"x", "y", "z"}),
         ("$request.path.id", {"z"}),
         ("$request.query.id", set()),
+        ("$request.header.x-key", {"h"}),
+        ("$request.header.other", set()),
+        ("$request.query.q", {"q"}),
+        ("$request.query.Q", set()),
     ],
 )
 def test_what_is_quoted_of_a_request_is_followed_into_it(
@@ -123,7 +130,11 @@ def test_what_is_quoted_of_a_request_is_followed_into_it(
     payload = {"keys": ["$inputs.x", {"k": "$inputs.y"}], "z": "$inputs.z"}
     make = step("make", "makeThing", outputs={"token": output})
     make["requestBody"] = {"contentType": "application/json", "payload": payload}
-    make["parameters"] = [{"name": "id", "in": "path", "value": "$inputs.z"}]
+    make["parameters"] = [
+        {"name": "id", "in": "path", "value": "$inputs.z"},
+        {"name": "X-Key", "in": "header", "value": "$inputs.h"},
+        {"name": "q", "in": "query", "value": "$inputs.q"},
+    ]
 
     plan = built([make, step("use", uses="$steps.make.outputs.token")], workflow={"parameters": []})
 
@@ -220,6 +231,93 @@ def test_a_token_that_is_handed_to_a_workflow_is_followed_out_of_it() -> None:
     assert found.outputs["login"] == {"token"}
 
 
+@pytest.mark.parametrize("uses", ["$workflows.child.inputs.key", "Bearer {$workflows.child.inputs.key}"])
+def test_a_token_that_is_read_back_from_what_a_workflow_was_given_is_followed_too(uses: str) -> None:
+    child = {"inputs": {"type": "object", "properties": {"key": {"type": "string"}}}, "steps": [step("other")]}
+    given = [{"name": "key", "value": "$steps.login.outputs.token#/t"}, {"name": "id", "value": "$inputs.id"}]
+    main = {
+        "steps": [
+            step("login", outputs={"token": "$response.body"}),
+            {"stepId": "in", "workflowId": "child", "parameters": given},
+            step("use", uses=uses),
+        ]
+    }
+    found = credentials_of(several(main=main, child=child))
+
+    assert [str(one) for one in found.replies["login"]] == ["$response.body#/t"]
+    assert set(found.inputs) == {"key"}
+
+
+KEY_INPUT = {"type": "object", "properties": {"key": {"type": "string"}}}
+USES_KEY = {"inputs": KEY_INPUT, "steps": [step("use", uses="Bearer {$inputs.key}")]}
+GIVEN = [{"name": "key", "value": "$steps.login.outputs.token"}]
+
+
+@pytest.mark.parametrize(
+    "workflows",
+    [
+        pytest.param(
+            {
+                "main": {
+                    "steps": [
+                        login(token="$response.body#/t"),
+                        {"stepId": "first", "workflowId": "other"},
+                        {"stepId": "in", "workflowId": "child", "parameters": GIVEN},
+                    ]
+                },
+                "other": {"steps": [step("more", outputs={"key": "$response.body#/wrong"})]},
+                "child": USES_KEY,
+            },
+            id="the-second-of-two",
+        ),
+        pytest.param(
+            {
+                "main": {
+                    "steps": [
+                        login(token="$response.body#/t"),
+                        {"stepId": "in", "workflowId": "middle", "parameters": GIVEN},
+                    ]
+                },
+                "middle": {"inputs": KEY_INPUT, "dependsOn": ["child"], "steps": [step("more")]},
+                "child": USES_KEY,
+            },
+            id="by-its-name-to-a-dependency",
+        ),
+    ],
+)
+def test_a_token_is_followed_out_of_the_workflow_it_was_handed_to_and_of_no_other(workflows: dict[str, Any]) -> None:
+    found = credentials_of(several(**workflows))
+
+    assert {name: list(map(str, places)) for name, places in found.replies.items()} == {"login": ["$response.body#/t"]}
+
+
+def test_outputs_of_its_own_are_those_of_the_workflow_a_step_runs() -> None:
+    other = {
+        "steps": [step("more", outputs={"token": "$response.body#/wrong"})],
+        "outputs": {"token": "$steps.more.outputs.token"},
+    }
+    main = {
+        "steps": [
+            {"stepId": "first", "workflowId": "other"},
+            {"stepId": "in", "workflowId": "child", "outputs": {"x": "$outputs.token"}},
+            step("use", uses="$steps.in.outputs.x"),
+        ]
+    }
+    found = credentials_of(several(main=main, other=other, child=LOG_IN))
+
+    assert set(found.replies) == {"login"}
+
+
+@pytest.mark.parametrize(("depth", "known"), [(32, True), (33, False)])
+def test_a_path_is_followed_32_members_deep_and_from_there_all_is_a_credential(
+    built: Callable[..., Plan], depth: int, known: bool
+) -> None:
+    path = "/a" * depth
+    found = find_credentials(built([login(token="$response.body"), step("use", uses=f"{{{TOKEN}#{path}}}")]).calls)
+
+    assert [str(one) for one in found.replies["login"]] == [f"$response.body#{path}" if known else "$response.body"]
+
+
 # -- where an input is sent --------------------------------------------------------------------------------------------
 
 HERE, THERE = ("things", "https://things.example/v1"), ("others", "https://others.example")
@@ -286,3 +384,13 @@ def test_the_servers_an_input_is_sent_to_are_known(steps: list[Any], expected: s
     child = [{**step("in", SECOND, uses="$inputs.other")}]
 
     assert destinations(two_sources(*steps, others=child)).get(("w", "key"), set()) == expected
+
+
+@pytest.mark.parametrize(("most", "told"), [(2, True), (1, False)])
+def test_of_a_plan_with_too_many_servers_nothing_is_told(
+    monkeypatch: pytest.MonkeyPatch, most: int, told: bool
+) -> None:
+    monkeypatch.setattr("machine.plan.credentials._MOST_SERVERS", most)
+    plan = two_sources(step("a", FIRST, uses="$inputs.key"), step("b", SECOND), others=[step("in", SECOND)])
+
+    assert destinations(plan) == ({("w", "key"): frozenset({HERE})} if told else {})

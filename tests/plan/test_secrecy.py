@@ -26,6 +26,14 @@ def flow(name: str, *steps: Any, inputs: Any = None, **fields: Any) -> dict[str,
     return {"workflowId": name, **schema, **fields, "steps": list(steps)}
 
 
+def sends(credential: str) -> dict[str, Any]:
+    return {
+        "stepId": "t",
+        "operationId": "listThings",
+        "parameters": [{"name": "Authorization", "in": "header", "value": credential}],
+    }
+
+
 AUTHORIZED = step(parameters=[{"name": "Authorization", "in": "header", "value": "Bearer {$inputs.k}"}])
 
 
@@ -39,6 +47,18 @@ HANDED = [
         flow("child", step(), inputs={"a": TEXT, "b": TEXT}),
         {"root": ("token",), "child": ("a",)},
         id="down",
+    ),
+    pytest.param(
+        flow("root", runs("child", a="$inputs#/token"), inputs={"token": TEXT}),
+        flow("child", step(), inputs={"a": TEXT}),
+        {"root": ("token",), "child": ("a",)},
+        id="by-a-pointer",
+    ),
+    pytest.param(
+        flow("root", runs("child", k="$inputs#/mine"), inputs={"mine": TEXT, "other": TEXT}),
+        flow("child", sends("Bearer {$inputs#/k}"), inputs={"k": TEXT}),
+        {"root": ("mine",), "child": ("k",)},
+        id="up-from-a-header-by-a-pointer",
     ),
     pytest.param(
         flow("root", runs("child", a="x-{$inputs.token}"), inputs={"token": TEXT}),
@@ -65,6 +85,43 @@ HANDED = [
         id="unless-the-document-says-it-is-none",
     ),
     pytest.param(
+        flow("root", runs("child", k="$inputs.mine"), sends("$steps.r.outputs.out"), inputs={"mine": TEXT}),
+        flow("child", step(), inputs={"k": TEXT, "l": TEXT}, outputs={"out": "$inputs.k"}),
+        {"root": ("mine",), "child": ("k",)},
+        id="round-through-an-output",
+    ),
+    pytest.param(
+        flow("root", runs("child", k="$inputs.mine"), sends("$workflows.child.outputs.out"), inputs={"mine": TEXT}),
+        flow("child", step(), inputs={"k": TEXT}, outputs={"out": "x {$inputs.k}"}),
+        {"root": ("mine",), "child": ("k",)},
+        id="round-through-an-output-of-the-workflow",
+    ),
+    pytest.param(
+        flow(
+            "root", runs("child", k="$inputs.mine"), sends("Bearer {$workflows.child.inputs.k}"), inputs={"mine": TEXT}
+        ),
+        flow("child", step(), inputs={"k": TEXT, "l": TEXT}),
+        {"root": ("mine",), "child": ("k",)},
+        id="round-through-an-input-of-the-workflow",
+    ),
+    pytest.param(
+        flow("root", sends("$workflows.child.inputs.k"), inputs={"other": TEXT}, dependsOn=["child"]),
+        flow("child", step(), inputs={"k": TEXT}),
+        {"root": ("k",), "child": ("k",)},
+        id="round-through-an-input-of-a-dependency",
+    ),
+    pytest.param(
+        flow("root", runs("child", k="$inputs.mine"), sends("$steps.r.outputs.out"), inputs={"mine": TEXT}),
+        flow(
+            "child",
+            step(),
+            inputs={"k": {**TEXT, "x-machine": {"secret": False}}},
+            outputs={"out": "$inputs.k"},
+        ),
+        {"root": ("mine",), "child": ("k",)},
+        id="round-whatever-the-other-workflow-says",
+    ),
+    pytest.param(
         flow("root", runs("child", a="$inputs.token", b="$inputs.plain"), inputs={"token": TEXT, "plain": TEXT}),
         flow("child", runs("child", a="$inputs.b", b="$inputs.a"), inputs={"a": TEXT, "b": TEXT}),
         {"root": ("token", "plain"), "child": ("a", "b")},
@@ -80,8 +137,9 @@ def test_a_secret_is_one_wherever_it_is_handed(
     assert secrets(composed(root, child)) == expected
 
 
-def test_a_guard_on_a_secret_that_was_handed_on_is_refused(composed: Composed) -> None:
-    guarded = step(onSuccess=[{"name": "x", "type": "end", "criteria": [{"condition": "$inputs.a == 'y'"}]}])
+@pytest.mark.parametrize("tested", ["$inputs.a", "$inputs#/a"])
+def test_a_guard_on_a_secret_that_was_handed_on_is_refused(composed: Composed, tested: str) -> None:
+    guarded = step(onSuccess=[{"name": "x", "type": "end", "criteria": [{"condition": f"{tested} == 'y'"}]}])
     child = flow("child", guarded, inputs={"a": TEXT})
     with pytest.raises(DocumentError) as refused:
         composed(flow("root", runs("child", a="$inputs.token"), inputs={"token": TEXT}), child)
