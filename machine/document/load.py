@@ -72,9 +72,9 @@ def parse(
     try:
         raw, text = _decode(data)
         try:
-            value, where, twice = _read(text, positions, make)
+            value, where, twice = _read(text, positions, most, make)
         except Unplaced:
-            value, where, twice = _read(text, True, make)
+            value, where, twice = _read(text, True, most, make)
     except Refused as problem:
         line, column = problem.spot or (0, 0)
         place = Place(document=uri, line=line, column=column)
@@ -98,7 +98,7 @@ def _decode(data: bytes | str) -> tuple[bytes, str]:
     return raw, text.removeprefix("\ufeff")
 
 
-def _read(text: str, positions: bool, make: Callable[[bool], Builder]) -> Built:
+def _read(text: str, positions: bool, most: int, make: Callable[[bool], Builder]) -> Built:
     """Text that begins like JSON is read as JSON; where that fails it may still be YAML in flow style."""
     start = _end_of_space(text, 0)
     if text[start : start + 1] not in ("{", "[", '"'):
@@ -106,7 +106,7 @@ def _read(text: str, positions: bool, make: Callable[[bool], Builder]) -> Built:
     if not positions:
         # Where something is wrong with it, the careful reader says what and where.
         with suppress(ValueError, RecursionError, Refused):
-            return _read_json_fast(text), Positions(), ()
+            return _read_json_fast(text, most), Positions(), ()
     try:
         return _read_json(text, start, make(positions))
     except Refused as problem:
@@ -370,7 +370,7 @@ def _read_json(text: str, position: int, build: Builder) -> Built:
         raise
 
 
-def _read_json_fast(text: str) -> Any:
+def _read_json_fast(text: str, most: int) -> Any:
     """The C decoder, for sound texts. Raises ValueError, RecursionError or Refused, none of them with a place."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -389,7 +389,7 @@ def _read_json_fast(text: str) -> Any:
         count += len(layer)
         containers = [item for item in layer if isinstance(item, dict | list)]
         depth += bool(containers)
-        if depth > MAX_DEPTH or count > MAX_VALUES:
+        if depth > MAX_DEPTH or count > most:
             raise ValueError
         layer = [inner for item in containers for inner in (item.values() if isinstance(item, dict) else item)]
     return value

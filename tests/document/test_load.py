@@ -61,13 +61,22 @@ def spot(error: DocumentError) -> tuple[int, int]:
         pytest.param("~", None, id="tilde"),
         pytest.param("Null", None, id="null"),
         pytest.param("nUll", "nUll", id="odd-case-null"),
+        pytest.param("NULL", None, id="upper-case-null"),
         pytest.param("TRUE", True, id="true"),
+        pytest.param("True", True, id="capital-true"),
+        pytest.param("false", False, id="false"),
+        pytest.param("False", False, id="capital-false"),
+        pytest.param("FALSE", False, id="upper-case-false"),
         pytest.param("yes", "yes", id="yes"),
         pytest.param("'12'", "12", id="quoted"),
         pytest.param("! 12", "12", id="non-specific-tag"),
         pytest.param("!!str 12", "12", id="tagged-string"),
         pytest.param("!!int '12'", 12, id="tagged-integer"),
         pytest.param("!!float 1", 1.0, id="tagged-float"),
+        pytest.param("!!null ~", None, id="tagged-null"),
+        pytest.param("!!bool true", True, id="tagged-boolean"),
+        pytest.param("0x" + "0" * 4000, 0, id="as-many-digits-as-there-may-be"),
+        pytest.param(hex(10**4000 - 1), 10**4000 - 1, id="the-largest-hex"),
         pytest.param("=", "=", id="default-key-of-1.1"),
         pytest.param("one\n  two", "one two", id="folded-plain"),
         pytest.param("|\n  one\n  two\n", "one\ntwo\n", id="block"),
@@ -91,6 +100,7 @@ def test_scalars_follow_the_core_schema_of_yaml_1_2(text: str, value: Any) -> No
         pytest.param("- &a x\n- *a : 1\n", [], id="alias-of-a-string"),
         pytest.param("!!int 1: a\n", ["1"], id="tagged-number"),
         pytest.param("!!float 1.50: a\n", ["1.50"], id="tagged-fraction"),
+        pytest.param("! 12: a\n!!str 13: b\n", ["12", "13"], id="tagged-text"),
     ],
 )
 def test_keys_are_strings_as_written(text: str, keys: list[str]) -> None:
@@ -119,6 +129,9 @@ REFUSED = [
     pytest.param("- &a 1\n- *a : 1\n", "D005", (2, 3), id="alias-of-a-number-as-key"),
     pytest.param("!!bool x: 1\n", "D005", (1, 1), id="tagged-key"),
     pytest.param("!!int x: 1\n", "D006", (1, 1), id="key-whose-tag-is-not-true"),
+    pytest.param('{"a": !x 1}', "D006", (1, 7), id="tag-in-what-looks-like-json"),
+    pytest.param('{"a"; 1}', "D003", (1, 5), id="no-colon"),
+    pytest.param('{"a": 1} x', "D003", (1, 10), id="something-after-the-value"),
     pytest.param("a: !!python/object:os.system x\n", "D006", (1, 4), id="python-tag"),
     pytest.param("a: !mine [1]\n", "D006", (1, 4), id="local-tag"),
     pytest.param("a: !!set {b}\n", "D006", (1, 4), id="set-tag"),
@@ -262,6 +275,7 @@ def test_a_bomb_is_refused_at_once(name: str, code: str) -> None:
 
 @pytest.mark.parametrize("positions", [True, False], ids=["positions", "plain"])
 def test_the_depth_limit_is_exact(positions: bool) -> None:
+    assert MAX_DEPTH == 100
     parse("[" * MAX_DEPTH + "]" * MAX_DEPTH, positions=positions)
 
     assert refusal("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), positions=positions).code == "AZM-D008"
@@ -313,8 +327,86 @@ def test_the_limit_of_directives_is_exact() -> None:
     assert refusal("%TAG !b! tag:x\n" + text).code == "AZM-D006"
 
 
+@pytest.mark.parametrize("positions", [True, False], ids=["positions", "plain"])
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        pytest.param('[1, {"a": 2}]', 4, id="json"),
+        pytest.param("- 1\n- a: 2\n", 4, id="yaml"),
+        pytest.param("- &a [1, 2]\n- *a\n- *a\n", 10, id="aliases-at-each-use"),
+    ],
+)
+def test_the_number_of_values_is_bounded_as_told(text: str, count: int, positions: bool) -> None:
+    parse(text, positions=positions, most=count)
+
+    assert refusal(text, positions=positions, most=count - 1).code == "AZM-D009"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("null: 1\n", "a key must be a string, this is null", id="null-key"),
+        pytest.param("true: 1\n", "a key must be a string, this is a boolean", id="boolean-key"),
+        pytest.param("a: *b\n", "the alias '*b' names no anchor before it", id="unknown-alias"),
+        pytest.param("&a [*a]\n", "the alias '*a' stands inside the value it names", id="alias-inside-itself"),
+        pytest.param(f"a: !{'x' * 59} 1\n", f"the tag '!{'x' * 59}' is not allowed", id="a-text-as-long-as-is-shown"),
+        pytest.param(f"a: !{'x' * 60} 1\n", f"the tag '!{'x' * 56}...' is not allowed", id="a-longer-text-is-cut"),
+        pytest.param('{"a": 1}\n{"b": 2}', "not valid JSON: expected nothing after the value", id="two-values"),
+        pytest.param("{a: 1,\n b: [c}", "not valid YAML", id="yaml-that-begins-like-json"),
+        pytest.param("a: \x01\n", "characters are not allowed", id="control-character"),
+    ],
+)
+@pytest.mark.usefixtures("parser")
+def test_a_refusal_says_what_is_wrong(text: str, said: str) -> None:
+    assert said in refusal(text).message
+
+
+def test_an_escape_that_names_no_character_is_refused(parser: str) -> None:
+    half, none = refusal('a: "\\ud83d"'), refusal('a: "\\U99999999"')
+
+    assert (half.code, none.code) == ("AZM-D003" if parser == "c" else "AZM-D001", "AZM-D003")
+    assert parser == "c" or "bad character" in none.message
+
+
+@pytest.mark.parametrize("positions", [True, False], ids=["positions", "plain"])
+def test_json_is_read_as_json_however_tightly_it_is_written(positions: bool) -> None:
+    # Only JSON joins the two halves of a pair.
+    text = '{"a":"\\ud83d\\ude00","b":[1,"\\ud83d\\ude00",{}],"c":{"d":[]}}'
+
+    assert parse(text, positions=positions).value == {"a": "\U0001f600", "b": [1, "\U0001f600", {}], "c": {"d": []}}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("{1: 2}", {"1": 2}), ("[1; 2]", ["1; 2"]), ('{"a": b}', {"a": "b"}), ('{? a : "b"}', {"a": "b"})],
+    ids=["a-key-without-quotes", "no-comma", "no-quotes", "an-explicit-key"],
+)
+def test_what_only_looks_like_json_is_yaml(text: str, value: Any) -> None:
+    assert parse(text).value == parse(text, positions=False).value == value
+
+
+@pytest.mark.usefixtures("parser")
+def test_a_tag_of_a_list_or_object_has_to_be_true() -> None:
+    assert parse("a: !!map {b: 1}\nc: !!seq [2]\nd: ! {e: 3}\n").value == {"a": {"b": 1}, "c": [2], "d": {"e": 3}}
+    assert refusal("a: !!seq {b: 1}\n").code == refusal("a: !!map [1]\n").code == "AZM-D006"
+
+
+@pytest.mark.usefixtures("parser")
+def test_an_alias_is_as_deep_as_what_it_names() -> None:
+    named = f"- &a {'[' * 60}{']' * 60}\n"
+
+    parse(f"{named}- {'[' * 39}*a{']' * 39}\n")
+    assert refusal(f"{named}- {'[' * 40}*a{']' * 40}\n").code == "AZM-D008"
+
+
+def test_an_alias_of_a_scalar_adds_no_depth() -> None:
+    deep = f"- &a x\n- {'[' * (MAX_DEPTH - 1)}*a{']' * (MAX_DEPTH - 1)}\n"
+
+    assert parse(deep).value[0] == "x"
+
+
 def test_a_large_integer_within_the_limit_is_kept_whole() -> None:
-    assert parse("[" + "9" * 4000 + "]").value == [int("9" * 4000)]
+    assert parse(f"[{'9' * 4000}, -{'9' * 4000}]").value == [int("9" * 4000), -int("9" * 4000)]
 
 
 @pytest.mark.parametrize("positions", [True, False], ids=["positions", "plain"])
@@ -337,6 +429,12 @@ def test_a_byte_order_mark_is_no_content() -> None:
 
     assert tree.value == {"a": 1}
     assert tree.positions["/a"] == (1, 1)
+
+
+@pytest.mark.parametrize("positions", [True, False], ids=["positions", "plain"])
+def test_behind_a_byte_order_mark_json_is_still_json(positions: bool) -> None:
+    # Only JSON joins the two halves of a pair.
+    assert parse('\ufeff["\\ud83d\\ude00"]', positions=positions).value == ["\U0001f600"]
 
 
 def test_yaml_in_flow_style_is_read_though_it_begins_like_json() -> None:

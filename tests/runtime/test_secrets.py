@@ -128,6 +128,12 @@ def test_a_text_that_cannot_be_had_is_told_with_why_and_where_to_give_it(
     assert caught.value.next.endswith(f"another reference: {advice}")
 
 
+def test_a_command_that_takes_too_long_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "_COMMAND_TIMEOUT", 0.05)
+    with pytest.raises(CredentialError, match="the command took too long"):
+        Reference("@cmd:exec sleep 20").resolve("token")
+
+
 def test_a_file_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_bytes(b"x" * (1 << 20))
