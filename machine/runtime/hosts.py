@@ -120,12 +120,13 @@ def is_loopback(url: str) -> bool:
 
 
 def _is_inward(host: str) -> bool:
-    if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
+    if host.endswith((".localhost", ".local", ".internal")):
         return True
     address = _address(host)
     if address is None:
-        # A dotless or all-digit spelling (2130706433, 0x7f.1) is an address to a resolver though not to us.
-        return "." not in host or (host.replace(".", "").replace("0x", "").isalnum() and host[-1].isdigit())
+        # A name of this network, such as localhost, has no dot. A dotless or all-digit spelling (2130706433, 0x7f.1) is
+        # an address to a resolver though not to us.
+        return "." not in host or (host.replace(".", "").isalnum() and host[-1].isdigit())
     return not _is_global(address)
 
 
@@ -143,6 +144,6 @@ def _is_global(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(host.strip("[]").partition("%")[0])
+        return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.client
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -127,7 +128,7 @@ class Transport:
         quiet = QUIET.set(True)
         try:
             prepared, url = outgoing.prepared, outgoing.url
-            for number in range(_REDIRECTS + 1):
+            for number in itertools.count():
                 response = self._send(prepared, timeout)
                 body = read_body(response, self._largest, self._ratio)
                 further = self._follow(call, prepared, response) if number < _REDIRECTS else None
@@ -217,6 +218,8 @@ class Transport:
         secrets = self._secrets
         if form == "json":
             value = secrets.conceal_json(value, body)
+        elif form == "text":
+            value = secrets.conceal(value)
         elif form == "binary" and secrets.stands_in(body):
             # Bytes cannot be kept in part, and a secret is not kept.
             value, form = None, "undecodable"
@@ -226,7 +229,7 @@ class Transport:
         reply = Reply(
             status=response.status_code,
             headers=cast("Mapping[str, Any]", secrets.conceal(headers)),
-            body=value if form == "json" else secrets.conceal(value),
+            body=value,
             form=form,
             url=url,
         )
@@ -258,7 +261,7 @@ class Transport:
         else:
             cause = "protocol"
         # Without a socket of ours there is nothing that saw the bytes; then only a failure to connect is proof.
-        left = wire.sent or (not wire.tried and cause in ("timeout", "reset", "cut", "protocol"))
+        left = wire.sent or (not wire.tried and cause in ("timeout", "cut", "protocol"))
         return self._failed("unknown" if left else "not_sent", cause, _MESSAGES[cause])
 
     def _failed(self, fate: Literal["not_sent", "unknown"], cause: Cause, message: str) -> CallFailed:
@@ -273,7 +276,6 @@ _MESSAGES: Mapping[Cause, str] = {
     "timeout": "the answer took too long; --call-timeout allows longer, where the step sets no time of its own",
     "reset": "the connection was closed before an answer came",
     "cut": "the answer ended in the middle",
-    "too_large": "the answer is too large",
     "protocol": "the answer was not HTTP",
     "unsendable": "the request could not be written",
     "inward": "its name leads to an address that is not public; --allow-host allows that",
@@ -358,5 +360,5 @@ def _caused_by(error: BaseException | None, *kinds: type[BaseException]) -> bool
         if isinstance(one, kinds):
             return True
         seen.add(id(one))
-        waiting += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+        waiting += [one.__cause__, one.__context__, *one.args]
     return False

@@ -28,12 +28,8 @@ class Wire:
     """What the sockets of one call are told and report: how long they may take, how far they came."""
 
     def __init__(self, *, peer_is_allowed: Callable[[str, str], bool] | None = None) -> None:
-        self.end = 0.0
-        self.tried = False
-        self.connected = False
-        self.sent = False
-        self.refused_peer = False
         self._peer_is_allowed = peer_is_allowed
+        self.begin(0.0)
 
     def check_peer(self, sock: socket.socket, host: str) -> socket.socket:
         """The socket, if what it is connected to may be talked to: address and the name it was reached by."""
@@ -101,7 +97,7 @@ class _Head:
         self._file = file
         self._begun = False
 
-    def readline(self, limit: int = -1) -> bytes:
+    def readline(self, limit: int) -> bytes:
         line = cast("bytes", self._file.readline(limit))
         if self._begun and not line.endswith(b"\n") and len(line) != limit:
             raise http.client.IncompleteRead(line)
@@ -140,7 +136,7 @@ def _watched(kind: type[HTTPConnection], wire: Wire) -> type[Any]:
         sock: Any
 
         def _new_conn(self) -> socket.socket:
-            return wire.check_peer(super()._new_conn(), self.host.rstrip(".").lower())
+            return wire.check_peer(super()._new_conn(), self.host.lower())
 
         def connect(self) -> None:
             wire.tried = True
@@ -164,7 +160,7 @@ def _pool_classes(wire: Wire) -> dict[str, type[HTTPConnectionPool]]:
 class _Adapter(HTTPAdapter):
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        super().__init__(max_retries=0, pool_connections=4, pool_maxsize=1)
+        super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from machine.errors import HostError
-from machine.runtime.hosts import base_url, check_secrecy, is_loopback
+from machine.runtime.hosts import base_url, check_secrecy, is_loopback, is_public, origin_of
 
 INWARD = [
     "localhost",
@@ -35,6 +35,7 @@ INWARD = [
     "[64:ff9b::127.0.0.1]",
     "[2002:7f00:1::]",
     "[2002:a9fe:a9fe::1]",
+    "127.0.0.1%25lo",
 ]
 PUBLIC = [
     "api.example.com",
@@ -42,6 +43,7 @@ PUBLIC = [
     "8.8.8.8",
     "[2606:4700::1111]",
     "[64:ff9b::808:808]",
+    "[::ffff:8.8.8.8]",
     "127.0.0.1.example.com",
     "localhost.example.com",
     "a1.example2.com",
@@ -203,3 +205,46 @@ def test_a_server_that_is_missing_is_told_with_what_is_known_of_it(
     assert caught.value.code == "AZM-C030"
     assert message in caught.value.message
     assert caught.value.next.endswith(advice)
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("93.184.216.34", True),
+        ("2606:4700::1111", True),
+        ("::ffff:8.8.8.8", True),
+        ("10.0.0.1", False),
+        ("127.0.0.1", False),
+        ("169.254.169.254", False),
+        ("::1", False),
+        ("fe80::1%eth0", False),
+        ("::ffff:10.0.0.1", False),
+        ("api.example.com", False),
+        ("", False),
+    ],
+)
+def test_only_an_address_of_the_open_internet_is_public(address: str, public: bool) -> None:
+    assert is_public(address) is public
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://api.example.com/v2?a#b", "https://api.example.com:443"),
+        ("http://api.example.com", "http://api.example.com:80"),
+        ("https://API.example.com.:443/", "https://api.example.com:443"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("https://[2606:4700::1111]/", "https://[2606:4700::1111]:443"),
+        ("other://api.example.com:1", "other://api.example.com:1"),
+    ],
+)
+def test_an_origin_is_a_scheme_a_host_and_a_port(url: str, origin: str) -> None:
+    assert origin_of(url) == origin
+
+
+@pytest.mark.parametrize(
+    "url", ["", "/a", "https://", "https:///a", "http://:80", "other://api.example.com", "http://a:b"]
+)
+def test_what_names_no_server_has_no_origin(url: str) -> None:
+    with pytest.raises(ValueError, match=r"origin|[Pp]ort"):
+        origin_of(url)

@@ -85,3 +85,20 @@ def test_a_write_past_the_deadline_is_not_begun(serve: Any, replies: Any, http_r
             session.get(server.url, timeout=5)
 
     assert not wire.sent
+
+
+def test_no_time_left_is_over_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = Wire()
+    monkeypatch.setattr(time, "monotonic", lambda: 5.0)
+    wire.begin(0.0)
+
+    with pytest.raises(TimeoutError):
+        wire.left()
+
+
+def test_a_wire_that_nobody_began_has_no_time_and_saw_nothing() -> None:
+    wire = Wire()
+
+    assert (wire.tried, wire.connected, wire.sent, wire.refused_peer) == (False, False, False, False)
+    with pytest.raises(TimeoutError):
+        wire.left()
