@@ -33,7 +33,7 @@ _LONGEST_PATTERN: Final = 4096
 
 
 def _percent(text: str) -> str:
-    return quote(text, safe="-._~")
+    return quote(text, safe="")
 
 
 def _json(text: str) -> str:
@@ -132,7 +132,7 @@ class Concealer:
         self._forms += [one for one in _forms(name, text) if one.hint not in self._seen or one.hint in _MARKS]
         self._seen |= {one.hint for one in self._forms}
         self._forms.sort(key=lambda one: one.order)
-        self._marks = tuple({one.hint.encode("utf-8", "surrogatepass"): None for one in self._forms})
+        self._marks = tuple({one.hint.encode(): None for one in self._forms})
 
     def conceal(self, value: Any) -> Any:
         """A JSON value with a reference in the place of every text that was learnt, in any spelling."""
@@ -173,7 +173,7 @@ class Concealer:
                         split.append(form.ref)
                     split.append(piece)
             parts = split
-        return join_text(parts) if len(parts) > 1 else text
+        return join_text(parts)
 
 
 def _forms(name: str, text: str) -> Iterator[_Form]:

@@ -93,7 +93,6 @@ class Reference:
 
 class _NotHad(Exception):
     def __init__(self, why: str) -> None:
-        super().__init__(why)
         self.why = why
 
 

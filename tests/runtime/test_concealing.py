@@ -167,3 +167,100 @@ def test_a_very_long_secret_is_looked_for_as_encoders_usually_write_it() -> None
 def test_a_spelling_nobody_knows_is_a_fault_of_ours() -> None:
     with pytest.raises(BugError):
         spell(PLAIN, "rot13")
+
+
+STORED = [
+    *("", "percent", "form", "json", "html", "hex", "utf8"),
+    *("base64.0", "base64.1", "base64.2", "base64url.0", "base64url.1", "base64url.2"),
+]
+
+
+def test_the_names_of_spellings_are_those_that_journals_hold() -> None:
+    assert list(SPELLINGS) == STORED
+
+
+@pytest.mark.parametrize("encoding", [*STORED, "percent percent", "json json"])
+def test_a_spelling_is_stored_under_its_name(encoding: str) -> None:
+    concealer = Concealer()
+    concealer.learn("token", '<>\u00ff\u00fe" \\')
+
+    assert concealer.conceal(spell('<>\u00ff\u00fe" \\', encoding)) == SecretText((SecretRef("token", encoding),))
+
+
+@pytest.mark.parametrize(
+    ("written", "encoding"),
+    [
+        pytest.param("C3BF20676865696D", "hex", id="upper-case"),
+        pytest.param("\\u00FF gheim", "json", id="another-case-of-json"),
+        pytest.param("%c3%bf%20gheim", "percent", id="lower-case"),
+        pytest.param("%c3%bf+gheim", "percent", id="a-plus-for-a-blank"),
+        pytest.param("&#255; gheim", "html", id="by-number"),
+    ],
+)
+def test_a_variant_is_stored_as_what_it_is_a_variant_of(written: str, encoding: str) -> None:
+    concealer = Concealer()
+    concealer.learn("token", "\u00ff gheim")
+
+    assert concealer.conceal(f"<{written}>") == SecretText(("<", SecretRef("token", encoding), ">"))
+
+
+@pytest.mark.parametrize(
+    ("secret", "written"),
+    [
+        pytest.param('a"bc\\def', 'a\\"bc\\def', id="half-escaped-json"),
+        pytest.param("a%bc/def", "a%bc%2fdef", id="half-escaped-url"),
+        pytest.param("a&bc<def", "a&bc&lt;def", id="half-escaped-html"),
+        pytest.param("abcdef123", "%61bcdef123", id="a-letter-nobody-escapes"),
+        pytest.param("/" * 4097, "%2f" * 4097, id="a-variant-of-a-very-long-one"),
+    ],
+)
+def test_what_no_program_writes_is_not_looked_for(secret: str, written: str) -> None:
+    concealer = Concealer()
+    concealer.learn("token", secret)
+
+    assert concealer.conceal(written) == written
+
+
+def test_up_to_4096_characters_every_variant_is_looked_for() -> None:
+    concealer = Concealer()
+    concealer.learn("token", "/" * 4096)
+
+    assert concealer.conceal("%2f" * 4096) == SecretText((SecretRef("token", "percent"),))
+
+
+def test_the_variants_of_every_secret_are_looked_for() -> None:
+    concealer = Concealer()
+    concealer.learn("one", "a/b cdef")
+    concealer.learn("two", "x/y zuvw")
+
+    assert concealer.scrub("a%2fb%20cdef x%2fy%20zuvw x\\/y zuvw") == "[secret one] [secret two] [secret two]"
+
+
+@pytest.mark.parametrize("size", [6, 7, 8])
+@pytest.mark.parametrize("offset", [0, 1, 2])
+def test_of_base64_all_that_no_neighbour_has_a_share_in_is_looked_for(offset: int, size: int) -> None:
+    text = "s3cret-t"[:size]
+    around = [(before * offset, after) for before in (b"\x00", b"\xff") for after in (b"\x00" * 3, b"\xff" * 3)]
+    written = [base64.b64encode(before + text.encode() + after).decode().rstrip("=") for before, after in around]
+    alike = [at for at, column in enumerate(zip(*written, strict=True)) if len(set(column)) == 1]
+
+    assert spell(text, f"base64.{offset}") == "".join(written[0][at] for at in alike)
+    assert alike == list(range(alike[0], alike[-1] + 1))
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b"a%2", False),
+        (b"\\ & %", False),
+        (b"\x00\xffa b%c/def\x00", True),
+        (b"a%20b%25c%2Fdef", True),
+        (base64.b64encode(b"a b%c/def"), True),
+        (b"", False),
+    ],
+)
+def test_whether_a_secret_stands_in_bytes_is_told(body: bytes, found: bool) -> None:
+    concealer = Concealer()
+    concealer.learn("token", "a b%c/def")
+
+    assert concealer.stands_in(body) is found

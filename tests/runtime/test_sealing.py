@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,9 +17,10 @@ import pytest
 from machine.chart.chart import Chart
 from machine.chart.effects import Call
 from machine.chart.events import Replied, Reply, event_from_json
-from machine.errors import CredentialError, RequestError, UsageError
+from machine.errors import CredentialError, Place, RequestError, UsageError
+from machine.expressions.grammar import parse_expression
 from machine.plan.model import Plan
-from machine.runtime.sealing import Answers, Sealer, needed
+from machine.runtime.sealing import Answers, Sealer, needed, take_out
 from machine.runtime.secrets import Reference, SecretBook
 from machine.runtime.token import export_token
 from machine.sources.model import Request
@@ -460,6 +462,11 @@ def _short(file: Path) -> None:
     file.chmod(0o600)
 
 
+def _binary(file: Path) -> None:
+    file.write_bytes(b"\xff" * 44)
+    file.chmod(0o600)
+
+
 def _link(file: Path) -> None:
     target = file.with_name("elsewhere")
     target.write_text(KEY)
@@ -477,6 +484,7 @@ def _pipe(file: Path) -> None:
         pytest.param(_readable, "AZM-C061", id="others-can-read-it"),
         pytest.param(_pipe, "AZM-C061", id="no-file"),
         pytest.param(_short, "AZM-C060", id="no-key"),
+        pytest.param(_binary, "AZM-C060", id="no-text"),
         pytest.param(_link, "AZM-C060", id="a-link"),
     ],
 )
@@ -532,3 +540,163 @@ def test_a_plan_that_needs_no_key_makes_none(tmp_path: Path, make_runner: Any, s
         make_runner(store, transport=scripted((201, {"id": 1}))).start(retry_plan, {}, run_id="r").result()
 
     assert not (tmp_path / "runs.db.key").exists()
+
+
+# -- each part by itself -----------------------------------------------------------------------------------------------
+
+
+def taken(place: str, body: Any) -> tuple[Any, SecretBook]:
+    """The body of an answer after its credentials were taken out, and the book that knows them."""
+    book = SecretBook({})
+    reply = Reply(status=200, body=body, form="json")
+    parsed = parse_expression(place, place=Place(document="d"))
+    return take_out(reply, [parsed], 1, book, lambda name, text: "").body, book
+
+
+@pytest.mark.parametrize(
+    ("place", "body", "expected"),
+    [
+        pytest.param("$response.body#/a/b", 5, 5, id="a-number-has-no-members"),
+        pytest.param("$response.body#/a/b", {"a": "plain text"}, {"a": "plain text"}, id="a-text-has-none-either"),
+        pytest.param("$response.body#/a/1", {"a": ["plain text"]}, {"a": ["plain text"]}, id="a-list-that-is-shorter"),
+        pytest.param(
+            "$response.body#/a/0/b",
+            {"a": [{"b": TOKEN, "c": "plain text"}, {"b": "other text"}]},
+            {"a": [{"b": SecretRef("reply:1"), "c": "plain text"}, {"b": "other text"}]},
+            id="what-stands-beside-it-stays",
+        ),
+        pytest.param("$response.body.t", {"t": TOKEN, "u": "me"}, {"t": SecretRef("reply:1"), "u": "me"}, id="by-name"),
+    ],
+)
+def test_nothing_but_a_credential_is_taken_out(place: str, body: Any, expected: Any) -> None:
+    left, book = taken(place, body)
+
+    assert left == expected
+    assert book.names == ({"reply:1"} if left != body else frozenset())
+
+
+def test_the_transport_below_is_closed_too(make_runner: Any, scripted: Any, made: Any) -> None:
+    transport = scripted(logged_in(), at("ready"))
+    make_runner(MemoryStore(), transport=transport).start(made(), {}, run_id="r").result()
+
+    assert transport.closed == 1
+
+
+@pytest.mark.parametrize(
+    ("callees", "calls", "found"), [(1, 1, {"reply:1", "reply:2"}), (0, 1, set()), (1, 0, {"reply:1"}), (0, 0, set())]
+)
+def test_what_one_workflow_handed_to_another_may_be_sent_while_calls_lie_ahead(
+    callees: int, calls: int, found: set[str]
+) -> None:
+    asked: list[tuple[str, ...]] = []
+    call = SimpleNamespace(parameters=(), body=None, effect=SimpleNamespace(probe=None))
+    plan: Any = SimpleNamespace(
+        ahead=lambda *stack: asked.append(stack) or [(None, call)] * calls + [(None, None)],
+        callees={str(one): None for one in range(callees)},
+    )
+    outputs = {"login": {"token": SecretRef("reply:1")}}
+    frames = tuple(SimpleNamespace(state=one, steps=outputs, inputs={}) for one in ("a", "b", "c"))
+    handed = {"w": SimpleNamespace(inputs={}, outputs={"token": SecretRef("reply:2")})}
+    snapshot: Any = SimpleNamespace(pending=None, standing=(frames, "s"), workflows=handed)
+
+    assert needed(plan, snapshot) == found
+    assert asked == [("a", "b", "s")]
+
+
+def test_a_credential_nobody_was_answered_with_was_given_by_hand() -> None:
+    with pytest.raises(CredentialError) as caught:
+        Answers("r", [], None, SecretBook({}), Sealer(), lambda call: 1 / 0).give(["reply:9"], anew=False)  # type: ignore[arg-type, return-value]
+
+    assert (caught.value.code, caught.value.exit_code) == ("AZM-C023", 14)
+    assert "the credential reply:9 cannot be had: it was given by hand" in caught.value.message
+
+
+@pytest.mark.parametrize(("length", "asked"), [(8, 8), (9, 0)])
+def test_eight_calls_are_made_again_for_one_credential_and_no_more(length: int, asked: int) -> None:
+    history, book, made, perform = chained(length)
+    answers = Answers("r", history, None, book, Sealer(), perform)
+    if not asked:
+        with pytest.raises(CredentialError, match="too many calls"):
+            answers.give([f"reply:{length}"], anew=False)
+    else:
+        answers.give([f"reply:{length}"], anew=False)
+
+    assert len(made) == asked
+
+
+def test_an_answer_that_was_kept_follows_the_last_call() -> None:
+    history, book, asked, perform = chained(1)
+    kept = history.pop().event
+    answers = Answers("r", history, kept, book, Sealer(), perform)
+    answers.give(["reply:1"], anew=False)
+
+    assert (answers.waiting, asked) == ({"reply:1"}, [""])
+    assert Answers("r", chained(1)[0], None, book, Sealer(), perform).waiting == frozenset()
+
+
+def test_every_credential_that_opens_is_known_and_none_is_asked_for() -> None:
+    sealer, book = Sealer(), SecretBook({})
+    sealer.prepare()
+    sealed = {name: sealer.seal("r", name, f"{TOKEN}{name}") for name in ("reply:1", "reply:2", "reply:3")}
+    history: Any = [SimpleNamespace(seq=1, event={"reply": {"sealed": sealed}}, effects=())]
+    Answers("r", history, None, book, sealer, lambda call: 1 / 0).give(sealed, anew=False)  # type: ignore[arg-type, return-value]
+
+    assert {name: book.text_of(name) for name in sealed} == {name: f"{TOKEN}{name}" for name in sealed}
+
+
+def test_one_sealed_under_another_key_does_not_open(left: Any, go_on: Any) -> None:
+    path = left("POST")
+    path.with_name("runs.db.key").write_text(KEY)
+    with pytest.raises(CredentialError) as caught:
+        go_on(path)
+
+    assert "does not open with this key, and login is not safe to call again" in caught.value.message
+
+
+def test_without_the_package_nothing_is_sealed_or_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [one for one in sys.modules if one.partition(".")[0] == "cryptography"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    sealer = Sealer()
+    sealer.prepare()
+
+    assert sealer.works is False
+    assert sealer.seal("r", "n", TOKEN) == ""
+    assert sealer.open("r", "n", "c2VhbGVk") is None
+
+
+@pytest.mark.parametrize("text", [TOKEN, "", "half a pair \ud800", "\u00e9\U0001f600"])
+def test_any_text_opens_as_it_was_sealed_with_a_nonce_of_96_bits(text: str) -> None:
+    sealer = Sealer()
+    sealer.prepare()
+    sealed = sealer.seal("r", "n", text)
+
+    assert sealer.open("r", "n", sealed) == text
+    # NIST SP 800-38D: 12 bytes of nonce and 16 of tag.
+    assert len(base64.urlsafe_b64decode(sealed)) == 12 + len(text.encode("utf-8", "surrogatepass")) + 16
+
+
+def test_a_key_may_be_written_in_either_alphabet_of_base64(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = b"\xfb\xef\xff" * 10 + b"\xff\xff"
+    monkeypatch.setenv("A_KEY", base64.b64encode(key).decode())
+    monkeypatch.setenv("B_KEY", f" {base64.urlsafe_b64encode(key).decode()}\n")
+    one, two = Sealer("@env:A_KEY"), Sealer("@env:B_KEY")
+    one.prepare()
+    two.prepare()
+
+    assert two.open("r", "n", one.seal("r", "n", TOKEN)) == TOKEN
+
+
+def test_a_key_that_is_not_there_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("A_KEY", raising=False)
+    with pytest.raises(CredentialError, match="the value of 'key' cannot be had"):
+        Sealer("@env:A_KEY").prepare()
+
+
+def test_a_key_file_is_on_the_disk_before_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced, link = [], os.link
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_size))
+    monkeypatch.setattr(os, "link", lambda *paths: (synced.append("named"), link(*paths)))
+    Sealer(file=tmp_path / "key").prepare()
+
+    assert synced == [45, "named"]

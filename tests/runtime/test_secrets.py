@@ -128,6 +128,10 @@ def test_a_text_that_cannot_be_had_is_told_with_why_and_where_to_give_it(
     assert caught.value.next.endswith(f"another reference: {advice}")
 
 
+def test_a_reference_to_a_command_is_known_by_how_it_begins() -> None:
+    assert Reference(f"{secrets.COMMAND}printf called").resolve("token") == "called"
+
+
 def test_a_command_that_takes_too_long_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "_COMMAND_TIMEOUT", 0.05)
     with pytest.raises(CredentialError, match="the command took too long"):
@@ -198,12 +202,13 @@ def test_a_secret_is_joined_as_its_place_wants_it(text: str, value: Any, joined:
     assert SecretBook({"token": text}).join(value) == joined
 
 
+@pytest.mark.parametrize("encoding", ["percent", "json percent"])
 @pytest.mark.parametrize("text", [".", "..", "../up", "a/..", "a/./b", "a\\..\\b"])
-def test_a_secret_that_would_step_through_a_path_is_refused(text: str) -> None:
+def test_a_secret_that_would_step_through_a_path_is_refused(text: str, encoding: str) -> None:
     book = SecretBook({"token": text})
 
     with pytest.raises(RequestError) as caught:
-        book.join(ref("percent"))
+        book.join(ref(encoding))
 
     assert text not in caught.value.message
     assert book.join(ref()) == f"<{text}>"
