@@ -15,7 +15,6 @@ from typing import Final, TypeAlias
 from urllib.parse import quote
 
 from ..errors import Place
-from ..sources.percent import UNRESERVED
 from ..values import Json, Missing, SecretRef, SecretText, Value, contains_secret, join_text, redact
 from .evaluate import Context, evaluate
 from .grammar import Expression, is_expression, parse_expression
@@ -96,5 +95,5 @@ def within(text: str | SecretRef | SecretText, syntax: str) -> str | SecretRef |
     if isinstance(text, SecretRef):
         return text.encoded("html") if syntax == "xml" else text
     if syntax == "form":
-        return quote(text, safe=UNRESERVED)
+        return quote(text, safe="")
     return text.translate(_CHARACTER_DATA) if syntax == "xml" else text

@@ -17,7 +17,6 @@ __all__ = [
     "CONTROL",
     "COOKIE_OCTETS",
     "TOKEN",
-    "UNRESERVED",
     "Text",
     "join",
     "keep_escapes",
@@ -29,10 +28,7 @@ __all__ = [
 
 Text: TypeAlias = str | SecretText
 
-UNRESERVED: Final = "-._~"
-"""Besides letters and digits, the characters that mean nothing anywhere in a URL (RFC 3986 section 2.3)."""
-
-_RESERVED: Final = UNRESERVED + ":/?@!$'()*,;="
+_RESERVED: Final = ":/?@!$'()*,;="
 """Reserved characters a query value keeps under allowReserved. Those that would end the query (#) or the field (&),
 that form decoders read as something else (+), and brackets, which a query may not hold bare, stay encoded."""
 
@@ -63,8 +59,9 @@ def quoted(text: Text, write: Callable[[str], str]) -> Text:
 
 
 def unreserved(text: Text) -> Text:
-    """Everything but the unreserved characters encoded: nothing of it can mean anything in a URL."""
-    return quoted(text, lambda literal: quote(literal, safe=UNRESERVED))
+    """Everything encoded but letters, digits and ``-._~`` (RFC 3986 section 2.3, and what ``quote`` never encodes):
+    nothing of it can mean anything in a URL."""
+    return quoted(text, lambda literal: quote(literal, safe=""))
 
 
 def reserved(text: Text, *, also: str = "") -> Text:

@@ -17,12 +17,12 @@ from ..values import MISSING, Missing, Value, join_text
 from .bodies import choose_type, write_body
 from .model import Operation, PartSpec, Request, media_type
 from .parameters import Given, cookie_pairs, header_field, path_text, present, query_fields, query_text
-from .percent import CONTROL, UNRESERVED, Text, join
+from .percent import CONTROL, Text, join
 from .security import left_open
 
 __all__ = ["build_request"]
 
-_LITERAL: Final = UNRESERVED + "!$&'()*+,;=:@%/"
+_LITERAL: Final = "!$&'()*+,;=:@%/"
 """What a path template may hold besides placeholders (RFC 3986 section 3.3, pchar and the slash)."""
 _PLACEHOLDER: Final = re.compile(r"\{([^{}/]*)\}")
 

@@ -158,6 +158,8 @@ def test_path_styles(style: str, explode: bool, value: Value, expected: str) -> 
         ({}, 2.5, "?v=2.5"),
         ({}, 1e300, "?v=1e%2B300"),
         ({}, 12345678901234567890, "?v=12345678901234567890"),
+        ({}, 2.0**53, "?v=9007199254740992"),
+        ({}, 2.0**54, "?v=1.8014398509481984e%2B16"),
     ],
 )
 def test_query_styles(rest: dict[str, Any], value: Value, expected: str) -> None:
@@ -193,10 +195,11 @@ def test_parameters_that_are_not_declared_are_sent_where_the_step_says() -> None
         ("X-Trace", "header", LIST),
         ("sid", "cookie", "s%3Aabc=="),
         ("lang", "cookie", "de; x"),
+        ("list", "cookie", [1, 2]),
     )
 
     assert request.target == "/a/7?filter%5Bx%5D=a&filter%5Bx%5D=b%20c"
-    assert request.headers == (("X-Trace", "a,b c"), ("Cookie", "sid=s%3Aabc==; lang=de%3B%20x"))
+    assert request.headers == (("X-Trace", "a,b c"), ("Cookie", "sid=s%3Aabc==; lang=de%3B%20x; list=1; list=2"))
 
 
 def test_cookies_join_a_cookie_header_that_is_given() -> None:
@@ -229,6 +232,7 @@ def test_secrets_stay_references_and_say_where_they_are_to_be_encoded() -> None:
     [
         ({}, "a=1&b=%20c d#", "?a=1&b=%20c%20d%23"),
         ({}, {"a": "1 2", "b": [1, 2]}, "?a=1%202&b=1&b=2"),
+        ({"content": {"no-type": {}}}, {"a": [1, 2]}, "?a=1&a=2"),
         ({"content": {"application/json": {}}}, {"a": "%41&"}, "?%7B%22a%22%3A%22%2541%26%22%7D"),
         ({}, SecretText(("k=", TOKEN)), SecretText(("/a?k=", SecretRef("hfToken", "percent")))),
     ],
@@ -242,6 +246,7 @@ def test_a_querystring_is_the_whole_query(rest: dict[str, Any], value: Value, ex
 
 def test_a_querystring_has_the_query_for_itself() -> None:
     assert refused(operation(), ("a", "query", 1), ("q", "querystring", "b=2")).code == "AZM-R003"
+    assert refused(operation(), ("p", "querystring", "a=1"), ("q", "querystring", "b=2")).code == "AZM-R003"
 
 
 @pytest.mark.parametrize(
@@ -254,6 +259,7 @@ def test_a_querystring_has_the_query_for_itself() -> None:
         ("/{v}-{v}", "/x-x"),
         ("/a%20b", "/a%20b"),
         ("/a?expire=true", "/a?expire=true&q=1"),
+        ("/a?in=b/../c", "/a?in=b/../c"),
         ("/a#first", "/a"),
     ],
 )
@@ -277,7 +283,19 @@ def test_a_path_parameter_that_is_not_given_is_named() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", ".", "..", "a/../b", "..\\x", "a\nb", "\0", "\x85", [".."], SecretText(("../", TOKEN))],
+    [
+        "",
+        ".",
+        "..",
+        "a/../b",
+        "..\\x",
+        "a\nb",
+        "\0",
+        "\x85",
+        [".."],
+        SecretText(("../", TOKEN)),
+        SecretText(("./", TOKEN)),
+    ],
     ids=repr,
 )
 def test_a_value_cannot_lead_to_another_resource(value: Value) -> None:
@@ -285,9 +303,22 @@ def test_a_value_cannot_lead_to_another_resource(value: Value) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "value"), [("/{v}.", "."), ("/.{v}", "."), ("/%2e%2e/{v}", "a"), ("/a/../{v}", "a"), ("/{v", "a")]
+    ("path", "value"),
+    [
+        ("/{v}.", "."),
+        ("/.{v}", "."),
+        ("/%2e%2e/{v}", "a"),
+        ("/a/../{v}", "a"),
+        ("/{v", "a"),
+        ("/a%2f..%2fb/{v}", "a"),
+        ("/a%5C..%5Cb/{v}", "a"),
+        ("/a/../{v}", TOKEN),
+        ("/a\x00/{v}", "a"),
+        ("/a\ud800/{v}", "a"),
+    ],
+    ids=repr,
 )
-def test_a_template_cannot_lead_to_another_resource(path: str, value: str) -> None:
+def test_a_template_cannot_lead_to_another_resource(path: str, value: Value) -> None:
     assert refused(operation(path), ("v", "path", value)).code == "AZM-R002"
 
 
@@ -308,6 +339,7 @@ def test_a_template_cannot_lead_to_another_resource(path: str, value: str) -> No
         ("query", "secret\ud800", "AZM-R008"),
         ("query", float("nan"), "AZM-R008"),
         ("query", 16**5000, "AZM-R008"),
+        ("query", {"secret\ud800": 1}, "AZM-R008"),
         ("body", "secret", "AZM-R009"),
         ("", "secret", "AZM-R009"),
     ],
@@ -364,6 +396,31 @@ def test_a_content_type_parameter_chooses_the_type_and_is_not_sent_twice() -> No
 
     assert (chosen.content_type, chosen.headers) == ("text/plain", ())
     assert (overruled.content_type, overruled.headers) == ("application/json", ())
+
+
+@pytest.mark.parametrize(
+    ("method", "redirects", "follows"),
+    [("get", False, True), ("head", False, True), ("get", True, False), ("post", False, False), ("put", False, False)],
+)
+def test_only_a_read_whose_description_knows_no_redirect_may_be_sent_on(
+    method: str, redirects: bool, follows: bool
+) -> None:
+    answers = {"302": {"description": "elsewhere"}} if redirects else {"200": {"description": "here"}}
+    source = read_openapi(
+        {"openapi": "3.1.0", "paths": {"/a": {method: {"responses": answers}}}}, name="api", uri="", sha256=""
+    )
+
+    assert build(source.paths["/a"][method.upper()]).follows is follows
+
+
+def test_the_encodings_of_a_media_type_count_whatever_its_parameters() -> None:
+    kind = "application/x-www-form-urlencoded"
+    encoded = {kind: {"encoding": {"a": {"style": "pipeDelimited"}}}, "text/plain": {}}
+    item = {"post": {"requestBody": {"content": encoded}}}
+    to = read_openapi({"openapi": "3.1.0", "paths": {"/a": item}}, name="api", uri="", sha256="").paths["/a"]["POST"]
+
+    assert build(to, body={"a": [1, 2]}, content_type=f"{kind}; charset=utf-8").body == "a=1%7C2"
+    assert build(to, body="a", content_type="text/plain").body == "a"
 
 
 ANY_TEXT = st.text(st.characters()) | st.text("./\\%2eF?#;& \n\ud800{}", max_size=8)
