@@ -119,6 +119,28 @@ def test_somebody_looking_at_a_lock_does_not_keep_others_from_taking_it(
         os.close(onlooker)
 
 
+def test_who_waits_for_an_onlooker_holds_nothing_meanwhile(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with locks.hold(lock):
+        pass
+    onlooker, third = os.open(lock, os.O_RDONLY), os.open(lock, os.O_RDONLY)
+    fcntl.flock(onlooker, fcntl.LOCK_SH)
+    taken = []
+
+    def meanwhile(_: float) -> None:
+        fcntl.flock(onlooker, fcntl.LOCK_UN)
+        fcntl.flock(third, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        taken.append(third)
+        fcntl.flock(third, fcntl.LOCK_UN)
+
+    monkeypatch.setattr("machine.stores.locks.time.sleep", meanwhile)
+    try:
+        with locks.hold(lock):
+            assert taken == [third]
+    finally:
+        os.close(onlooker)
+        os.close(third)
+
+
 def test_an_onlooker_that_never_goes_away_is_a_holder(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with locks.hold(lock):
         pass

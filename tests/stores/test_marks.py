@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from machine.errors import DamageError, StoreError
-from machine.stores import SqliteStore
+from machine.stores import Lease, SqliteStore
 from machine.stores.marks import Reached, marked
 from machine.testing.store_samples import head_of, record_at, snapshot_at
 
@@ -102,6 +103,41 @@ def test_an_older_copy_is_refused_until_somebody_says_that_it_counts(path: Path,
     take_up(path)
 
 
+WRITES: dict[str, Callable[[SqliteStore, Lease], None]] = {
+    "append": lambda store, lease: store.append(lease, snapshot_at(3), record_at(3)),
+    "restart": lambda store, lease: store.restart(lease, head_of(RUN), {}, snapshot_at(1), record_at(1)),
+    "replan": lambda store, lease: store.replan(lease, head_of(RUN), {}, snapshot_at(3), record_at(3)),
+    "mark_intent": lambda store, lease: store.mark_intent(lease, 2, 5.0),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_nothing_that_was_written_can_be_taken_back(
+    path: Path, tmp_path: Path, write: Callable[[SqliteStore, Lease], None]
+) -> None:
+    with SqliteStore(path) as store:
+        begin(store, 2)
+    shutil.copy(path, tmp_path / "before.db")
+    with SqliteStore(path) as store, store.lock(RUN) as lease:
+        write(store, lease)
+    shutil.copy(path, tmp_path / "after.db")
+    shutil.copy(tmp_path / "before.db", path)
+
+    with pytest.raises(DamageError):
+        take_up(path)
+    shutil.copy(tmp_path / "after.db", path)
+    take_up(path)
+
+
+def test_a_run_that_was_only_begun_cannot_be_taken_back_either(path: Path) -> None:
+    with SqliteStore(path) as store:
+        begin(store, 1)
+    path.unlink()
+
+    with pytest.raises(DamageError, match="had come to step 1 of attempt 1"):
+        take_up(path)
+
+
 def test_a_store_that_is_gone_does_not_make_its_runs_new(path: Path) -> None:
     with SqliteStore(path) as store:
         begin(store, 2)
@@ -188,3 +224,11 @@ def test_a_note_that_cannot_be_written_stops_nothing(note: Path) -> None:
         mark._handle = os.open(note, os.O_RDONLY)
         mark.write(Reached(1, 2))
         mark.check(None)
+
+
+def test_a_note_is_let_go_of_after_its_block(note: Path) -> None:
+    with marked(note) as mark:
+        handle = mark._handle
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(handle)
