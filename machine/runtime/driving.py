@@ -64,8 +64,8 @@ class Driver:
         self.store_flag = store_flag
         self._glanced = 0.0
 
-    def drive(self, run: Run, book: SecretBook, *, fresh: bool) -> Iterator[Record]:
-        if fresh and run.first is not None:
+    def drive(self, run: Run, book: SecretBook) -> Iterator[Record]:
+        if run.first is not None:
             self.tell(run, run.first)
             yield run.first
         if run.snapshot.pending is None:

@@ -135,7 +135,7 @@ class Runner:
                     texts=texts or {},
                     again=stored is not None,
                 )
-                run.drive(self._driver.drive(run, book, fresh=True))
+                run.drive(self._driver.drive(run, book))
             else:
                 self._take_up(run, stored, kept, given_anew(settings, stored.snapshot.settings))
         return run
@@ -198,7 +198,7 @@ class Runner:
                 texts=token.texts,
                 token=token,
             )
-            run.drive(self._driver.drive(run, book, fresh=True))
+            run.drive(self._driver.drive(run, book))
         return run
 
     def resolve(
@@ -223,7 +223,7 @@ class Runner:
             run.take(stored, self.plan_of(stored))
             self._settle_first(run)
             history = in_terms_of_now(self.store.history(run.id))
-            step, given = doubtful_call(run, self.store_flag)[0].step, dict(outputs or {})
+            (call, _), given = doubtful_call(run, self.store_flag), dict(outputs or {})
             self._driver.apply(
                 run,
                 resolution(
@@ -231,7 +231,7 @@ class Runner:
                     history,
                     choice,
                     given,
-                    self.reach.sealed(run, step, given, reply),
+                    self.reach.sealed(run, call.step, given, reply),
                     at=self.clock.now(),
                     chance=self.chance(),
                     by=who(),
@@ -391,16 +391,15 @@ class Runner:
             book = self.reach.again(run, self.clock, self.chance)
         elif self._reopens(run, changes):
             yield self._driver.apply(run, self._reopened(changes))
-        yield from self._driver.drive(run, book, fresh=False)
+        yield from self._driver.drive(run, book)
 
     def _reopens(self, run: Run, changes: Mapping[str, Any]) -> bool:
         """Whether going on is an event of its own: a stop is taken up, or something was given anew."""
-        stop, pending = run.snapshot.stopped, run.snapshot.pending
+        stop = run.snapshot.stopped
         if stop is None:
-            return bool(changes) or (pending is not None and pending.kind in UNSAFE and self._driver.late(run))
-        if not is_resumable(run.snapshot):
-            return False
-        return stop.reason != "in_doubt" or bool(changes) or run.chart.probes(run.snapshot)
+            return bool(changes)
+        taken_up = stop.reason != "in_doubt" or bool(changes) or run.chart.probes(run.snapshot)
+        return is_resumable(run.snapshot) and taken_up
 
     def _reopened(self, changes: Mapping[str, Any], edit: Edit | None = None) -> Reopened:
         return Reopened(at=self.clock.now(), chance=self.chance(), changes=dict(changes), edit=edit, by=who())

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from machine.chart.events import Cancelled
+from machine.chart.settings import Settings
 from machine.errors import HostError, RequestError
 from machine.plan.model import Plan
 from machine.runtime.driving import Driver
@@ -53,3 +54,20 @@ def test_a_driver_moves_whatever_run_it_is_given(
     assert (record.kind, run.snapshot.stopped and run.snapshot.stopped.reason) == ("run.cancelled", "cancelled")
     assert not driver.late(run)
     assert list(run) == [store.history("r")[0]]
+
+
+def test_a_safe_call_ends_with_its_run_and_a_create_is_given_its_whole_time(
+    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any
+) -> None:
+    given: list[tuple[str, float]] = []
+
+    class Timed(scripted):  # type: ignore[misc]
+        def perform(self, call: Any, timeout: float) -> Any:
+            given.append((call.kind, timeout))
+            return super().perform(call, timeout)
+
+    transport = Timed(CREATED, RUNNING)
+    settings = Settings(deadline=8.0, call_timeout=30.0)
+    make_runner(store, transport=transport).start(shipped_plan, deploy_inputs, run_id="r", settings=settings).result()
+
+    assert given == [("create", 30.0), ("safe", 8.0)]

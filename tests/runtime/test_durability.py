@@ -349,12 +349,30 @@ def test_an_answer_that_could_not_be_judged_is_judged_later(
     with pytest.raises(UsageError) as early:
         # Nobody may settle what is already known.
         runner.resolve("r", "not_sent")
+    with pytest.raises(UsageError) as cancelled:
+        runner.cancel("r")
 
-    assert early.value.code == "AZM-U055"
+    assert early.value.code == cancelled.value.code == "AZM-U055"
 
     again = runner.start(shipped_plan, deploy_inputs, run_id="r") if verb == "start" else runner.resume("r")
     assert again.result().exit_code == 0
     assert (store.kept("r"), len(runner.reach.transport.calls)) == (None, 2)
+
+
+def test_a_run_that_a_kept_answer_ends_is_not_taken_up_again(
+    store: Any, make_runner: Any, scripted: Any, retry_plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = make_runner(store, transport=scripted((201, {"id": 1})))
+    run = runner.start(retry_plan, {}, run_id="r")
+    with monkeypatch.context() as patch:
+        patch.setattr(run.chart, "advance", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run.result()
+
+    result = runner.resume("r").result()
+
+    assert (result.exit_code, result.resumable) == (0, False)
+    assert [one.kind for one in store.history("r")] == ["run.started", "call.replied"]
 
 
 # -- signals -----------------------------------------------------------------------------------------------------------

@@ -103,6 +103,20 @@ def test_what_nothing_applied_to_is_gone_on_with_once_something_does(store: Any,
     assert last.snapshot.text() == stored.snapshot.text()
 
 
+def test_the_edit_is_heard_of_like_every_other_event(store: Any, begun: Any, edit: Any) -> None:
+    heard: list[Any] = []
+    runner = begun(
+        *(MADE, looked("odd")),
+        later=[looked("odd")],
+        observers=[lambda run, record: heard.append(record)],
+    )
+    moved = list(runner.resume("r", edited=edit(MORE)))
+
+    assert heard == store.history("r")
+    assert moved == heard[-2:]
+    assert edit_of(moved[0]) is not None
+
+
 def test_a_call_that_could_never_be_asked_for_may_become_another_one(
     store: Any, make_runner: Any, scripted: Any, edit: Any
 ) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -581,3 +582,69 @@ def test_a_resumed_run_follows_the_plan_it_began_with(
 
     assert runner.plan_of(store.load("r")).text() == shipped_plan.text()
     assert runner.resume("r").result().exit_code == 0
+
+
+# -- what a run is told apart by ---------------------------------------------------------------------------------------
+
+
+def test_chance_is_the_same_after_it_was_written_down() -> None:
+    assert Runner(MemoryStore(), chance=lambda: 0.123456789).chance() == 0.123457
+
+
+def test_the_head_of_an_id_is_the_second_in_32_signs(make_runner: Any) -> None:
+    signs = "0123456789abcdefghjkmnpqrstvwxyz"
+    ids = []
+    for second in (0, 1, 31, 32, 1_700_000_000, 2**35 - 1):
+        ids.append(make_runner(MemoryStore(), clock=ManualClock(float(second))).new_id())
+        head, _, tail = ids[-1].partition("-")
+
+        assert sum(signs.index(one) * 32**place for place, one in enumerate(reversed(head))) == second
+        assert (len(head), len(tail), set(tail) <= set(signs)) == (7, 6, True)
+
+    assert sorted(ids) == ids
+
+
+def test_every_run_begins_with_a_nonce_of_its_own(
+    make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any
+) -> None:
+    store = MemoryStore()
+    runner = make_runner(store, transport=scripted(409, 409))
+    for run_id in ("one", "two"):
+        runner.start(shipped_plan, deploy_inputs, run_id=run_id).result()
+    nonces = [store.history(run_id)[0].event["nonce"] for run_id in ("one", "two")]
+
+    assert [len(bytes.fromhex(one)) for one in nonces] == [16, 16]
+    assert nonces[0] != nonces[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "offered"),
+    [
+        pytest.param({"document_sha256": "0" * 64}, True, id="edited"),
+        pytest.param({"document_sha256": "0" * 64, "document": "other.yaml"}, False, id="another-document"),
+        pytest.param({"workflow": "other"}, False, id="another-workflow"),
+    ],
+)
+def test_only_an_edited_document_is_offered_to_go_on_with(
+    make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any, changes: Any, offered: bool
+) -> None:
+    runner = make_runner(MemoryStore(), transport=scripted(409))
+    runner.start(shipped_plan, deploy_inputs, run_id="r").result()
+
+    with pytest.raises(IdentityError) as caught:
+        runner.start(replace(shipped_plan, **changes), prepare(shipped_plan, deploy_inputs), run_id="r")
+
+    assert caught.value.code == "AZM-C010"
+    assert caught.value.next.endswith(" --use-edited") == offered
+
+
+def test_a_process_that_died_while_it_called_is_said_to_have(
+    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any
+) -> None:
+    with make_runner(store, transport=scripted()).start(shipped_plan, deploy_inputs, run_id="r") as run:
+        next(iter(run))
+    make_runner(store).cancel("r")
+    failed = store.history("r")[-2].event
+
+    assert (failed["event"], failed["fate"], failed["cause"]) == ("call_failed", "unknown", "interrupted")
+    assert failed["message"] == "the runner stopped between sending it and reading the answer"

@@ -164,15 +164,17 @@ def test_a_run_that_is_held_is_asked_to_stop_and_does_before_its_next_call(
     assert make_runner(store, transport=scripted(RUNNING)).resume("r").result().exit_code == 0
 
 
+@pytest.mark.parametrize("later", [0.0, 60.0], ids=["at-once", "when-it-is-time-to-ask"])
 def test_a_create_whose_intent_is_stored_leaves_before_a_request_to_stop_is_heard(
-    store: Any, make_runner: Any, scripted: Any, probing_plan: Plan, deploy_inputs: Any
+    store: Any, make_runner: Any, scripted: Any, probing_plan: Plan, deploy_inputs: Any, later: float
 ) -> None:
-    transport = scripted(404, CREATED, PENDING)
-    run = make_runner(store, transport=transport).start(probing_plan, deploy_inputs, run_id="r")
+    clock, transport = ManualClock(), scripted(404, CREATED, PENDING)
+    run = make_runner(store, transport=transport, clock=clock).start(probing_plan, deploy_inputs, run_id="r")
     records = iter(run)
     assert [next(records).seq, next(records).seq] == [1, 2]
 
     make_runner(store).cancel("r")
+    clock.advance(later)
     run.result()
 
     assert methods(transport)[:2] == ["GET", "POST"]

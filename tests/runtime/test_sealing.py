@@ -689,8 +689,10 @@ def test_a_key_may_be_written_in_either_alphabet_of_base64(monkeypatch: pytest.M
 
 def test_a_key_that_is_not_there_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("A_KEY", raising=False)
-    with pytest.raises(CredentialError, match="the value of 'key' cannot be had"):
+    with pytest.raises(CredentialError, match="the value of 'key' cannot be had") as caught:
         Sealer("@env:A_KEY").prepare()
+
+    assert caught.value.next.endswith("--key @env:VARIABLE")
 
 
 def test_a_key_file_is_on_the_disk_before_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
