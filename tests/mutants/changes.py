@@ -35,6 +35,9 @@ _COMPUTED: Final[dict[type[ast.operator], type[ast.operator]]] = {
     ast.FloorDiv: ast.Mult,
 }
 
+_WORDING: Final = frozenset({"refuse", "damaged", "_failure", "_gone", "_Refused"})
+"""Functions of the core that do nothing but raise or make the error they are given the words for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
@@ -47,6 +50,11 @@ class Mutant:
     """First and last line of the statement it is in, or of that statement's head: a test that runs none of these
     cannot notice it."""
     what: str
+
+    @property
+    def is_guard(self) -> bool:
+        """Whether it leaves a whole step out: an error that is not raised, a call that is not made."""
+        return self.what.startswith(("not raised", "not done"))
 
 
 _Change = Callable[[Any], tuple[ast.AST, str]]
@@ -120,7 +128,7 @@ def _span(node: ast.AST) -> tuple[int, int] | None:
 
 
 def _is_words(parent: ast.AST, name: str, node: ast.AST) -> bool:
-    """Docstrings, annotations, exports, and the sentences of errors: no rule stands in them."""
+    """Docstrings, types, exports, and the sentences of errors: no rule stands in them."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return True
     if name in ("annotation", "returns", "decorator_list") or isinstance(
@@ -131,9 +139,15 @@ def _is_words(parent: ast.AST, name: str, node: ast.AST) -> bool:
         return True
     if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
         return True
+    if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal":
+        return True
     if isinstance(parent, ast.Raise) and isinstance(node, ast.Call):
         return True
     called = ast.unparse(parent.func) if isinstance(parent, ast.Call) else ""
+    if called == "cast" and isinstance(node, ast.Constant):
+        return True
+    if called.rpartition(".")[2] in _WORDING:
+        return name in ("args", "keywords")
     return called.endswith(("Error", "TypeVar", "ContextVar")) and name in ("args", "keywords")
 
 

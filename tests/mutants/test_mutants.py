@@ -10,7 +10,7 @@ import asking
 import mutate
 import pytest
 from changes import Mutant, mutants, tree_with
-from mutate import CORE, Results, missing, table
+from mutate import CORE, Count, Results, missing, table
 
 
 def changed(text: str) -> list[str]:
@@ -29,6 +29,8 @@ def changed(text: str) -> list[str]:
         ("if a:\n    f()", ["if not a:\n    f()", "if a:\n    pass"]),
         ("def f():\n    return a", ["def f():\n    return None"]),
         ("def f():\n    raise e", ["def f():\n    pass"]),
+        ("raise damaged(run, 'a row is missing')", ["pass"]),
+        ("one.refuse('it is nested too deeply', code='AZM-R003')", ["pass"]),
         ("for x in y:\n    continue", ["for x in y:\n    break"]),
     ],
 )
@@ -43,6 +45,8 @@ def test_one_place_is_changed_at_a_time(text: str, found: list[str]) -> None:
         "__all__ = ['a']",
         "import a",
         "x: Literal['a'] = b",
+        "x = cast('a', b)",
+        "X = Literal['a', 'b']",
         "x = UsageError('words', code='AZM-U001', next=f'more {1}')",
         "x = f'{a} 1'",
         "@dataclass(frozen=True)\nclass A:\n    pass",
@@ -159,9 +163,9 @@ def test_survivors_and_changed_modules_are_asked_about_again(tmp_path: Path, mon
     (tmp_path / "thing.py").write_text(MODULE)
     monkeypatch.setattr(mutate, "ROOT", tmp_path)
     results, (first, second, *_) = Results(path=tmp_path / "results.jsonl"), mutants(MODULE)
-    results.add("thing.py", first, asking.Said(noticed=False))
-    results.add("thing.py", second, asking.Said(noticed=True, by="failed: test_thing.py"))
-    results.add("thing.py", first, asking.Said(noticed=True))
+    results.add("thing.py", mutate.text_of("thing.py"), first, asking.Said(noticed=False))
+    results.add("thing.py", mutate.text_of("thing.py"), second, asking.Said(noticed=True, by="failed: test_thing.py"))
+    results.add("thing.py", mutate.text_of("thing.py"), first, asking.Said(noticed=True))
     before = results.of("thing.py")
     (tmp_path / "thing.py").write_text(MODULE + "\n")
 
@@ -169,9 +173,13 @@ def test_survivors_and_changed_modules_are_asked_about_again(tmp_path: Path, mon
     assert results.of("thing.py") == {}
 
 
-def test_the_table_rounds_no_share_up() -> None:
-    assert table({"a": (949, 1000), "b": (0, 0)}).splitlines()[2:] == [
-        "| a | 1000 | 949 | 94.9 |",
-        "| b | 0 | 0 | 0.0 |",
-        "| together | 1000 | 949 | 94.9 |",
+def test_the_table_rounds_no_share_up_and_counts_steps_that_are_left_out() -> None:
+    every = mutants("def f():\n    g()\n    return a == 1\n")
+    counts = {"a": Count(tried=2000, noticed=1899), "b": Count.of(every, {one.number: one.line == 2 for one in every})}
+
+    assert table({**counts, "c": Count()}).splitlines()[2:] == [
+        "| a | 2000 | 1899 | 94.9 | 0 | 0 |",
+        "| b | 4 | 1 | 25.0 | 1 | 1 |",
+        "| c | 0 | 0 | 0.0 | 0 | 0 |",
+        "| together | 2004 | 1900 | 94.8 | 1 | 1 |",
     ]
