@@ -117,7 +117,7 @@ def test_each_change_is_asked_about_in_the_cheapest_way_that_is_sound(
     (tmp_path / "thing.py").write_text(MODULE)
     (tmp_path / "test_thing.py").write_text(TESTS)
     monkeypatch.setattr(asking, "ROOT", tmp_path)
-    monkeypatch.setattr(asking, "PATIENCE", 0.5)
+    monkeypatch.setattr(asking, "PATIENCE", 5)
     said: dict[str, str] = {}
 
     def tell(mutant: Mutant, one: asking.Said) -> None:
