@@ -43,7 +43,7 @@ from .judge import Judgement
 from .snapshot import Frame, LedgerEntry, Snapshot
 from .turn import Advanced, Turn, outputs_of
 
-__all__ = ["Advanced", "Chart", "Standing", "compile_class"]
+__all__ = ["Advanced", "Chart", "Standing", "compile_class", "steps_that_see_their_request"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +179,7 @@ class _Mover:
         self.machine_class = machine_class
         self._listeners = listeners
         self._machine = machine_class(listeners=listeners)
-        self._sees_request = _steps_that_see_their_request(table)
+        self._sees_request = steps_that_see_their_request(table)
 
     @property
     def machine(self) -> StateChart[Any]:
@@ -263,12 +263,16 @@ def _note(transition: Transition, digest: str) -> Callable[[Judgement], None]:
     return note
 
 
-def _steps_that_see_their_request(plan: Plan) -> frozenset[str]:
+def steps_that_see_their_request(plan: Plan) -> frozenset[str]:
+    """The steps of a table that make a call and say something about what was sent with it."""
     found = set()
     runs = {state.id: plan.children[state.child] for state in plan.states if state.child}
+    steps = {state.id: state.step for state in plan.states}
+    edges: dict[str, list[Transition]] = {}
+    for one in plan.transitions:
+        edges.setdefault(steps[one.source], []).append(one)
     for step, call in plan.calls.items():
-        states = {state.id for state in plan.states if state.step == step}
-        leaving = [one for one in plan.transitions if one.source in states]
+        leaving = edges.get(step, [])
         criteria = [*call.success, *(one for edge in leaving for one in edge.guard.criteria)]
         given = [value for edge in leaving if edge.target in runs for _, value in runs[edge.target].parameters]
         used = [

@@ -35,7 +35,7 @@ def uncovered(description: Description, plan: Plan, *, ask: Ask = nobody) -> tup
     decided = bool(workflow.extension.get("unmatched"))
     found: dict[Finding, None] = {}
     own = {state.id: state.step for state in plan.states}
-    for state_id, fates in fates_of(plan, ask=ask).items():
+    for state_id, fates in fates_of(plan, ask=ask, own=True).items():
         step = steps.get(own.get(state_id, ""))
         if step is not None and not decided and not step.extension.get("unmatched"):
             # A step and the loop it heads have two states with one set of rules.

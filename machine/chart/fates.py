@@ -11,7 +11,7 @@ longer knows the description's schemas.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Final
@@ -24,7 +24,7 @@ from ..sources.model import Request
 from ..sources.security import left_open
 from ..values import SecretRef, SecretText
 from .calling import entry_of
-from .chart import Chart
+from .chart import steps_that_see_their_request
 from .effects import Call
 from .events import CallFailed, Replied
 from .foreseen import NOT_READY, Answer, Foreseen, foreseen
@@ -33,7 +33,7 @@ from .judge import Judgement
 from .snapshot import Frame, Snapshot
 from .turn import Turn
 
-__all__ = ["Fate", "fates_of", "may_send_credential"]
+__all__ = ["Fate", "Tables", "fates_of", "may_send_credential"]
 
 _MAX_WAYS: Final = 256
 """Ways to guess that are tried for one answer; where there are more, every transition counts as possible."""
@@ -81,41 +81,60 @@ class _Outcome:
 
 
 _Tried = tuple[Foreseen, _Outcome]
+Tables = dict[tuple[str, str, tuple[str, ...]], tuple[Plan, dict[str, tuple[Fate, ...]]]]
+"""Fates by the state of a table, for tables that were looked at."""
 
 
-def fates_of(plan: Plan, *, ask: Ask = nobody) -> dict[str, tuple[Fate, ...]]:
+def fates_of(
+    plan: Plan, *, ask: Ask = nobody, own: bool = False, known: Tables | None = None
+) -> dict[str, tuple[Fate, ...]]:
     """By the id of each state that makes a call, in any workflow of the plan, what becomes of each answer, in the order
-    of the description.
+    of the description; ``own`` leaves out the other workflows. ``known`` is for who asks about several plans of one
+    document that were compiled alike: what was told of a workflow in one of them is not judged again in the next.
 
     Members whose value changes nothing are left out: what is listed of them all does the same. ``ask`` matches the
     patterns of conditions.
     """
-    chart, asked = Chart(plan, evaluate=ask), Asked({}, ask)
+    asked = Asked({}, ask)
     found: dict[str, tuple[Fate, ...]] = {}
-    for table in plan.tables():
-        ready = _readiness(table)
-        for state in table.states:
-            if state.kind == "call":
-                found[state.id] = tuple(_State(chart, table, state, asked).fates(*ready[state.id]))
+    known = {} if known is None else known
+    for table in [plan] if own else plan.tables():
+        # Between plans the same workflow has other ids, and other secrets where others hand it some.
+        key = (table.document, table.workflow, table.secrets)
+        if key not in known:
+            known[key] = table, _of_table(plan, table, asked)
+        like, fates = known[key]
+        states = dict(zip((one.id for one in like.states), table.states, strict=True))
+        edges = dict(zip((one.id for one in like.transitions), table.transitions, strict=True))
+        for state, each in fates.items():
+            found[states[state].id] = tuple(replace(one, transition=edges[one.transition.id]) for one in each)
     return found
+
+
+def _of_table(plan: Plan, table: Plan, ask: Ask) -> dict[str, tuple[Fate, ...]]:
+    ready = _readiness(table)
+    calls = [state for state in table.states if state.kind == "call"]
+    seeing = steps_that_see_their_request(table)
+    return {state.id: tuple(_State(plan, table, state, ask, seeing).fates(*ready[state.id])) for state in calls}
 
 
 class _State:
     """One state that makes a call, and the machine's judgement with guesses in it."""
 
-    def __init__(self, chart: Chart, table: Plan, state: State, ask: Ask) -> None:
-        self.plan, self.table, self.state, self.ask = chart.plan, table, state, ask
+    def __init__(self, plan: Plan, table: Plan, state: State, ask: Ask, seeing: Collection[str]) -> None:
+        self.plan, self.table, self.state, self.ask = plan, table, state, ask
         self.call = table.calls[state.step]
+        self._sees = state.step in seeing
         self.guesses = Guesses()
         self._left = _MAX_JUDGED
-        self.states = {one.id: one for each in self.plan.tables() for one in each.states}
-        self.edges = {one.id: one for one in self.plan.leaving(state.id)}
+        self.states = {one.id: one for one in table.states}
+        self.edges = {one.id: one for one in table.transitions if one.source == state.id}
         self._guessed = [self._guessing(one) for one in self.edges.values()]
         success = tuple(Guessed.like(one, self.guesses) for one in self.call.success)
         self._judged = replace(self.call, success=success)
         tested = [*self.call.success, *(one for edge in self.edges.values() for one in edge.guard.criteria)]
         self._price = 1 + sum(len(one.text) for one in tested) // _USUAL_LENGTH
-        self._standing = {sent: _standing(chart, table, state, sent) for sent in may_send_credential(table, self.call)}
+        self._standing = {sent: _standing(table, state, sent) for sent in may_send_credential(table, self.call)}
 
     def _guessing(self, edge: Transition) -> Transition:
         criteria = tuple(Guessed.like(one, self.guesses) for one in edge.guard.criteria)
@@ -175,7 +194,9 @@ class _State:
         edges = [one for one in self._guessed if event.name in one.on]
         for _ in range(min(_MAX_WAYS, self._left // self._price)):
             self._left -= self._price
-            judgement = Judgement.of(self.table, before, event, self._judged, sees_request=True, ask=self.ask)
+            judgement = Judgement.of(
+                self.table, before, event, self._judged, sees_request=self._sees, ask=self.ask, kept=0
+            )
             # What an output is read from is not held against an answer where the description leaves it unsaid.
             judgement.outputs = {
                 name: "text" if value is None and not known.output(name) else value
@@ -230,7 +251,7 @@ def _sent(call: CallPlan) -> list[Any]:
     return [*(value for _, _, value in call.parameters), *(() if call.body is None else (call.body,))]
 
 
-def _standing(chart: Chart, plan: Plan, state: State, sent: bool) -> Snapshot:
+def _standing(plan: Plan, state: State, sent: bool) -> Snapshot:
     """A run that waits for the answer of a state's call, with every input it could have been given and everything its
     earlier steps could have handed on; ``sent``: with a credential."""
     call = plan.calls[state.step]
@@ -246,7 +267,7 @@ def _standing(chart: Chart, plan: Plan, state: State, sent: bool) -> Snapshot:
         not_before=0.0,
     )
     frame = Frame(workflow=plan.workflow, state=state.id, inputs=inputs, steps=steps)
-    standing = replace(chart.begin(), frames=(frame,), pending=pending)
+    standing = Snapshot(plan_sha256="", frames=(frame,), pending=pending)
     return entry_of(pending, standing) if call.unsafe else standing
 
 
@@ -273,6 +294,9 @@ def _behind(table: Plan, step: str, never: set[str]) -> set[tuple[str, bool]]:
     """Every state that can be reached, with whether the step has succeeded by then; in states of ``never`` nothing
     succeeds."""
     steps = {state.id: state.step for state in table.states}
+    leaving: dict[str, list[Transition]] = {}
+    for one in table.transitions:
+        leaving.setdefault(one.source, []).append(one)
     waiting = [(table.initial.id, False)]
     reached: set[tuple[str, bool]] = set()
     while waiting:
@@ -281,7 +305,7 @@ def _behind(table: Plan, step: str, never: set[str]) -> set[tuple[str, bool]]:
             continue
         reached.add(here)
         state, done = here
-        for edge in table.leaving(state):
+        for edge in leaving.get(state, ()):
             held = "held" in edge.guard.facts
             if not (held and state in never):
                 waiting.append((edge.target, done or (held and steps[state] == step)))

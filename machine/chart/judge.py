@@ -84,6 +84,7 @@ class Judgement:
     """The step's outputs as this answer makes them; empty where nothing was judged."""
     verdicts: list[GuardVerdict] = field(default_factory=list)
     fired: Transition | None = None
+    kept: int | None = None
     look: Look | None = None
     """What a probe's answer says, where one was answered."""
     _held: tuple[bool, str] | None = None
@@ -99,10 +100,15 @@ class Judgement:
         *,
         sees_request: bool,
         ask: Ask = nobody,
+        kept: int | None = None,
     ) -> Judgement:
-        """Read the event: outputs first, because criteria and actions may look at them (Step Object, outputs)."""
+        """Read the event: outputs first, because criteria and actions may look at them (Step Object, outputs).
+
+        ``kept``: what the outputs of the other steps weigh, where that is known.
+        """
         judgement = cls(plan=plan, snapshot=snapshot, event=event, call=call, child=child, sees_request=sees_request)
         judgement.ask = ask
+        judgement.kept = kept
         judgement.context = context_of(plan, snapshot, ask=ask)
         if isinstance(event, Returned) and child is not None:
             judgement._take_back(child, event)
@@ -160,7 +166,14 @@ class Judgement:
 
     def _kept(self, step: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """The outputs of a step: what is absent is null, and so is what no longer fits into what a run keeps."""
-        left = MOST_KEPT - weight([one for name, one in self.snapshot.frame.steps.items() if name != step], MOST_KEPT)
+        kept = self.kept
+        if kept is None:
+            others = [one for name, one in self.snapshot.frame.steps.items() if name != step]
+            kept = weight(others, MOST_KEPT)
+        return self._fitting(values, MOST_KEPT - kept)
+
+    @staticmethod
+    def _fitting(values: Mapping[str, Any], left: int) -> dict[str, Any]:
         kept: dict[str, Any] = {}
         for name, value in values.items():
             left -= weight(value, max(left, 0))

@@ -62,15 +62,15 @@ def findings_of(
     """What there is to say about a described document, in its order; about one workflow of it, or all, and about every
     workflow they lead to."""
     from ..chart.coverage import uncovered
-    from ..plan.build import build_plan
+    from ..plan.build import Shared, build_plan
     from ..plan.inspect import inspect
     from ..runtime.evaluator import Evaluator
 
-    evaluator = Evaluator()
+    evaluator, shared = Evaluator(), Shared()
     found = list(_structure(description))
     for here, name in _workflows(description, workflow):
         try:
-            plan = build_plan(here, workflow=name, unmatched=unmatched, strict=strict)
+            plan = build_plan(here, workflow=name, unmatched=unmatched, strict=strict, shared=shared)
         except (DocumentError, SourceError) as error:
             found += _of_error(error, Place(document=here.document.uri))
             continue
@@ -92,17 +92,12 @@ def _workflows(description: Description, workflow: str) -> Iterator[tuple[Descri
     """Each workflow to look at, once: the chosen one or all of the document, and those they lead to anywhere."""
     from ..plan.workflows import reachable
 
-    told: set[tuple[int, str]] = set()
-    for one in [workflow] if workflow else [one.workflow_id for one in description.document.workflows]:
-        chosen = description.document.workflow(one)
-        if chosen is None:
-            yield description, one  # the compiler says which there are
-            continue
-        for site in reachable(description, chosen):
-            key = (id(site.description), site.workflow.workflow_id)
-            if key not in told:
-                told.add(key)
-                yield site.description, site.workflow.workflow_id
+    chosen = description.document.workflow(workflow) if workflow else None
+    if workflow and chosen is None:
+        yield description, workflow  # the compiler says which there are
+        return
+    for site in reachable(description, *([chosen] if chosen is not None else description.document.workflows)):
+        yield site.description, site.workflow.workflow_id
 
 
 def _structure(description: Description) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from .calling import need_lines
 from .completing import workflow_names
 
 if TYPE_CHECKING:
-    from ..chart.fates import Fate
+    from ..chart.fates import Fate, Tables
     from ..plan.model import CallPlan, Plan, PollPolicy, State, Transition
 
 __all__ = ["plan"]
@@ -36,18 +36,21 @@ def plan(target: str, workflow: str, as_json: bool, **given: Any) -> None:
     arazzo-machine plan deploy-inference-endpoint
     """
     from ..chart.fates import fates_of
-    from ..plan.build import build_plan
+    from ..plan.build import Shared, build_plan
     from ..plan.needs import credential_needs
     from ..runtime.evaluator import Evaluator
     from .printing import echo_json, say
 
     description = flags.describe_target(target, given)
     names = [workflow] if workflow else [one.workflow_id for one in description.document.workflows]
+    shared = Shared()
     plans = [
-        build_plan(description, workflow=name, unmatched=given["unmatched"], strict=given["strict"]) for name in names
+        build_plan(description, workflow=name, unmatched=given["unmatched"], strict=given["strict"], shared=shared)
+        for name in names
     ]
     evaluator = Evaluator()
-    fates = [fates_of(one, ask=evaluator) for one in plans]
+    known: Tables = {}
+    fates = [fates_of(one, ask=evaluator, known=known) for one in plans]
     if as_json:
         shown = [
             {

@@ -326,7 +326,7 @@ def render(template: Template, context: Context) -> Value:
 def _bounded(value: Value) -> Value:
     if weight(value, LARGEST) > LARGEST:
         raise RequestError(
-            f"a value would hold more than {LARGEST >> 20} million characters and values",
+            f"a value would hold more than {LARGEST >> 20} million characters, each value counted as 64",
             code="AZM-E040",
             next="Name the part of the answer that is meant, not all of it.",
         )

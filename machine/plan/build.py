@@ -12,46 +12,96 @@ reported together. Nothing here does I/O; the same document and sources always g
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from ..document.findings import raise_if_errors, strictly
+from ..document.findings import Finding, raise_if_errors, strictly
 from ..document.model import Document, Workflow
 from ..errors import DocumentError, UsageError
 from ..sources.description import Description
 from .draft import Draft, draft_workflow
 from .inputs import read_inputs
 from .model import CallPlan, InputPlan, Notice, Plan, Policy
-from .order import find_cycle, reaches
+from .order import find_cycle, loops, reaches, turned
 from .problems import Problems
 from .rules import write_table
 from .secrecy import find_secrets
 from .sight import source_fields
 from .steps import UNSAFE
-from .workflows import Directory
+from .workflows import Directory, Site
 
-__all__ = ["build_plan"]
+__all__ = ["Shared", "build_plan"]
 
 _LARGEST = 500
 """Steps and actions of all workflows a run can reach. The time a machine takes to build grows with the square of its
 states."""
+_AGAIN = 500
+"""Steps and actions that are compiled once more because another workflow leads to them too, in all plans that share
+their drafts. Where each workflow runs all before it, that grows with the square of the document."""
+
+
+class Shared:
+    """What the plans of several workflows share: what each workflow says is compiled once for all of them, and what
+    they come to together is bounded. Only for plans that are read with the same strictness."""
+
+    def __init__(self) -> None:
+        self._left = _AGAIN
+        self._counted: set[tuple[int, str]] = set()
+        self._drafts: dict[tuple[int, str], tuple[Site, Draft, tuple[Finding, ...]]] = {}
+
+    def draft(self, site: Site, directory: Directory, problems: Problems, *, strict: bool) -> Draft:
+        """What the workflow says; what is wrong with it goes to ``problems``, each time."""
+        key = (id(site.description), site.workflow.workflow_id)
+        known = self._drafts.get(key)
+        if known is None:
+            own = Problems()
+            known = site, draft_workflow(site, directory, own, strict=strict), tuple(own.findings)
+            # The keys of another document's workflows depend on where a plan begins.
+            if not site.scope and all(one.description is site.description for one in known[1].callees.values()):
+                self._drafts[key] = known
+        problems.add(known[2])
+        return known[1]
+
+    def count(self, site: Site, size: int) -> None:
+        """Tell that a workflow of this size is compiled. Raises DocumentError where too much is compiled again."""
+        key = (id(site.description), site.workflow.workflow_id)
+        self._left -= size if key in self._counted else 0
+        self._counted.add(key)
+        if self._left < 0:
+            raise DocumentError(
+                f"so many workflows lead to the same ones that more than {_AGAIN} steps and actions are compiled again",
+                code="AZM-P032",
+                place=site.description.document.place("/workflows"),
+                next="choose one workflow with -w",
+            )
 
 
 def build_plan(
-    description: Description, *, workflow: str = "", unmatched: Policy | None = None, strict: bool = False
+    description: Description,
+    *,
+    workflow: str = "",
+    unmatched: Policy | None = None,
+    strict: bool = False,
+    shared: Shared | None = None,
 ) -> Plan:
     """Compile one workflow of a described document, and every workflow it can reach.
 
     ``workflow`` may be left out when the document has one. ``unmatched`` overrides what happens when no success
-    action applies. ``strict`` turns every tolerance off. Raises DocumentError with every problem found, or UsageError
-    when the choice of the workflow is not clear.
+    action applies. ``strict`` turns every tolerance off. ``shared`` is for who compiles several workflows. Raises
+    DocumentError with every problem found, or UsageError when the choice of the workflow is not clear.
     """
     chosen = _choose(description.document, workflow)
     problems = Problems()
-    drafts = _draft(description, chosen, problems, strict=strict)
-    for one in drafts.values():
-        problems.attempt(partial(_refuse_waiting_for_itself, one, drafts))
+    shared = shared or Shared()
+    drafts = _draft(description, chosen, problems, shared, strict=strict)
+    graph = {key: {child.workflow for child in one.dependencies} for key, one in drafts.items()}
+    loop = loops(graph)
+    rings = Counter(loop[key] for key in drafts)
+    for key, one in drafts.items():
+        if rings[loop[key]] > 1 or key in graph[key]:
+            problems.attempt(partial(_refuse_waiting_for_itself, one, graph))
     if strict:
         for described in {id(one.site.description): one.site.description for one in drafts.values()}.values():
             problems.attempt(partial(raise_if_errors, strictly(described.findings)))
@@ -96,7 +146,9 @@ def _choose(document: Document, workflow: str) -> Workflow:
     return chosen
 
 
-def _draft(description: Description, chosen: Workflow, problems: Problems, *, strict: bool) -> dict[str, Draft]:
+def _draft(
+    description: Description, chosen: Workflow, problems: Problems, shared: Shared, *, strict: bool
+) -> dict[str, Draft]:
     """The chosen workflow's draft, then those of all it names, breadth first, by key."""
     directory = Directory(description)
     waiting = [directory.site(description, chosen)]
@@ -105,7 +157,8 @@ def _draft(description: Description, chosen: Workflow, problems: Problems, *, st
     while waiting:
         site = waiting.pop(0)
         if site.key not in drafts:
-            size += sum(1 + len(one.on_success or ()) + len(one.on_failure or ()) for one in site.workflow.steps)
+            own = sum(1 + len(one.on_success or ()) + len(one.on_failure or ()) for one in site.workflow.steps)
+            size += own
             if size > _LARGEST:
                 raise DocumentError(
                     f"{size} steps and actions can be reached; at most {_LARGEST} are compiled",
@@ -113,7 +166,8 @@ def _draft(description: Description, chosen: Workflow, problems: Problems, *, st
                     place=site.workflow.place,
                     next="split what is done into several runs",
                 )
-            drafts[site.key] = draft_workflow(site, directory, problems, strict=strict)
+            shared.count(site, own)
+            drafts[site.key] = shared.draft(site, directory, problems, strict=strict)
             waiting += drafts[site.key].callees.values()
     return drafts
 
@@ -121,9 +175,8 @@ def _draft(description: Description, chosen: Workflow, problems: Problems, *, st
 # -- what only all workflows together tell -----------------------------------------------------------------------------
 
 
-def _refuse_waiting_for_itself(draft: Draft, drafts: Mapping[str, Draft]) -> None:
+def _refuse_waiting_for_itself(draft: Draft, graph: Mapping[str, set[str]]) -> None:
     """Workflow Object, dependsOn: workflows that wait for each other can never begin."""
-    graph = {key: {child.workflow for child in one.dependencies} for key, one in drafts.items()}
     cycle = find_cycle({draft.site.key: graph[draft.site.key], **graph})
     if cycle and draft.site.key == min(cycle):
         raise DocumentError(
@@ -148,27 +201,26 @@ def _inputs(drafts: Mapping[str, Draft], problems: Problems) -> dict[str, tuple[
     return found
 
 
-def _safe(drafts: Mapping[str, Draft]) -> set[str]:
+Runs = Mapping[str, set[str]]
+"""Workflow to those it runs."""
+
+
+def _safe(drafts: Mapping[str, Draft], runs: Runs) -> set[str]:
     """The workflows that make only safe calls, whatever they run."""
-    safe = {key for key, one in drafts.items() if all(call.kind == "safe" for call in one.calls.values())}
-    while lost := {key for key in safe if not {child.workflow for child in drafts[key].children} <= safe}:
-        safe -= lost
-    return safe
+    other = {key for key, one in drafts.items() if any(call.kind != "safe" for call in one.calls.values())}
+    return set(drafts) - _leading_to(other, runs)
 
 
-def _unsafe(drafts: Mapping[str, Draft]) -> set[str]:
+def _unsafe(drafts: Mapping[str, Draft], runs: Runs) -> set[str]:
     """The workflows that may make a call which must not be repeated on a guess, themselves or by what they run."""
-    graph = {key: {child.workflow for child in one.children} for key, one in drafts.items()}
-    direct = {key for key, one in drafts.items() if any(call.kind in UNSAFE for call in one.calls.values())}
-    return {key for key in drafts if not direct.isdisjoint({key, *reaches(graph, key)})}
+    return _leading_to(
+        {key for key, one in drafts.items() if any(call.kind in UNSAFE for call in one.calls.values())}, runs
+    )
 
 
-def _returning(drafts: Mapping[str, Draft], key: str) -> set[str]:
-    """The workflows that may transfer back to this one: such a ring is a loop, and loops are paced."""
-    graph = {
-        name: {child.workflow for child in one.children if child.role == "transfer"} for name, one in drafts.items()
-    }
-    return {name for name in drafts if name == key or key in reaches(graph, name)}
+def _leading_to(targets: set[str], runs: Runs) -> set[str]:
+    """These workflows, and all that run one of them somewhere."""
+    return reaches({**turned(runs), "": targets}, "")
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------
@@ -181,7 +233,11 @@ def _write(
     unmatched: Policy | None,
     strict: bool,
 ) -> dict[str, Plan]:
-    safe, unsafe = _safe(drafts), _unsafe(drafts)
+    children = {key: one.children for key, one in drafts.items()}
+    runs = {key: {child.workflow for child in each} for key, each in children.items()}
+    safe, unsafe = _safe(drafts, runs), _unsafe(drafts, runs)
+    # Workflows that may transfer back to the one they come from: such a ring is a loop, and loops are paced.
+    back = turned({key: {one.workflow for one in each if one.role == "transfer"} for key, each in children.items()})
     plans: dict[str, Plan] = {}
     states = transitions = 0
     for key, draft in drafts.items():
@@ -189,7 +245,7 @@ def _write(
             draft,
             safe=safe,
             unsafe=unsafe,
-            returning=_returning(drafts, key),
+            returning={key, *reaches(back, key)},
             override=unmatched,
             strict=strict,
             states=states,

@@ -59,7 +59,7 @@ class Draft:
     """By step; None where nothing is said and the default of the Step Object applies."""
     failure: dict[str, list[Edge] | None] = field(default_factory=dict)
     outputs: dict[str, Template] = field(default_factory=dict)
-    notices: list[Notice] = field(default_factory=list)
+    notices: dict[Notice, None] = field(default_factory=dict)
     callees: dict[str, Site] = field(default_factory=dict)
     """By key: every workflow it names."""
 
@@ -287,14 +287,21 @@ class _Drafter:
                     paths[step].add(target)
                     if edge.action.type == "retry":
                         paths[target].add(step)
+        after: dict[str, set[str]] = {}
+        readings: dict[tuple[str, str], str] = {}
         for number, step in enumerate(order):
             for other in order[number + 1 :]:
-                if other in reads[step] and step not in reaches(paths, other):
-                    self.refuse_forward(step, other)
+                if other not in reads[step]:
+                    continue
+                if other not in after:
+                    after[other] = reaches(paths, other)
+                if step not in after[other]:
+                    readings = readings or self.readings()
+                    self.refuse_forward(step, other, readings.get((step, other)))
 
-    def refuse_forward(self, step: str, other: str) -> None:
+    def refuse_forward(self, step: str, other: str, pointer: str | None) -> None:
         message = f"step {step!r} reads outputs of {other!r}, which can only run after it"
-        place = self.place_of_reading(step, other)
+        place = self.place_of(step) if pointer is None else self.site.description.document.place(pointer)
         if self.minor == "1.0" and not self.strict:
             self.reader.note("AZM-P024", message, place)
             return
@@ -302,14 +309,15 @@ class _Drafter:
             message, code="AZM-P024", place=place, next="put the steps in the order they need, or say dependsOn"
         )
 
-    def place_of_reading(self, step: str, other: str) -> Place:
-        """Where a step first reads an output of another for what it sends."""
-        document = self.site.description.document
-        for site in sites_of(document, self.workflow, self.reader.declared):
-            sent = site.step == step and site.part in ("parameter", "payload")
-            if sent and any(one.root == "steps" and one.owner == other for one in site.expressions):
-                return document.place(site.pointer)
-        return self.place_of(step)
+    def readings(self) -> dict[tuple[str, str], str]:
+        """Where a step first reads an output of another for what it sends, as a pointer: by both."""
+        found: dict[tuple[str, str], str] = {}
+        for site in sites_of(self.site.description.document, self.workflow, self.reader.declared):
+            if site.part in ("parameter", "payload"):
+                for one in site.expressions:
+                    if one.root == "steps":
+                        found.setdefault((site.step, one.owner), site.pointer)
+        return found
 
     def reads(self, step: str) -> set[str]:
         """The steps whose outputs stand in what this one sends."""

@@ -7,9 +7,10 @@ order than they are written in: everywhere else the order of the document is the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
+from heapq import heappop, heappush
 
-__all__ = ["find_cycle", "reaches", "sort_steps"]
+__all__ = ["find_cycle", "loops", "reaches", "sort_steps", "turned"]
 
 
 def sort_steps(order: Sequence[str], waits: Mapping[str, Set[str]], reads: Mapping[str, Set[str]]) -> tuple[str, ...]:
@@ -18,37 +19,74 @@ def sort_steps(order: Sequence[str], waits: Mapping[str, Set[str]], reads: Mappi
 
     Steps of a loop may well read each other: of them the document's order decides.
     """
-    both = {step: {*waits.get(step, ()), *reads.get(step, ())} for step in order}
-    before = {step: waits.get(step, set()) | _outside_loops(step, reads.get(step, set()), both) for step in order}
-    left, placed = list(order), list[str]()
-    while left:
-        chosen = next(step for step in left if before[step] <= set(placed))
-        left.remove(chosen)
+    loop = loops({step: {*waits.get(step, ()), *reads.get(step, ())} for step in order})
+    before = {
+        step: {*waits.get(step, ()), *(other for other in reads.get(step, ()) if loop[other] != loop[step])}
+        for step in order
+    }
+    after = turned(before)
+    number = {step: at for at, step in enumerate(order)}
+    left = {step: len(needed) for step, needed in before.items()}
+    ready = [at for step, at in number.items() if not left[step]]
+    placed: list[str] = []
+    while ready:
+        chosen = order[heappop(ready)]
         placed.append(chosen)
+        for step in after[chosen]:
+            left[step] -= 1
+            if not left[step]:
+                heappush(ready, number[step])
     return tuple(placed)
 
 
-def _outside_loops(step: str, reads: Set[str], graph: Mapping[str, Set[str]]) -> set[str]:
-    return {other for other in reads if other != step and step not in reaches(graph, other)}
+def loops(graph: Mapping[str, Set[str]]) -> dict[str, int]:
+    """Node to a number that two nodes share exactly where each leads to the other. Without recursion: Kosaraju's two
+    walks, the second over the edges turned round."""
+    left: dict[str, None] = {}
+    known: set[str] = set()
+    for root in graph:
+        work = [(root, iter(graph.get(root, ())))] if root not in known else []
+        known.add(root)
+        while work:
+            node, following = work[-1]
+            target = next((one for one in following if one not in known), None)
+            if target is None:
+                left[node] = None
+                work.pop()
+            else:
+                known.add(target)
+                work.append((target, iter(graph.get(target, ()))))
+    back = turned(graph)
+    found: dict[str, int] = {}
+    for number, root in enumerate(reversed(left)):
+        waiting = [root]
+        while waiting:
+            node = waiting.pop()
+            if node not in found:
+                found[node] = number
+                waiting += back.get(node, ())
+    return found
 
 
 def find_cycle(graph: Mapping[str, Set[str]]) -> tuple[str, ...]:
     """The nodes of one cycle, the first also last; empty when there is none. Without recursion."""
     done: set[str] = set()
     for root in graph:
-        path: list[str] = []
+        if root in done:
+            continue
+        path: dict[str, None] = {}
         work = [(root, iter(sorted(graph.get(root, ()))))]
         while work:
             node, following = work[-1]
-            if node not in path:
-                path.append(node)
+            path[node] = None
             target = next(following, None)
             if target is None:
                 work.pop()
-                path.pop()
+                del path[node]
                 done.add(node)
             elif target in path:
-                return (*path[path.index(target) :], target)
+                ring = list(path)
+                return (*ring[ring.index(target) :], target)
             elif target not in done:
                 work.append((target, iter(sorted(graph.get(target, ())))))
     return ()
@@ -61,4 +99,13 @@ def reaches(graph: Mapping[str, Set[str]], source: str) -> set[str]:
     while new:
         found |= new
         new = {target for node in new for target in graph.get(node, ())} - found
+    return found
+
+
+def turned(graph: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
+    """The same edges the other way round."""
+    found: dict[str, set[str]] = {node: set() for node in graph}
+    for node, targets in graph.items():
+        for target in targets:
+            found.setdefault(target, set()).add(node)
     return found

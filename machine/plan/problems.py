@@ -38,7 +38,10 @@ class Problems:
 
     def keep(self, error: DocumentError) -> None:
         """Remember a refusal. What a workflow shares among its steps is refused by each of them and told once."""
-        for finding in error.findings or self._finding(error):
+        self.add(error.findings or self._finding(error))
+
+    def add(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
             if finding not in self.findings:
                 self.findings.append(finding)
 

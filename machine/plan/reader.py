@@ -75,7 +75,7 @@ class Reader:
     declared: Declared
     sight: Sight
     strict: bool
-    notices: list[Notice]
+    notices: dict[Notice, None]
 
     @property
     def minor(self) -> str:
@@ -207,9 +207,7 @@ class Reader:
         self.note(code, message, place)
 
     def note(self, code: str, message: str, place: Place) -> None:
-        notice = Notice(code=code, message=message, place=place)
-        if notice not in self.notices:
-            self.notices.append(notice)
+        self.notices[Notice(code=code, message=message, place=place)] = None
 
 
 def reader_of(
@@ -218,7 +216,7 @@ def reader_of(
     returned: Mapping[str, frozenset[str]],
     *,
     strict: bool,
-    notices: list[Notice],
+    notices: dict[Notice, None],
 ) -> Reader:
     """The reader of one workflow; what it notes goes into ``notices``."""
     return Reader(

@@ -8,6 +8,7 @@ stays a reference everywhere; a workflow that tests it is refused wherever it st
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from heapq import heappop, heappush
 
 from ..expressions.evaluate import resolve_name
 from ..expressions.template import references
@@ -25,17 +26,29 @@ def find_secrets(drafts: Mapping[str, Draft]) -> dict[str, dict[str, str]]:
         if name not in told_open(drafts[key].site.workflow):
             found[key].setdefault(name, why)
     handed = _handed_on(drafts)
-    changed = True
-    while changed:
-        changed = False
-        for (caller, given), (callee, taken) in handed:
-            if given in found[caller] and taken not in found[callee]:
-                found[callee][taken] = f"it is given {given} of {caller}"
-                changed = True
-            open_word = given in told_open(drafts[caller].site.workflow)
-            if taken in found[callee] and given not in found[caller] and not open_word:
-                found[caller][given] = f"it is handed to {taken} of {callee}"
-                changed = True
+    free = {key: told_open(one.site.workflow) for key, one in drafts.items()}
+    touching: dict[tuple[str, str], list[int]] = {}
+    for number, pair in enumerate(handed):
+        for place in pair:
+            touching.setdefault(place, []).append(number)
+    # Round after round over all of them, as they are written; only those are looked at again that may tell more.
+    waiting = [(0, number) for number in range(len(handed))]
+    queued = set(waiting)
+    while waiting:
+        turn, number = heappop(waiting)
+        (caller, given), (callee, taken) = handed[number]
+        changed: list[tuple[str, str]] = []
+        if given in found[caller] and taken not in found[callee]:
+            found[callee][taken] = f"it is given {given} of {caller}"
+            changed.append((callee, taken))
+        if taken in found[callee] and given not in found[caller] and given not in free[caller]:
+            found[caller][given] = f"it is handed to {taken} of {callee}"
+            changed.append((caller, given))
+        for other in (one for place in changed for one in touching[place]):
+            again = (turn + (other <= number), other)
+            if again not in queued:
+                queued.add(again)
+                heappush(waiting, again)
     return found
 
 

@@ -31,14 +31,13 @@ class Site:
         return next((one for one in self.workflow.steps if one.step_id == step_id), None)
 
 
-def reachable(description: Description, workflow: Workflow) -> tuple[Site, ...]:
-    """The workflow and every other one a run of it can reach, breadth first, each where it stands. Names that mean
+def reachable(description: Description, *workflows: Workflow) -> tuple[Site, ...]:
+    """The workflows and every other one a run of them can reach, breadth first, each where it stands. Names that mean
     nothing are left out, because the compiler refuses them."""
     directory = Directory(description)
-    waiting = [directory.site(description, workflow)]
+    waiting = [directory.site(description, one) for one in workflows]
     found: dict[str, Site] = {}
-    while waiting:
-        site = waiting.pop(0)
+    for site in waiting:  # it grows
         if site.key in found:
             continue
         found[site.key] = site
@@ -67,6 +66,7 @@ class Directory:
         self._scopes: dict[int, str] = {}
         self._keys: set[str] = set()
         self._kept: list[Description] = []
+        self._named: dict[int, dict[str, Workflow]] = {}
         self._enter(description, "")
 
     def site(self, description: Description, workflow: Workflow) -> Site:
@@ -82,7 +82,7 @@ class Directory:
         DocumentError AZM-P040 for a workflow that is nowhere, AZM-P041 for one that several documents have, and what
         kept a document from being read.
         """
-        own = site.description.document.workflow(reference)
+        own = self._named[id(site.description)].get(reference)
         if own is not None:
             return self.site(site.description, own), ""
         if reference.startswith(_PREFIX):
@@ -138,9 +138,13 @@ class Directory:
         if id(description) in self._scopes:
             return
         self._kept.append(description)  # an id is only unique among what lives
-        ids = [one.workflow_id for one in description.document.workflows]
+        named: dict[str, Workflow] = {}
+        for one in description.document.workflows:
+            named.setdefault(one.workflow_id, one)
+        self._named[id(description)] = named
+        ids = list(named)
         scope, number = f"{name}." if name else "", 2
-        while any(scope + one in self._keys for one in ids):
+        while any(scope + each in self._keys for each in ids):
             scope, number = f"{name}{number}.", number + 1
         self._scopes[id(description)] = scope
-        self._keys.update(scope + one for one in ids)
+        self._keys.update(scope + each for each in ids)

@@ -163,14 +163,14 @@ def test_outputs_are_read_before_criteria_and_null_where_absent(judge: Judge) ->
     ("kept", "expected"),
     [
         pytest.param({}, {"state": "x" * 50, "inferenceUrl": "y"}, id="it-fits"),
-        pytest.param({"createEndpoint": {"o": "z" * 45}}, {"state": None, "inferenceUrl": None}, id="beside-others"),
-        pytest.param({"pollStatus": {"o": "z" * 90}}, {"state": "x" * 50, "inferenceUrl": "y"}, id="over-its-own"),
+        pytest.param({"createEndpoint": {"o": "z" * 99}}, {"state": None, "inferenceUrl": None}, id="beside-others"),
+        pytest.param({"pollStatus": {"o": "z" * 400}}, {"state": "x" * 50, "inferenceUrl": "y"}, id="over-its-own"),
     ],
 )
 def test_outputs_that_outgrow_what_a_run_keeps_are_null(
     judge: Judge, monkeypatch: pytest.MonkeyPatch, kept: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr("machine.chart.judge.MOST_KEPT", 80)
+    monkeypatch.setattr("machine.chart.judge.MOST_KEPT", 350)
 
     answer = replied(200, {"status": {"state": "x" * 50, "url": "y"}})
     assert judge(POLL, answer, steps=kept).outputs == expected

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from machine.chart.fates import fates_of
 from machine.errors import DocumentError
+from machine.plan.build import Shared, build_plan
 from machine.plan.model import Plan, Transition
+from machine.sources.description import Description, describe
 
 Steps = list[dict[str, Any]]
 
@@ -176,3 +180,65 @@ def test_a_machine_too_large_to_build_in_time_is_refused(built: Callable[..., Pl
 
     assert caught.value.code == "AZM-P019"
     assert "501 steps and actions can be reached" in caught.value.message
+
+
+# -- many workflows that lead to each other ----------------------------------------------------------------------------
+
+
+def mesh(count: int, operation: str = "go") -> Description:
+    """A document whose every workflow depends on all before it."""
+    call = {"stepId": "s", "operationId": operation}
+    flows = [
+        {"workflowId": f"w{n}", "steps": [call], **({"dependsOn": [f"w{m}" for m in range(n)]} if n else {})}
+        for n in range(count)
+    ]
+    source = {"name": "s", "url": "s.json", "type": "openapi"}
+    document = {"arazzo": "1.0.1", "info": {"title": "t", "version": "1"}, "workflows": flows}
+    api = {
+        "openapi": "3.1.0",
+        "info": {"title": "s", "version": "1"},
+        "paths": {"/": {"post": {"operationId": "go", "responses": {"200": {}, "404": {}}}}},
+    }
+    texts = {"d": json.dumps({**document, "sourceDescriptions": [source]}).encode(), "s.json": json.dumps(api).encode()}
+    return describe("d", read=texts.__getitem__)
+
+
+def test_plans_that_share_drafts_are_those_that_do_not() -> None:
+    described, shared, known = mesh(5), Shared(), dict[Any, Any]()
+    for name in (f"w{number}" for number in range(5)):
+        plan = build_plan(described, workflow=name, shared=shared)
+
+        assert plan == build_plan(described, workflow=name)
+        assert fates_of(plan, known=known) == fates_of(plan)
+        assert fates_of(plan, own=True).items() <= fates_of(plan).items()
+
+
+def test_a_mistake_is_told_of_each_plan_that_can_reach_it() -> None:
+    described, shared = mesh(3, operation="nowhere"), Shared()
+
+    for name, mistakes in (("w0", 1), ("w1", 2), ("w2", 3), ("w0", 1)):
+        with pytest.raises(DocumentError) as refused:
+            build_plan(described, workflow=name, shared=shared)
+        assert len(refused.value.findings) == mistakes
+
+
+def test_workflows_that_lead_to_the_same_ones_over_and_over_are_refused_together_and_not_alone() -> None:
+    described, shared = mesh(40), Shared()
+    for number in range(32):
+        build_plan(described, workflow=f"w{number}", shared=shared)
+    with pytest.raises(DocumentError) as refused:
+        build_plan(described, workflow="w32", shared=shared)
+
+    assert refused.value.code == "AZM-P032"
+    assert refused.value.next == "choose one workflow with -w"
+    assert len(list(build_plan(described, workflow="w39").tables())) == 40
+
+
+def test_only_workflows_that_lead_back_to_themselves_are_asked_for_their_ring(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked: list[str] = []
+    monkeypatch.setattr("machine.plan.build.find_cycle", lambda graph: looked.append("") or ())
+
+    build_plan(mesh(30), workflow="w29")
+    assert looked == []

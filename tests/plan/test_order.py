@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from machine.plan.order import find_cycle, reaches, sort_steps
+from machine.plan.order import find_cycle, loops, reaches, sort_steps, turned
 
 ORDERS = [
     pytest.param({}, {}, "abcd", id="nothing-waits"),
@@ -48,3 +48,21 @@ def test_a_long_chain_needs_no_recursion() -> None:
 
     assert find_cycle(chain) == ()
     assert len(reaches(chain, "0")) == 5000
+
+
+@given(graphs)
+def test_two_nodes_share_a_loop_exactly_where_each_leads_to_the_other(graph: dict[str, set[str]]) -> None:
+    found, back = loops(graph), turned(graph)
+
+    for one in graph:
+        for other in graph:
+            both = one == other or (other in reaches(graph, one) and one in reaches(graph, other))
+            assert (found[one] == found[other]) == both
+            assert (other in reaches(graph, one)) == (one in reaches(back, other))
+
+
+def test_a_mesh_is_put_in_order_without_trying_every_pair() -> None:
+    steps = [str(number) for number in range(600)]
+    waits = {step: set(steps[number + 1 :]) for number, step in enumerate(steps)}
+
+    assert sort_steps(steps, waits, waits) == tuple(reversed(steps))

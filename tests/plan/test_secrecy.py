@@ -154,3 +154,11 @@ def test_a_guard_of_a_step_that_runs_a_workflow_is_looked_at_too(composed: Compo
         composed(flow("root", guarded, inputs={"token": TEXT}), flow("child", step()))
 
     assert [one.code for one in refused.value.findings] == ["AZM-P030"]
+
+
+def test_a_secret_goes_down_a_chain_of_hundreds_written_from_its_end(composed: Composed) -> None:
+    last = flow("w0", step(), inputs={"a": TEXT})
+    chain = [flow(f"w{n}", runs(f"w{n - 1}", a="$inputs.a"), inputs={"a": TEXT}) for n in range(1, 300)]
+    plan = composed(flow("root", runs("w299", a="$inputs.token"), inputs={"token": TEXT}), *reversed(chain), last)
+
+    assert set(secrets(plan).values()) == {("token",), ("a",)}
