@@ -35,6 +35,17 @@ VERSIONS: Final = ("xpath-31", "xpath-30", "xpath-20", "xpath-10")
 
 _LONGEST: Final = 4096
 _QUOTE: Final = re.compile(r"""(?s)"(?:[^"]|"")*"|'(?:[^']|'')*'""")
+_FUNCTIONS: Final = "{http://www.w3.org/2005/xpath-functions}"
+_OUTWARD: Final = frozenset(
+    {
+        *("available-environment-variables", "collection", "doc", "doc-available", "environment-variable", "json-doc"),
+        *("load-xquery-module", "parse-xml", "parse-xml-fragment", "transform", "unparsed-text"),
+        *("unparsed-text-available", "unparsed-text-lines", "uri-collection"),
+    }
+)
+"""Functions that read files, addresses or the environment, tell whether they are there, or hand text to an XML parser
+that is not ours (XPath and XQuery Functions and Operators 3.1, sections 14.6, 14.7, 14.8 and 2.5)."""
+_UNKNOWN: Final = re.compile(r"unknown function '?(?:[\w.-]+:|\{[^}]*\})?([\w-]+)")
 _SCALARS: Final = (bool, int, float)
 
 
@@ -128,7 +139,8 @@ def compile_xpath(text: str, version: str, *, minor: str, place: Place) -> XPath
     """Read a query.
 
     :raises DocumentError: AZM-E310 for what is no XPath of that version, AZM-E311 where the extra ``xml`` is missing,
-        AZM-E312 for a version nobody knows, AZM-E313 for one that is too long.
+        AZM-E312 for a version nobody knows, AZM-E313 for one that is too long, AZM-E314 for one that reads files,
+        addresses or the environment.
     """
     version = version or VERSIONS[0]
     if version not in VERSIONS:
@@ -151,6 +163,14 @@ def compile_xpath(text: str, version: str, *, minor: str, place: Place) -> XPath
             seen=clip(text, 80),
             next="pip install 'arazzo-machine[xml]'",
         ) from None
+    if (named := _UNKNOWN.search(problem)) and named[1] in _OUTWARD:
+        raise DocumentError(
+            f"{named[1]}() reads what lies outside the XML it is asked of",
+            code="AZM-E314",
+            place=place,
+            seen=clip(text, 80),
+            next="Leave it out: a condition sees the answer and what is embedded as {$...}.",
+        )
     if problem:
         raise DocumentError(
             f"this is no XPath {version.removeprefix('xpath-')[0]}.{version[-1]}: {problem}",
@@ -225,7 +245,12 @@ def parse(query: str, version: str) -> str:
             etree.XPath(query)
         else:
             # The method of the library's own class would evaluate what is constant, for as long as that takes.
-            Parser.parse(cast("Any", parser_of(version)), query)
+            tree = Parser.parse(cast("Any", parser_of(version)), query)
+            # A function that is only named, as in doc#1, is looked for when it is called.
+            named = (
+                str(part.value).rpartition(":")[2].rpartition("}")[2] for one in tree.iter("#") for part in one[:1]
+            )
+            return next((f"unknown function {name}" for name in named if name in _OUTWARD), "")
     except etree.XPathError as error:
         return clip(str(error), 120)
     except ElementPathError as error:
@@ -236,10 +261,15 @@ def parse(query: str, version: str) -> str:
 
 
 def parser_of(version: str, namespaces: dict[str, str] | None = None) -> Any:
-    """The library's parser of a version from 2.0 on."""
+    """The library's parser of a version from 2.0 on, without the functions that look at anything but the XML."""
     from elementpath.xpath2 import XPath2Parser
     from elementpath.xpath30 import XPath30Parser
     from elementpath.xpath31 import XPath31Parser
 
-    made = {"xpath-20": XPath2Parser, "xpath-30": XPath30Parser, "xpath-31": XPath31Parser}[version]
-    return made(namespaces=namespaces)
+    classes = {"xpath-20": XPath2Parser, "xpath-30": XPath30Parser, "xpath-31": XPath31Parser}
+    made: Any = classes[version](namespaces=namespaces)
+    # The table is all a query can call by name, and all that function-lookup finds while it is evaluated.
+    made.symbol_table = {
+        name: symbol for name, symbol in made.symbol_table.items() if name.removeprefix(_FUNCTIONS) not in _OUTWARD
+    }
+    return made

@@ -14,7 +14,13 @@ from machine.errors import DocumentError, Place
 from machine.expressions.evaluate import Context
 from machine.expressions.question import Answer, Question
 from machine.expressions.xml import answer_xpath
-from machine.expressions.xpath import VERSIONS, compile_xpath, compile_xpath_condition, parse, restore_xpath
+from machine.expressions.xpath import (
+    VERSIONS,
+    compile_xpath,
+    compile_xpath_condition,
+    parse,
+    restore_xpath,
+)
 from machine.values import SecretRef, SecretText
 
 PLACE = Place(document="flow.yaml", line=3, column=5)
@@ -178,3 +184,31 @@ def test_what_cannot_be_decided_fails_and_says_why(root: Any, inputs: Any, why: 
 
 def test_a_verdict_says_of_what_it_was_judged() -> None:
     assert judged("/root/id").why == "/root/id: was true of '<root><id>4711</id><name>Chocolate</name...'"
+
+
+OUTWARD = [
+    "doc('/etc/passwd')",
+    "fn:doc('x')",
+    "doc-available('/etc')",
+    "collection()",
+    "/a[uri-collection('/etc')]",
+    "unparsed-text-available('/etc/passwd')",
+    "Q{http://www.w3.org/2005/xpath-functions}unparsed-text('/etc/hostname')",
+    "unparsed-text-lines#1",
+    "environment-variable('HOME')",
+    "'/etc' ! json-doc(.)",
+    "parse-xml('<a/>')",
+]
+
+
+@pytest.mark.parametrize("minor", ["1.0", "1.1"])
+@pytest.mark.parametrize("text", OUTWARD)
+def test_a_query_that_looks_outside_its_xml_is_refused_by_name(text: str, minor: str) -> None:
+    with pytest.raises(DocumentError) as refused:
+        compile_xpath_condition(text, "", minor=minor, place=PLACE)
+
+    assert (refused.value.code, refused.value.place) == ("AZM-E314", PLACE)
+
+
+def test_an_element_may_have_the_name_of_what_is_refused() -> None:
+    assert compile_xpath("/doc/collection[transform]", "", minor="1.0", place=PLACE).query
