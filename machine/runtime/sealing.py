@@ -149,10 +149,11 @@ def _file_key(file: Path) -> bytes:
             finally:
                 part.unlink()
         with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
-            mode = os.fstat(stream.fileno()).st_mode
-            if not stat.S_ISREG(mode) or mode & 0o077:
+            about = os.fstat(stream.fileno())
+            # Of a file of another user that user knows the key, whatever its mode is now.
+            if not stat.S_ISREG(about.st_mode) or about.st_mode & 0o077 or about.st_uid != os.geteuid():
                 raise CredentialError(
-                    "the key file can be read by others, or is no file",
+                    "the key file can be read by others, or is no file of yours",
                     code="AZM-C061",
                     seen=str(file),
                     next=f"chmod 600 {file}; and if it was read, begin new runs with a new key",

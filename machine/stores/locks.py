@@ -20,7 +20,7 @@ from pathlib import Path
 from ..errors import BusyError, StoreError
 from .base import Holder
 
-__all__ = ["busy", "hold", "holder", "this_process"]
+__all__ = ["busy", "hold", "holder", "open_beside", "this_process"]
 
 _NOTE_BYTES = 1024
 _PROBE_WAIT = 0.005
@@ -52,9 +52,7 @@ def hold(path: Path) -> Iterator[Holder]:
     open file holds the lock, in this process or any other; StoreError (74) when the file cannot be opened.
     """
     try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        # O_NOFOLLOW: a planted link must not make us write into a file of its choice.
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        handle = open_beside(path)
     except OSError as error:
         raise _unusable(path, error) from error
     try:
@@ -67,6 +65,18 @@ def hold(path: Path) -> Iterator[Holder]:
             _write_note(handle, None)
     finally:
         os.close(handle)
+
+
+def open_beside(path: Path) -> int:
+    """A file of the store's own folder, open for reading and writing; file (0600) and folder (0700) are made when
+    missing. Neither may be a link, not even one that is planted while they are opened: a link must not make us write
+    into a file of its choice, nor lock one that others can delete. Raises OSError."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        return os.open(path.name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 def holder(path: Path) -> Holder | None:

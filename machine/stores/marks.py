@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import DamageError, StoreError
+from .locks import open_beside
 
 __all__ = ["Mark", "Reached", "marked"]
 
@@ -84,9 +85,7 @@ def marked(path: Path) -> Iterator[Mark]:
     Raises StoreError (74) when the file cannot be opened.
     """
     try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        # O_NOFOLLOW: a planted link must not make us write into a file of its choice.
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        handle = open_beside(path)
     except OSError as error:
         raise StoreError(
             f"the file {path} cannot be used: {error.strerror}",

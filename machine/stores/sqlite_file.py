@@ -6,8 +6,10 @@ to a file that is exactly a store of this format. Reads and writes no run.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -122,7 +124,12 @@ def _make(path: Path) -> None:
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         except FileExistsError:
-            return
+            about = os.stat(path)
+            if stat.S_ISREG(about.st_mode) and not about.st_size:
+                # Somebody put it there first: what is written into it is for nobody else, and nobody else's.
+                if about.st_uid != os.geteuid():
+                    raise PermissionError(errno.EPERM, "it is an empty file of another user") from None
+                os.chmod(path, 0o600)
 
 
 def _connect(path: Path | None, options: str) -> sqlite3.Connection:

@@ -702,3 +702,15 @@ def test_a_key_file_is_on_the_disk_before_it_is_used(tmp_path: Path, monkeypatch
     Sealer(file=tmp_path / "key").prepare()
 
     assert synced == [45, "named"]
+
+
+def test_a_key_file_of_another_user_is_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "runs.db.key"
+    file.write_text(KEY)
+    file.chmod(0o600)
+    Sealer(file=file).prepare()
+
+    monkeypatch.setattr(os, "geteuid", lambda: file.stat().st_uid + 1)
+    with pytest.raises(CredentialError) as refused:
+        Sealer(file=file).prepare()
+    assert refused.value.code == "AZM-C061"

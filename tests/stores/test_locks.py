@@ -241,3 +241,14 @@ def test_a_file_system_without_locks_is_refused(lock: Path, monkeypatch: pytest.
     monkeypatch.setattr("machine.stores.locks.fcntl.flock", unsupported)
     with pytest.raises(StoreError, match="No locks available"), locks.hold(lock):
         pass
+
+
+def test_a_folder_of_locks_that_is_a_link_is_not_followed(lock: Path, tmp_path: Path) -> None:
+    other = tmp_path / "of-somebody-else"
+    other.mkdir()
+    lock.parent.symlink_to(other)
+    with pytest.raises(StoreError) as taking, locks.hold(lock):
+        pass
+
+    assert taking.value.code == "AZM-T023"
+    assert list(other.iterdir()) == []

@@ -220,8 +220,9 @@ def test_a_note_is_only_for_its_owner_and_never_follows_a_link(note: Path, tmp_p
 
 def test_a_note_that_cannot_be_written_stops_nothing(note: Path) -> None:
     with marked(note) as mark:
-        os.close(mark._handle)
-        mark._handle = os.open(note, os.O_RDONLY)
+        reading = os.open(note, os.O_RDONLY)
+        os.dup2(reading, mark._handle)
+        os.close(reading)
         mark.write(Reached(1, 2))
         mark.check(None)
 
@@ -232,3 +233,13 @@ def test_a_note_is_let_go_of_after_its_block(note: Path) -> None:
 
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(handle)
+
+
+def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "planted").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError) as caught, marked(tmp_path / "planted" / "run"):
+        pass
+
+    assert caught.value.code == "AZM-T027"
+    assert list((tmp_path / "elsewhere").iterdir()) == []

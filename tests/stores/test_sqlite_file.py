@@ -312,3 +312,21 @@ def test_what_still_stands_in_the_journal_of_such_a_store_is_not_passed_over(pub
 
 def test_every_table_has_a_key(path: Path) -> None:
     assert all("PRIMARY KEY" in statement for statement in SCHEMA.values())
+
+
+def test_an_empty_file_others_could_read_is_private_before_anything_is_written(path: Path) -> None:
+    path.touch()
+    path.chmod(0o644)
+    open_writing(path, create_folder=False).close()
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_an_empty_file_of_another_user_is_not_taken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.touch()
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    with pytest.raises(StoreError) as caught:
+        open_writing(path, create_folder=False)
+
+    assert (caught.value.code, path.stat().st_size) == ("AZM-T002", 0)
+    assert "another user" in caught.value.message
