@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import DamageError, MachineError, VersionError
+from ..errors import DamageError, MachineError, UsageError, VersionError
 from . import options as flags
 from .app import exit_with
 
@@ -95,4 +95,8 @@ def _results(
                 whole.append((created, run_id, runner.result(run_id)))
         except (DamageError, VersionError) as error:
             broken.append((run_id, error))
+        except UsageError as error:
+            # Nobody typed this id: it stands in the file, where no run can have it.
+            what = "a run is stored under what is no run id"
+            broken.append((run_id, DamageError(what, code="AZM-T028", seen=error.seen, next="restore the store")))
     return [result for _, _, result in sorted(whole, key=lambda one: one[:2], reverse=True)], broken

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+
+from machine.stores.rows import checksum
+
+_SNAPSHOT = "run, attempt, seq, epoch, owner, intent, intended_at, kept, snapshot"
 
 
 def test_an_empty_store_has_no_runs_and_is_not_made(machine: Any, tmp_path: Path) -> None:
@@ -108,6 +114,29 @@ def test_a_damaged_store_is_not_guessed_at(machine: Any, deploy: Any, tmp_path: 
     path.write_bytes(data[:spot] + b"X" + data[spot + 1 :])
 
     assert machine("show", "one", "--json").code == 65
+
+
+@pytest.mark.no_history("a run has an id that none can have")
+@pytest.mark.parametrize("name", ["../x", "a b", "x" * 200])
+def test_a_run_that_no_command_could_name_is_damage_and_the_others_are_listed(
+    machine: Any, deploy: Any, tmp_path: Path, name: str
+) -> None:
+    machine(*deploy, "happy", "--id", "one")
+    machine(*deploy, "happy", "--id", "two")
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as store, store:
+        for table, columns in (("runs", "id, attempt, head"), ("snapshots", _SNAPSHOT)):
+            key = columns.split(",")[0]
+            (row,) = store.execute(f"SELECT {columns} FROM {table} WHERE {key} = 'two'")
+            store.execute(
+                f"UPDATE {table} SET {key} = ?, checksum = ? WHERE {key} = 'two'",
+                (name, checksum(table, name, *row[1:])),
+            )
+    done = machine("runs", "--json")
+
+    assert done.code == 65
+    assert [one["run"] for one in done.json["runs"]] == ["one"]
+    assert [one["run"] for one in done.json["damaged"]] == [name]
+    assert machine("runs").code == 65
 
 
 # -- pruning -----------------------------------------------------------------------------------------------------------
