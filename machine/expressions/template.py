@@ -350,14 +350,20 @@ def _render_replaced(template: Replaced, context: Context) -> Value:
 
 def _render_text(template: TextTemplate, context: Context) -> Value:
     pieces: list[str | SecretRef | SecretText] = []
-    present = False
+    present, left = False, LARGEST
+    known: dict[Expression, str | SecretRef | SecretText] = {}
     for part in template.parts:
         if isinstance(part, str):
             pieces.append(part)
             continue
-        value = evaluate(part, context)
-        present = present or not isinstance(value, Missing)
-        pieces.append(within(_as_text(_bounded(value), part, template.null), template.syntax))
+        if part not in known:
+            value = evaluate(part, context)
+            present = present or not isinstance(value, Missing)
+            known[part] = within(_as_text(_bounded(value), part, template.null), template.syntax)
+        pieces.append(known[part])
+        left -= weight(known[part], LARGEST)
+        if left < 0:
+            break
     _bounded(cast("Value", pieces))
     return join_text(pieces) if present else MISSING
 

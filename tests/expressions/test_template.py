@@ -315,3 +315,11 @@ def test_text_of_1_1_is_read_by_its_grammar(text: str, older: str, newer: str, b
     assert [one for _, leaf in leaves(later) for one in bare_references(leaf)] == list(bare)
     assert [one for _, leaf in leaves(first) for one in bare_references(leaf)] == []
     assert render(from_json(json.loads(json.dumps(to_json(later)))), CONTEXT) == {"a": [newer]}
+
+
+def test_a_text_that_quotes_a_value_many_times_writes_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr("machine.expressions.template.json.dumps", lambda value, **_: written.append("") or "[1]")
+
+    assert render(compiled("{$response.body}" * 50), replace(CONTEXT, response=ResponseView(body=[1]))) == "[1]" * 50
+    assert len(written) == 1

@@ -62,3 +62,12 @@ def test_how_long_it_took_is_from_the_first_record_to_the_last(user_plan: Any, u
 
     assert took(result(), driven.records) == "2s"
     assert took(result(), []) == ""
+
+
+def test_what_names_a_thing_is_short_whatever_an_output_quotes() -> None:
+    quoted = effect("applied", {"all": {"a": ["x" * 1000] * 1000}, "text": "y" * 100_000, "n": 7})
+
+    (said,) = other_side(result(phase="ready", effects=(quoted,)))
+    assert "all an object with 1 member" in said
+    assert "n 7" in said
+    assert len(said) < 500
