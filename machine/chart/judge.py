@@ -26,7 +26,7 @@ __all__ = ["MOST_KEPT", "TROUBLED", "Judgement", "context_of", "read_value"]
 TROUBLED = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that say "not now": waited out while polling, within the tolerance."""
 
-MOST_KEPT = 4 * LARGEST
+MOST_KEPT = 2 * LARGEST
 """Characters and values of the outputs of all steps of a workflow: they are written down with every transition."""
 
 _FALLBACK_SUCCESS = (200, 201, 202, 204)
