@@ -343,7 +343,7 @@ def _announce_secrets(
     """Which secret goes to which host: said before anything is sent."""
     from urllib.parse import urlsplit
 
-    known = runner.reach.destinations(plan, options)
+    known = runner.reach.destinations(plan, {**options, "secrets": references})
     everywhere = [base for source in plan.servers for base in runner.reach.bases(plan, options, source)]
     for name, reference in references.items():
         hosts = sorted({urlsplit(base).netloc for base in known.get(name, everywhere)})

@@ -243,3 +243,35 @@ def test_how_calls_are_made_is_said_to_each_command_and_not_kept_with_the_run(
     assert not {"proxy", "ca_bundle", "max_reply", "max_ratio", "connect_timeout"} & set(kept)
     assert "too_large" in small.err
     assert "too_large" not in again.err
+
+
+def test_a_secret_is_said_to_go_only_where_the_document_sends_it(
+    machine: Any, tmp_path: Path, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("locked", "open"):
+        operation = {"operationId": name, "responses": {"200": {"description": "x"}}}
+        api = {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {f"/{name}": {"get": operation}}}
+        (tmp_path / f"{name}.json").write_text(json.dumps(api))
+    bearer = {"name": "Authorization", "in": "header", "value": "Bearer {$inputs.token}"}
+    document = {
+        "arazzo": "1.0.1",
+        "info": {"title": "t", "version": "1"},
+        "sourceDescriptions": [{"name": one, "url": f"{one}.json", "type": "openapi"} for one in ("locked", "open")],
+        "workflows": [
+            {
+                "workflowId": "w",
+                "inputs": {"type": "object", "properties": {"token": {"type": "string"}}},
+                "steps": [
+                    {"stepId": "a", "operationId": "$sourceDescriptions.locked.locked", "parameters": [bearer]},
+                    {"stepId": "b", "operationId": "$sourceDescriptions.open.open"},
+                ],
+            }
+        ],
+    }
+    (tmp_path / "w.arazzo.json").write_text(json.dumps(document))
+    monkeypatch.setenv("TOKEN", "a token of tests")
+    servers = ["--server", f"locked=http://127.0.0.1:{closed_port}", "--server", "open=https://open.example"]
+
+    done = machine("run", str(tmp_path / "w.arazzo.json"), "-i", "token=@env:TOKEN", *servers)
+
+    assert f"secret token (@env:TOKEN) goes to 127.0.0.1:{closed_port}\n" in done.err
