@@ -35,10 +35,10 @@ __all__ = [
     "coerce",
     "declared_inputs",
     "misfits_of",
+    "names_a_secret",
     "origin_name",
     "own_secrets",
     "read_inputs",
-    "secret_word",
     "told_open",
 ]
 
@@ -133,11 +133,19 @@ def _why_secret(name: str, schema: Mapping[str, Any], placed: Mapping[str, str])
         return "writeOnly"
     if name in placed:
         return placed[name]
-    said = secret_word(name) if "string" in _kinds(schema.get("type", "string")) else ""
+    said = _secret_word(name) if "string" in _kinds(schema.get("type", "string")) else ""
     return f"its name says {said}" if said else ""
 
 
-def secret_word(name: str) -> str:
+def names_a_secret(name: str) -> bool:
+    """Whether a field of an answer that is called so is a secret, and no word about one: ``refresh_token`` is, and
+    ``id_token`` (OpenID Connect Core 1.0 section 2); ``page_token`` and ``refresh_token_status`` are not."""
+    words = [word.lower() for word in _WORDS.findall(name)]
+    ends_so = not _SECRET_WORDS.isdisjoint(words[-1:]) or tuple(words[-2:]) in _SECRET_PAIRS
+    return words == ["id", "token"] or (ends_so and bool(_secret_word(name)))
+
+
+def _secret_word(name: str) -> str:
     """The word by which a name says that it is a secret's: whole words, and none beside one that says otherwise, so
     ``pageToken`` is none. Empty where it does not."""
     words = [word.lower() for word in _WORDS.findall(name)]

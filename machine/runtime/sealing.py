@@ -26,7 +26,7 @@ from ..errors import CredentialError, UsageError
 from ..expressions.grammar import Expression, split_path
 from ..expressions.template import references
 from ..plan.credentials import Credentials
-from ..plan.inputs import secret_word
+from ..plan.inputs import names_a_secret
 from ..plan.model import Plan
 from ..values import SecretRef, secret_names
 from .secrets import Reference, SecretBook
@@ -199,7 +199,7 @@ def take_out(
     def hide_named(value: Any) -> Any:
         if isinstance(value, Mapping):
             return {
-                key: hide(item) if isinstance(item, str) and secret_word(key) else hide_named(item)
+                key: hide(item) if isinstance(item, str) and names_a_secret(key) else hide_named(item)
                 for key, item in value.items()
             }
         return [hide_named(item) for item in value] if isinstance(value, list) else value

@@ -105,14 +105,16 @@ def test_it_is_sent_and_stands_nowhere_in_clear(store: Store, make_runner: Any, 
 
 
 def test_what_is_called_a_token_beside_it_is_one_too(store: Store, make_runner: Any, scripted: Any, made: Any) -> None:
-    beside = {"refresh_token": OTHER, "token_type": "bearer", "next_page_token": "p2", "data": [{"apiKey": OTHER}]}
-    transport = scripted(logged_in(**beside), (200, {"state": "ready", "token": "not of the login"}))
+    beside = {"refresh_token": OTHER, "id_token": f"id-{OTHER}", "data": [{"apiKey": OTHER}]}
+    about = {"token_type": "bearer", "next_page_token": "p2", "refresh_token_status": "approved", "token_use": "access"}
+    transport = scripted(logged_in(**beside, **about), (200, {"state": "ready", "token": "not of the login"}))
     make_runner(store, secret_texts={}, transport=transport).start(made(), {}, run_id="r").result()
 
     body, later = (decode(store.history("r")[at].event["reply"]["body"]) for at in (1, 2))
     assert body["refresh_token"] == SecretRef("reply:1.1")
     assert body["data"] == [{"apiKey": SecretRef("reply:1.1")}]
-    assert (body["token_type"], body["next_page_token"]) == ("bearer", "p2")
+    assert body["id_token"] == SecretRef("reply:1.2")
+    assert {name: body[name] for name in about} == about
     assert later["token"] == "not of the login"
     assert OTHER.encode() not in stored_bytes(store)
 
