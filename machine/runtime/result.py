@@ -5,7 +5,8 @@ Made from a stored run and its plan; reads nothing else. Everything in it is saf
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,8 +15,10 @@ from ..chart.chart import Chart
 from ..chart.snapshot import ENDS, READY, Snapshot
 from ..expressions.template import references
 from ..plan.model import Plan, PollPolicy
+from ..sources.nodes import mapping
 from ..stores.base import RunHead
 from ..values import redact
+from .secrets import COMMAND
 
 __all__ = ["Effect", "Next", "Result", "is_resumable", "needed_outputs", "timestamp"]
 
@@ -159,7 +162,7 @@ class Result:
                 )
                 for one in snapshot.ledger
             ),
-            next=_next(head.id, chart, snapshot, ready, resumable, store_flag),
+            next=_next(head, chart, snapshot, ready, resumable, store_flag),
             exit_code=code,
         )
 
@@ -186,8 +189,9 @@ def needed_outputs(plan: Plan, step: str) -> list[str]:
     return [name for name in plan.calls[step].outputs if name in read]
 
 
-def _next(run: str, chart: Chart, snapshot: Snapshot, ready: bool, resumable: bool, store_flag: str) -> Next:
-    stop = snapshot.stopped
+def _next(head: RunHead, chart: Chart, snapshot: Snapshot, ready: bool, resumable: bool, store_flag: str) -> Next:
+    run, stop = head.id, snapshot.stopped
+    resume = f"arazzo-machine resume {run}{store_flag}{''.join(_commands(head))}"
     if ready:
         return Next(action="none")
     if not resumable:
@@ -208,9 +212,18 @@ def _next(run: str, chart: Chart, snapshot: Snapshot, ready: bool, resumable: bo
             return Next(action="resolve", command=f"arazzo-machine resolve {run}{store_flag} {adopt}")
     if stop is not None and stop.reason == "request":
         # The values are the run's own, so that asking again would say the same; only another document can help.
-        return Next(action="fix", command=f"arazzo-machine resume {run} --use-edited{store_flag}")
+        return Next(action="fix", command=f"{resume} --use-edited")
     raises = _raised(stop.reason, chart.plan, snapshot) if stop is not None else ""
-    return Next(action="resume", command=f"arazzo-machine resume {run}{store_flag}{raises}")
+    return Next(action="resume", command=f"{resume}{raises}")
+
+
+def _commands(head: RunHead) -> Iterator[str]:
+    """The flags without which a run does not go on: a command is run only where it is given. What it was is not put
+    where it would be pasted, because a store may be somebody else's."""
+    options: Mapping[str, Any] = {} if head.options.get("simulate") else head.options
+    for flag, kept in (("-i", options.get("secrets")), ("--auth", options.get("auth"))):
+        names = [name for name, text in mapping(kept).items() if str(text).startswith(COMMAND)]
+        yield from (f" {flag} {shlex.quote(f'{name}={COMMAND}LINE')}" for name in names)
 
 
 def _raised(reason: str, plan: Plan, snapshot: Snapshot) -> str:

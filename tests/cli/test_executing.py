@@ -552,15 +552,16 @@ def test_a_store_chooses_no_program_either(
     reference = f"@cmd:touch {tmp_path / 'called'}; echo a token of tests"
     with Simulator("happy", token="a token of tests") as simulator:
         command = [*deploy[:-1], "--server", simulator.url, "-i", f"hfToken={reference}", "--id", "one"]
-        assert machine(*command, "--once").code == 16
+        begun = machine(*command, "--once", "--json")
         (tmp_path / "called").unlink()
         refused = machine("resume", "one", "--json")
         called = (tmp_path / "called").exists()
         again = machine("resume", "one", "--once", "-i", f"hfToken={reference}")
         same = machine(*command)
 
+    assert (begun.code, begun.json["next"]["command"]) == (16, "arazzo-machine resume one -i hfToken=@cmd:LINE")
     assert (refused.code, refused.json["error"]["code"]) == (14, "AZM-C024")
-    assert refused.json["error"]["next"].endswith("resume RUN -i hfToken=@cmd:LINE")
+    assert refused.json["error"]["next"].startswith("give it again: resume RUN -i hfToken=@cmd:LINE")
     assert not called
     assert (again.code, same.code) == (16, 0)
 
