@@ -37,7 +37,7 @@ def default_folder() -> Path:
     """``$XDG_CACHE_HOME/arazzo-machine/sources``, by default under ``~/.cache``. For a user that has no home, such as a
     number in a container, it is a folder that cannot be made: then nothing is kept."""
     # Not Path.expanduser, which raises there.
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache").replace("~", "", 1)
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache").removeprefix("~")
     return Path(home) / "arazzo-machine" / "sources"
 
 

@@ -145,10 +145,10 @@ def test_the_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     named = default_folder()
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("HOME", "/home/~me")
 
     assert named == tmp_path / "arazzo-machine" / "sources"
-    assert default_folder() == Path("/home/me/.cache/arazzo-machine/sources")
+    assert default_folder() == Path("/home/~me/.cache/arazzo-machine/sources")
 
 
 def test_a_user_without_a_home_is_given_a_folder_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
