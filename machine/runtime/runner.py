@@ -184,7 +184,7 @@ class Runner:
         run = Run(self.store, self.new_id(), self.store_flag)
         with run.opening():
             book = self.reach.secrets_again(kept)
-            self.reach.check(token.plan, kept)
+            self.reach.check(token.plan, kept, book)
             event = Reopened(
                 at=self.clock.now(), chance=self.chance(), changes=dict(changes or {}), by=f"{who()} by token"
             )

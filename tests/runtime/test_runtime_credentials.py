@@ -16,6 +16,7 @@ from machine.plan.model import Plan
 from machine.runtime.credentials import Credentials, check_auth
 from machine.runtime.runner import Runner
 from machine.runtime.secrets import SecretBook
+from machine.runtime.token import Token, export_token
 from machine.sources.description import describe
 from machine.stores import MemoryStore, SqliteStore
 from machine.testing.clock import ManualClock
@@ -279,6 +280,19 @@ def test_a_text_that_is_no_user_and_password_begins_no_run(serve: Any) -> None:
     assert (caught.value.code, caught.value.exit_code) == ("AZM-C044", 78)
     assert VALUES["KEY"] not in f"{caught.value} {caught.value.next}"
     assert guarded.heads == list(store.runs()) == []
+
+
+def test_nor_does_it_take_up_a_run_of_a_token(serve: Any) -> None:
+    guarded, store, elsewhere = Guarded(serve, lambda head: False), MemoryStore(), MemoryStore()
+    run(plan_of([{"basic": []}]), guarded, {"api.basic": "@env:PAIR"}, store=store)
+    token = Token.read(export_token(store, store.load("r"), plan_of([{"basic": []}])))
+    runner = Runner(elsewhere, clock=ManualClock(), servers={"api": guarded.server.url})
+
+    with pytest.raises(CredentialError) as caught:
+        runner.adopt_token(token, options={"auth": {"api.basic": "@env:KEY"}})
+
+    assert caught.value.code == "AZM-C044"
+    assert list(elsewhere.runs()) == []
 
 
 def test_what_is_not_supported_of_openid_connect_is_said() -> None:
