@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,8 +19,9 @@ from ..chart.snapshot import READY, Snapshot
 from ..errors import DamageError, UsageError, VersionError
 from ..plan.model import Plan
 from ..stores.base import Store, StoredRun
-from ..values import files_in
-from .sealing import needed
+from ..values import decode, files_in, secret_names
+from .sealing import is_answered, needed
+from .secrets import PREFIX
 
 __all__ = ["LARGEST_TOKEN", "Token", "export_token"]
 
@@ -58,22 +59,28 @@ class Token:
         Raises UsageError AZM-U095 where nobody said here where a secret comes from: a text from elsewhere chooses no
         variable, file or program of this machine.
         """
-        lacking = [name for name in self.secrets if name not in secrets and name not in known]
+        wanted = dict.fromkeys((*self.secrets, *sorted(self._referred())))
+        lacking = [name for name in wanted if name not in secrets and name not in known]
         if lacking:
-            there = self.secrets[lacking[0]]
+            there = {name: self.secrets.get(name, "") for name in lacking}
             hints = [
-                f"-i {name}={self.secrets[name] if _VARIABLE.fullmatch(self.secrets[name]) else '@env:VARIABLE'}"
-                for name in lacking
+                f"-i {name}={text if _VARIABLE.fullmatch(text) else '@env:VARIABLE'}" for name, text in there.items()
             ]
             raise UsageError(
                 f"the token does not say where {lacking[0]!r} comes from on this machine",
                 code="AZM-U095",
-                seen=f"where it was made it was {there[:200]}",
+                seen=f"where it was made it was {there[lacking[0]][:200]}" if there[lacking[0]] else "",
                 next=f"say it: {' '.join(hints)}",
             )
         # A text that is at hand now may have to be asked for later.
-        asked = dict.fromkeys(self.secrets, "@prompt")
+        asked = dict.fromkeys(wanted, "@prompt")
         return {**given, "described": dict(self.described), "secrets": {**asked, **secrets}}
+
+    def _referred(self) -> Iterator[str]:
+        """The secrets its values refer to, but for those of answers and credentials of schemes, which no input is."""
+        for name in secret_names(decode(self.snapshot.to_json())):
+            if not is_answered(name) and not name.startswith(PREFIX):
+                yield name
 
     @classmethod
     def read(cls, text: str) -> Token:

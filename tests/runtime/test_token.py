@@ -254,7 +254,8 @@ def test_an_option_that_does_not_travel_is_dropped_on_the_way_in(exported: Any) 
     body = json.loads(exported(404, CREATED))["token"]
 
     given = {"simulate": {"scenario": "happy"}, "servers": {"a": "b"}, "described": {}, "secrets": {}}
-    assert Token.read(sealed({**body, "options": given})).options({}, {}, ()) == {"described": {}, "secrets": {}}
+    here = {"hfToken": "@env:HERE"}
+    assert Token.read(sealed({**body, "options": given})).options({}, here, ()) == {"described": {}, "secrets": here}
 
 
 # -- using it ----------------------------------------------------------------------------------------------------------
@@ -337,6 +338,17 @@ def test_a_token_names_no_variable_of_this_machine(
 
     assert (caught.value.code, caught.value.next) == ("AZM-U095", "say it: -i hfToken=@env:HF_TOKEN")
     assert store.load(run.id).head.options["secrets"] == {"hfToken": "@prompt"}
+
+
+def test_a_token_that_leaves_out_a_secret_it_needs_is_asked_for_it(exported: Any, store: Any, make_runner: Any) -> None:
+    body = json.loads(exported(404, CREATED))["token"]
+    token = Token.read(sealed({**body, "options": {**body["options"], "secrets": {}}}))
+
+    with pytest.raises(UsageError) as caught:
+        make_runner(store, secret_texts={}).adopt_token(token)
+
+    assert (caught.value.code, caught.value.next) == ("AZM-U095", "say it: -i hfToken=@env:VARIABLE")
+    assert store.runs() == []
 
 
 def test_a_server_of_a_token_is_no_more_than_a_description_says(exported: Any, store: Any, make_runner: Any) -> None:
