@@ -82,7 +82,7 @@ class Reach:
                 f"the value of {name!r} comes from a command, and a command is run only where it is given",
                 code="AZM-C024",
                 seen=text[:200],
-                next=f"give it again: resume RUN {flag}{COMMAND}LINE; a variable is kept, also for `resolve`: "
+                next=f"give it again: resume RUN {flag}@cmd:LINE; a variable is kept, also for `resolve`: "
                 f"resume RUN {flag}@env:VARIABLE",
             )
 
