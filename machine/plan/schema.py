@@ -67,7 +67,8 @@ def misfits_by_jsonschema(plan: Plan, values: Mapping[str, Any], ask: Ask) -> It
     try:
         errors = sorted(validator.iter_errors(plain), key=lambda error: list(map(str, error.absolute_path)))
     except Undecided as undecided:
-        yield f"the input schema of {plan.workflow} cannot be used: {_why_unusable(plan.input_schema, undecided.why)}"
+        why = _why_unusable(plan.input_schema, undecided.why)
+        yield f"the inputs cannot be held against the input schema of {plan.workflow}: {why}"
         return
     except (
         *(jsonschema.exceptions.SchemaError, jsonschema.exceptions.UnknownType, referencing.exceptions.Unresolvable),

@@ -29,9 +29,8 @@ def base_url(source: str, described: str, named: Mapping[str, str], allowed: Col
     """The base URL of an operation of a source, without a trailing slash.
 
     ``described`` is the server its description gives it; ``named``, by source, comes from the operator and stands for
-    every server of the source; ``allowed`` lists extra hosts. Raises
-    HostError AZM-C030 for a URL that is not absolute http(s), AZM-C031 for an inward host nobody named, AZM-C033 for a
-    URL with a name or password in it.
+    every server of the source; ``allowed`` lists extra hosts. Raises HostError AZM-C030 for a URL that is not absolute
+    http(s), AZM-C031 for an inward host nobody named, AZM-C033 for a URL with a name or password in it.
     """
     chosen = named.get(source)
     url = chosen or described

@@ -100,8 +100,8 @@ class Runner:
         those of a run that is gone on with change it, and are journalled. ``texts`` are the documents to keep.
 
         Raises InputError (also for an input that is no secret and holds the text of one), CredentialError, HostError
-        before anything is stored; IdentityError when the id belongs to
-        another document or other inputs; BusyError when another runner holds it.
+        before anything is stored; IdentityError when the id belongs to another document or other inputs; BusyError when
+        another runner holds it.
         """
         prepared = inputs if isinstance(inputs, Prepared) else prepare(plan, inputs, prompt=self.reach.prompt)
         kept = {**(options or {}), "secrets": {name: one.text for name, one in prepared.references.items()}}
