@@ -38,6 +38,15 @@ _COMPUTED: Final[dict[type[ast.operator], type[ast.operator]]] = {
 _WORDING: Final = frozenset({"refuse", "damaged", "_failure", "_gone", "_Refused"})
 """Functions of the core that do nothing but raise or make the error they are given the words for."""
 
+_WATCHING: Final = frozenset(
+    {
+        *("conceal", "conceal_json", "_conceal_text", "hide", "hide_named", "seal", "encrypt"),
+        *("contains_secret", "stands_in", "_is_unsendable", "secret_word", "is_answered", "isdisjoint"),
+        *("is_public", "is_loopback", "fullmatch", "storable", "read_body", "_read_key", "_encoded", "quote", "quoted"),
+    }
+)
+"""Functions that conceal, seal, bound or check the value they are given first, and give what may go on."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
@@ -53,8 +62,8 @@ class Mutant:
 
     @property
     def is_guard(self) -> bool:
-        """Whether it leaves a whole step out: an error that is not raised, a call that is not made."""
-        return self.what.startswith(("not raised", "not done"))
+        """Whether it leaves a whole step out: an error not raised, a call not made, a value let through as it was."""
+        return self.what.startswith(("not raised", "not done", "let through"))
 
 
 _Change = Callable[[Any], tuple[ast.AST, str]]
@@ -175,6 +184,9 @@ def _changes(node: ast.AST) -> Iterator[_Change]:
             yield lambda node: (ast.Pass(), f"not raised: {ast.unparse(node)[:60]}")
         case ast.Expr(value=ast.Call()):
             yield lambda node: (ast.Pass(), f"not done: {ast.unparse(node)[:60]}")
+        case ast.Call(func=called, args=[first, *_]) if ast.unparse(called).rpartition(".")[2] in _WATCHING:
+            if not isinstance(first, ast.Starred):
+                yield lambda node: (node.args[0], f"let through: {ast.unparse(node)[:60]}")
         case ast.Continue():
             yield lambda node: (ast.Break(), "break for continue")
 

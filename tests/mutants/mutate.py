@@ -136,6 +136,13 @@ CORE: Final[dict[str, tuple[str, ...]]] = {
     "machine/document/load.py": (
         "tests/document/test_load.py",
         "tests/document/test_read.py",
+        "tests/document/test_builder.py",
+        "tests/document/test_positions.py",
+    ),
+    "machine/document/builder.py": (
+        "tests/document/test_builder.py",
+        "tests/document/test_load.py",
+        "tests/document/test_read.py",
         "tests/document/test_positions.py",
     ),
 }

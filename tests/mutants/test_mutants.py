@@ -32,6 +32,8 @@ def changed(text: str) -> list[str]:
         ("raise damaged(run, 'a row is missing')", ["pass"]),
         ("one.refuse('it is nested too deeply', code='AZM-R003')", ["pass"]),
         ("for x in y:\n    continue", ["for x in y:\n    break"]),
+        ("x = book.conceal(a, b)", ["x = a"]),
+        ("x = seal(*a)", []),
     ],
 )
 def test_one_place_is_changed_at_a_time(text: str, found: list[str]) -> None:
@@ -66,6 +68,10 @@ def test_a_change_knows_the_lines_of_its_statement() -> None:
         (3, 2, 4),
         (6, 5, 7),
     ]
+
+
+def test_a_value_let_through_counts_as_a_step_left_out() -> None:
+    assert [one.is_guard for one in mutants("x = conceal(a)\ny = b(a)\nz = a + b")] == [True, False]
 
 
 def test_the_core_and_its_tests_are_there() -> None:
