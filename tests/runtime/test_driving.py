@@ -9,11 +9,39 @@ import pytest
 from machine.chart.events import Cancelled
 from machine.chart.settings import Settings
 from machine.errors import HostError, RequestError
+from machine.plan.build import build_plan
 from machine.plan.model import Plan
 from machine.runtime.driving import Driver
+from machine.sources.description import describe
 
 CREATED = 201, {"name": "my-endpoint", "status": {"state": "pending"}}
 RUNNING = 200, {"status": {"state": "running", "url": "https://x.example"}}
+
+
+@pytest.fixture(scope="module")
+def two_steps() -> Plan:
+    """A create, and a look at once after it."""
+    document = """
+        arazzo: 1.0.1
+        info: {title: Two, version: 1.0.0}
+        sourceDescriptions: [{name: api, url: api.yaml, type: openapi}]
+        workflows:
+        - workflowId: two
+          steps:
+          - {stepId: make, operationId: makeThing, successCriteria: [{condition: $statusCode == 201}]}
+          - {stepId: look, operationId: readThing, successCriteria: [{condition: $statusCode == 200}]}
+    """
+    openapi = """
+        openapi: 3.1.0
+        info: {title: Things, version: 1.0.0}
+        servers: [{url: 'https://things.example.com'}]
+        paths:
+          /thing:
+            post: {operationId: makeThing, responses: {'201': {description: made}}}
+            get: {operationId: readThing, responses: {'200': {description: there}}}
+    """
+    texts = {"two.yaml": document.encode(), "api.yaml": openapi.encode()}
+    return build_plan(describe("two.yaml", read=texts.__getitem__))
 
 
 @pytest.mark.parametrize(
@@ -71,3 +99,17 @@ def test_a_safe_call_ends_with_its_run_and_a_create_is_given_its_whole_time(
     make_runner(store, transport=transport).start(shipped_plan, deploy_inputs, run_id="r", settings=settings).result()
 
     assert given == [("create", 30.0), ("safe", 8.0)]
+
+
+def test_whoever_asks_a_run_to_stop_while_it_makes_a_create_is_heard_before_the_next_call(
+    store: Any, make_runner: Any, scripted: Any, two_steps: Plan
+) -> None:
+    def asked_meanwhile() -> Any:
+        store.request_cancel("r", "somebody", 0.0)
+        return 201
+
+    transport = scripted(asked_meanwhile, 200)
+    result = make_runner(store, transport=transport).start(two_steps, {}, run_id="r").result()
+
+    assert (result.exit_code, result.reason) == (15, "cancelled")
+    assert [call.step for call in transport.calls] == ["make"]
