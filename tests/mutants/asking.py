@@ -1,10 +1,10 @@
 """One module's mutants -> what its tests said of each. Every mutant has a process of its own, and no file is written.
 
 The tests are collected once. They run once as they are, which tells of each how long it takes and which lines of the
-module it comes by. Then each mutant is a fork that puts the changed code into the functions at hand and runs, fastest
-first, the tests that come by the changed statement; where there are none, nobody can notice. A statement that runs
-while modules and tests are loaded has had its effect by then: such a mutant is a fork of the process from before, which
-loads everything with the change in it.
+module it comes by. Then each mutant is a fork that puts the changed code into the functions at hand and runs the tests
+that come by the changed statement, those first that noticed most so far, of the others the fastest; where there are
+none, nobody can notice. A statement that runs while modules and tests are loaded has had its effect by then: such a
+mutant is a fork of the process from before, which loads everything with the change in it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -307,14 +308,16 @@ class _InTurn(_Plugin):
         self.say(json.dumps(told))
         functions = _functions(self._path)
         text = Path(self._path).read_text(encoding="utf-8")
+        noticed: Counter[str] = Counter()
         for at, mutant in enumerate(self._chosen):
             if time.monotonic() > self._end:
                 break
-            names = asked.by(mutant)
+            names = sorted(asked.by(mutant), key=noticed.__getitem__, reverse=True)
             said = Said(noticed=False, by="no test comes by")
             if names and not asked.is_loaded(mutant):
                 change = _change(functions, self._path, text, mutant)
                 said = self._ask([items[name] for name in names], asked, change)
+                noticed[said.by.partition(": ")[2]] += said.noticed
             if asked.is_loaded(mutant) or said.by == UNFIT:
                 self.say(json.dumps({"later": at}))
                 continue

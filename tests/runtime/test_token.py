@@ -15,6 +15,7 @@ import pytest
 from machine.chart.settings import Settings
 from machine.errors import CredentialError, DamageError, HostError, UsageError, VersionError
 from machine.plan.model import Plan
+from machine.runtime.runner import Runner
 from machine.runtime.secrets import Reference
 from machine.runtime.token import Token, export_token
 from machine.stores import MemoryStore, SqliteStore
@@ -364,3 +365,23 @@ def test_a_server_of_a_token_is_no_more_than_a_description_says(exported: Any, s
     assert allowed.result().reason == "waiting"
     again = store.load(allowed.id)
     assert Token.read(export_token(store, again, make_runner(store).plan_of(again))).described == inside
+
+
+def test_a_command_is_run_where_it_is_given_and_not_because_it_is_stored(
+    store: Any, make_runner: Any, scripted: Any, probing_plan: Plan, deploy_inputs: Any
+) -> None:
+    def runner(*outcomes: Any) -> Runner:
+        made: Runner = make_runner(store, transport=scripted(*outcomes), secret_texts={}, patience="call")
+        return made
+
+    command = {"hfToken": Reference("@cmd:echo a token of tests")}
+    started = runner(404, CREATED).start(probing_plan, {**deploy_inputs, **command}, run_id="r").result()
+    with pytest.raises(CredentialError) as refused:
+        runner().resume("r")
+    resumed = runner(PENDING).resume("r", references=command).result()
+    stored = store.load("r")
+    token = Token.read(export_token(store, stored, runner().plan_of(stored)))
+    adopted = runner(PENDING).adopt_token(token, references=command).result()
+
+    assert refused.value.code == "AZM-C024"
+    assert [one.reason for one in (started, resumed, adopted)] == ["waiting"] * 3
