@@ -114,6 +114,7 @@ CORE: Final[dict[str, tuple[str, ...]]] = {
     ),
     "machine/runtime/driving.py": (
         "tests/runtime/test_driving.py",
+        "tests/runtime/test_unstored.py",
         "tests/runtime/test_run.py",
         "tests/runtime/test_runner_patience.py",
         "tests/runtime/test_runner.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from machine.chart.settings import Settings
 from machine.errors import HostError, RequestError
 from machine.plan.build import build_plan
 from machine.plan.model import Plan
+from machine.runtime.clock import Interrupts
 from machine.runtime.driving import Driver
 from machine.sources.description import describe
+from machine.testing.clock import ManualClock
 
 CREATED = 201, {"name": "my-endpoint", "status": {"state": "pending"}}
 RUNNING = 200, {"status": {"state": "running", "url": "https://x.example"}}
@@ -113,3 +116,56 @@ def test_whoever_asks_a_run_to_stop_while_it_makes_a_create_is_heard_before_the_
 
     assert (result.exit_code, result.reason) == (15, "cancelled")
     assert [call.step for call in transport.calls] == ["make"]
+
+
+def test_a_clock_that_is_set_back_does_not_make_a_call_wait_that_was_to_leave_at_once(
+    store: Any, make_runner: Any, scripted: Any, two_steps: Plan
+) -> None:
+    clock = ManualClock()
+    runner = make_runner(
+        store,
+        transport=scripted(201, 200),
+        clock=clock,
+        patience="wait",
+        observers=[lambda run, record: clock.advance(-60.0)],
+    )
+
+    assert runner.start(two_steps, {}, run_id="r").result().exit_code == 0
+    assert clock.waits == []
+
+
+@pytest.mark.parametrize(("slept", "sent"), [(39.999, 2), (40.0, 1)], ids=["just-in-time", "at-its-deadline"])
+def test_a_create_that_waited_is_begun_only_before_the_deadline(
+    store: Any, make_runner: Any, scripted: Any, retry_plan: Plan, slept: float, sent: int
+) -> None:
+    clock, transport = ManualClock(), scripted(409, (201, {"id": 1}))
+
+    def sleep(run: Any, record: Any) -> None:
+        if record.seq == 2:
+            clock.advance(slept)
+
+    runner = make_runner(store, transport=transport, clock=clock, observers=[sleep])
+    result = runner.start(retry_plan, {}, run_id="r", settings=Settings(deadline=40.0)).result()
+
+    assert (len(transport.calls), result.ready) == (sent, sent == 2)
+    assert [one.outcome for one in result.effects] == ["not_applied", "applied" if sent == 2 else "not_applied"]
+
+
+def test_an_answer_after_which_a_create_would_leave_is_kept_where_a_signal_came_meanwhile(
+    store: Any, make_runner: Any, scripted: Any, probing_plan: Plan, deploy_inputs: Any
+) -> None:
+    interrupts = Interrupts()
+
+    def stopped_meanwhile() -> Any:
+        interrupts.signum = signal.SIGINT
+        return 404
+
+    look, rest = scripted(stopped_meanwhile), scripted(CREATED, RUNNING)
+    runner = make_runner(store, transport=look, interrupts=interrupts)
+    stopped = runner.start(probing_plan, deploy_inputs, run_id="r").result()
+    stored, kept = store.load("r").snapshot.pending, store.kept("r")
+    result = make_runner(store, transport=rest).resume("r").result()
+
+    assert (stopped.exit_code, stored and stored.request.method, kept is not None) == (130, "GET", True)
+    assert (result.exit_code, store.kept("r")) == (0, None)
+    assert [[call.request.method for call in one.calls] for one in (look, rest)] == [["GET"], ["POST", "GET"]]

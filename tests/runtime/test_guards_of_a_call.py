@@ -108,6 +108,29 @@ def test_bytes_that_hold_a_secret_are_not_kept_and_others_are(
     assert (kept.body.type, named.body.type) == ("application/octet-stream", "image/png")
 
 
+def test_a_secret_in_the_type_of_an_answer_or_in_where_it_came_from_is_a_name(
+    serve: Any, transport_with: Any, make_call: Any, http_reply: Any, replies: Any
+) -> None:
+    moved = f"Location: /{TOKEN}\r\nX-Echo: {TOKEN}\r\n".encode()
+    server = serve(
+        replies(
+            http_reply(b"\x00\xff", type=f"image/{TOKEN}", more=moved), http_reply(b"", 302, more=moved), http_reply()
+        )
+    )
+    transport = transport_with(f"{server.url}/{TOKEN}", SecretBook({"token": TOKEN}))
+    call = make_call(target="/a")
+    following = replace(call, request=replace(call.request, follows=True))
+
+    named, further = (transport.perform(one, 2.0).reply for one in (call, following))
+
+    assert (named.status, named.form, further.status) == (200, "binary", 200)
+    assert server.requests[0].startswith(f"GET /{TOKEN}/a ".encode())
+    assert server.requests[2].startswith(f"GET /{TOKEN} ".encode())
+    assert TOKEN not in repr((named, further))
+    assert named.body.type == "image/[secret token]"
+    assert [SecretRef("token") in one.url.parts for one in (named, further)] == [True, True]
+
+
 def test_a_text_nobody_has_checked_is_checked_when_it_is_sent(serve: Any, transport_with: Any, make_call: Any) -> None:
     server = serve(lambda peer: peer.hang())
     book = SecretBook({})

@@ -648,3 +648,15 @@ def test_a_process_that_died_while_it_called_is_said_to_have(
 
     assert (failed["event"], failed["fate"], failed["cause"]) == ("call_failed", "unknown", "interrupted")
     assert failed["message"] == "the runner stopped between sending it and reading the answer"
+
+
+def test_an_input_that_holds_the_text_of_a_secret_begins_no_run(
+    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any, secret: str
+) -> None:
+    runner = make_runner(store, transport=(transport := scripted()))
+
+    with pytest.raises(InputError) as caught:
+        runner.start(shipped_plan, {**deploy_inputs, "region": f"was {secret}"}, run_id="r")
+
+    assert caught.value.code == "AZM-I014"
+    assert (store.runs(), transport.calls) == ([], [])

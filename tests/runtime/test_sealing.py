@@ -577,6 +577,14 @@ def test_nothing_but_a_credential_is_taken_out(place: str, body: Any, expected: 
     assert book.names == ({"reply:1"} if left != body else frozenset())
 
 
+def test_a_credential_is_taken_out_of_the_headers_beside_it_too() -> None:
+    reply = Reply(status=200, headers={"x-echo": f"was {TOKEN}"}, body={"t": TOKEN}, form="json")
+    parsed = parse_expression("$response.body#/t", place=Place(document="d"))
+    left = take_out(reply, [parsed], 1, SecretBook({}), lambda name, text: "")
+
+    assert left.headers == {"x-echo": SecretText(("was ", SecretRef("reply:1")))}
+
+
 def test_the_transport_below_is_closed_too(make_runner: Any, scripted: Any, made: Any) -> None:
     transport = scripted(logged_in(), at("ready"))
     make_runner(MemoryStore(), transport=transport).start(made(), {}, run_id="r").result()
