@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -506,3 +507,17 @@ def test_a_second_runner_with_its_own_connection_is_fenced_off(store: SqliteStor
 
     assert error.value.code == "AZM-T020"
     assert store.load("run-1").head.epoch == 2
+
+
+def test_half_a_surrogate_pair_is_kept_in_whatever_a_run_stores(tmp_path: Path) -> None:
+    odd = "cut \ud83d short"
+    with SqliteStore(tmp_path / "runs.db") as store, store.lock("run-1") as lease:
+        store.create(lease, replace(head_of(), options={"a": odd}), {}, snapshot_at(1, state=odd), record_at(1))
+        store.keep(lease, {"body": odd})
+        store.request_cancel("run-1", odd, 0.0)
+        before, asked, kept = store.load("run-1"), store.cancel_requested("run-1"), store.kept("run-1")
+        store.set_options(lease, {"b": odd})
+
+        assert (before.head.options, before.snapshot) == ({"a": odd}, snapshot_at(1, state=odd))
+        assert (asked, kept) == ("cut \\ud83d short", {"body": odd})
+        assert store.load("run-1").head.options == {"b": odd}
