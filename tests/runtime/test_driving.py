@@ -22,17 +22,19 @@ RUNNING = 200, {"status": {"state": "running", "url": "https://x.example"}}
 
 
 @pytest.fixture(scope="module")
-def two_steps() -> Plan:
-    """A create, and a look at once after it."""
+def four_steps() -> Plan:
+    """A look, a create, and two looks, all at once."""
     document = """
         arazzo: 1.0.1
-        info: {title: Two, version: 1.0.0}
+        info: {title: Four, version: 1.0.0}
         sourceDescriptions: [{name: api, url: api.yaml, type: openapi}]
         workflows:
-        - workflowId: two
+        - workflowId: four
           steps:
+          - {stepId: first, operationId: readThing, successCriteria: [{condition: $statusCode == 404}]}
           - {stepId: make, operationId: makeThing, successCriteria: [{condition: $statusCode == 201}]}
           - {stepId: look, operationId: readThing, successCriteria: [{condition: $statusCode == 200}]}
+          - {stepId: again, operationId: readThing, successCriteria: [{condition: $statusCode == 200}]}
     """
     openapi = """
         openapi: 3.1.0
@@ -43,8 +45,8 @@ def two_steps() -> Plan:
             post: {operationId: makeThing, responses: {'201': {description: made}}}
             get: {operationId: readThing, responses: {'200': {description: there}}}
     """
-    texts = {"two.yaml": document.encode(), "api.yaml": openapi.encode()}
-    return build_plan(describe("two.yaml", read=texts.__getitem__))
+    texts = {"four.yaml": document.encode(), "api.yaml": openapi.encode()}
+    return build_plan(describe("four.yaml", read=texts.__getitem__))
 
 
 @pytest.mark.parametrize(
@@ -87,8 +89,9 @@ def test_a_driver_moves_whatever_run_it_is_given(
     assert list(run) == [store.history("r")[0]]
 
 
+@pytest.mark.parametrize("deadline", [8.0, 0.5])
 def test_a_safe_call_ends_with_its_run_and_a_create_is_given_its_whole_time(
-    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any
+    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any, deadline: float
 ) -> None:
     given: list[tuple[str, float]] = []
 
@@ -98,39 +101,55 @@ def test_a_safe_call_ends_with_its_run_and_a_create_is_given_its_whole_time(
             return super().perform(call, timeout)
 
     transport = Timed(CREATED, RUNNING)
-    settings = Settings(deadline=8.0, call_timeout=30.0)
+    settings = Settings(deadline=deadline, call_timeout=30.0)
     make_runner(store, transport=transport).start(shipped_plan, deploy_inputs, run_id="r", settings=settings).result()
 
-    assert given == [("create", 30.0), ("safe", 8.0)]
+    assert given == [("create", 30.0), ("safe", deadline)]
 
 
 def test_whoever_asks_a_run_to_stop_while_it_makes_a_create_is_heard_before_the_next_call(
-    store: Any, make_runner: Any, scripted: Any, two_steps: Plan
+    store: Any, make_runner: Any, scripted: Any, four_steps: Plan
 ) -> None:
     def asked_meanwhile() -> Any:
         store.request_cancel("r", "somebody", 0.0)
         return 201
 
-    transport = scripted(asked_meanwhile, 200)
-    result = make_runner(store, transport=transport).start(two_steps, {}, run_id="r").result()
+    transport = scripted(404, asked_meanwhile, 200)
+    result = make_runner(store, transport=transport).start(four_steps, {}, run_id="r").result()
 
     assert (result.exit_code, result.reason) == (15, "cancelled")
-    assert [call.step for call in transport.calls] == ["make"]
+    assert [call.step for call in transport.calls] == ["first", "make"]
+
+
+def test_whether_anybody_asked_is_looked_up_twice_a_second_and_after_a_create(
+    store: Any, make_runner: Any, scripted: Any, four_steps: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    transport, requested = scripted(404, 201, 200, 200), store.cancel_requested
+
+    def counted(run_id: str) -> str:
+        asked.append(len(transport.calls))
+        return str(requested(run_id))
+
+    monkeypatch.setattr(store, "cancel_requested", counted)
+    make_runner(store, transport=transport).start(four_steps, {}, run_id="r").result()
+
+    assert asked == [0, 2]
 
 
 def test_a_clock_that_is_set_back_does_not_make_a_call_wait_that_was_to_leave_at_once(
-    store: Any, make_runner: Any, scripted: Any, two_steps: Plan
+    store: Any, make_runner: Any, scripted: Any, four_steps: Plan
 ) -> None:
     clock = ManualClock()
     runner = make_runner(
         store,
-        transport=scripted(201, 200),
+        transport=scripted(404, 201, 200, 200),
         clock=clock,
         patience="wait",
         observers=[lambda run, record: clock.advance(-60.0)],
     )
 
-    assert runner.start(two_steps, {}, run_id="r").result().exit_code == 0
+    assert runner.start(four_steps, {}, run_id="r").result().exit_code == 0
     assert clock.waits == []
 
 
