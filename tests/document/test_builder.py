@@ -105,3 +105,7 @@ def test_a_whole_text_is_read_the_same() -> None:
     text = json.dumps({"a": {"b": [1, None]}, "c": "d"})
 
     assert parse(text, lenient=True, positions=False) == parse(text, positions=False)
+
+
+def test_a_refusal_reads_as_its_words() -> None:
+    assert str(builder.Refused("AZM-D004", "it stands twice")) == "it stands twice"

@@ -264,3 +264,9 @@ def test_whether_a_secret_stands_in_bytes_is_told(body: bytes, found: bool) -> N
     concealer.learn("token", "a b%c/def")
 
     assert concealer.stands_in(body) is found
+
+
+def test_a_secret_in_a_name_of_an_object_is_concealed_too() -> None:
+    concealed = Concealer({"token": PLAIN}).conceal({f"of {PLAIN}": [{PLAIN: 1}], "other": 2})
+
+    assert concealed == {"of [secret token]": [{"[secret token]": 1}], "other": 2}

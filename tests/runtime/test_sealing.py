@@ -604,7 +604,7 @@ def test_what_one_workflow_handed_to_another_may_be_sent_while_calls_lie_ahead(
         ahead=lambda *stack: asked.append(stack) or [(None, call)] * calls + [(None, None)],
         callees={str(one): None for one in range(callees)},
     )
-    outputs = {"login": {"token": SecretRef("reply:1")}}
+    outputs = {"login": {"token": SecretRef("reply:1"), "given": SecretRef("hfToken")}}
     frames = tuple(SimpleNamespace(state=one, steps=outputs, inputs={}) for one in ("a", "b", "c"))
     handed = {"w": SimpleNamespace(inputs={}, outputs={"token": SecretRef("reply:2")})}
     snapshot: Any = SimpleNamespace(pending=None, standing=(frames, "s"), workflows=handed)
