@@ -499,3 +499,11 @@ def test_any_text_is_read_or_refused_with_a_place(data: bytes | str) -> None:
         assert spot(outcome) > (0, 0)
     else:
         assert len(outcome.sha256) == 64
+
+
+@pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": 1e999}', "a: " + "1" * 5000])
+def test_a_number_that_is_refused_may_be_quoted(text: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        parse(text)
+
+    assert caught.value.next == "quote it if it is meant as text"
