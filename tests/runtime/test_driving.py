@@ -31,7 +31,10 @@ def four_steps() -> Plan:
         workflows:
         - workflowId: four
           steps:
-          - {stepId: first, operationId: readThing, successCriteria: [{condition: $statusCode == 404}]}
+          - stepId: first
+            operationId: readThing
+            successCriteria: [{condition: $statusCode == 404}]
+            onFailure: [{name: soon, type: retry, retryAfter: 1, retryLimit: 1}]
           - {stepId: make, operationId: makeThing, successCriteria: [{condition: $statusCode == 201}]}
           - {stepId: look, operationId: readThing, successCriteria: [{condition: $statusCode == 200}]}
           - {stepId: again, operationId: readThing, successCriteria: [{condition: $statusCode == 200}]}
@@ -89,9 +92,18 @@ def test_a_driver_moves_whatever_run_it_is_given(
     assert list(run) == [store.history("r")[0]]
 
 
-@pytest.mark.parametrize("deadline", [8.0, 0.5])
+@pytest.mark.parametrize(
+    ("deadline", "slept", "left"), [(8.0, 0.0, 8.0), (0.5, 0.0, 0.5), (60.0, 0.0, 30.0), (8.0, 8.0, 30.0)]
+)
 def test_a_safe_call_ends_with_its_run_and_a_create_is_given_its_whole_time(
-    store: Any, make_runner: Any, scripted: Any, shipped_plan: Plan, deploy_inputs: Any, deadline: float
+    store: Any,
+    make_runner: Any,
+    scripted: Any,
+    shipped_plan: Plan,
+    deploy_inputs: Any,
+    deadline: float,
+    slept: float,
+    left: float,
 ) -> None:
     given: list[tuple[str, float]] = []
 
@@ -102,9 +114,16 @@ def test_a_safe_call_ends_with_its_run_and_a_create_is_given_its_whole_time(
 
     transport = Timed(CREATED, RUNNING)
     settings = Settings(deadline=deadline, call_timeout=30.0)
-    make_runner(store, transport=transport).start(shipped_plan, deploy_inputs, run_id="r", settings=settings).result()
+    clock = ManualClock()
+    runner = make_runner(
+        store,
+        transport=transport,
+        clock=clock,
+        observers=[lambda run, record: clock.advance(slept * (record.seq == 2))],
+    )
+    runner.start(shipped_plan, deploy_inputs, run_id="r", settings=settings).result()
 
-    assert given == [("create", 30.0), ("safe", deadline)]
+    assert given == [("create", 30.0), ("safe", left)]
 
 
 def test_whoever_asks_a_run_to_stop_while_it_makes_a_create_is_heard_before_the_next_call(
@@ -188,3 +207,11 @@ def test_an_answer_after_which_a_create_would_leave_is_kept_where_a_signal_came_
     assert (stopped.exit_code, stored and stored.request.method, kept is not None) == (130, "GET", True)
     assert (result.exit_code, store.kept("r")) == (0, None)
     assert [[call.request.method for call in one.calls] for one in (look, rest)] == [["GET"], ["POST", "GET"]]
+
+
+def test_a_runner_that_does_not_wait_leaves_a_wait_of_one_second_too(
+    store: Any, make_runner: Any, scripted: Any, four_steps: Plan
+) -> None:
+    left = make_runner(store, transport=scripted(200), patience="wait").start(four_steps, {}, run_id="r").result()
+
+    assert (left.reason, left.exit_code) == ("waiting", 16)

@@ -92,6 +92,16 @@ def test_reserved_characters_in_a_path_never_leave_their_segment(value: str, exp
     assert seen == expected
 
 
+@pytest.mark.parametrize(("location", "style"), [("path", "matrix"), ("query", "form")])
+def test_a_name_that_holds_what_divides_is_encoded_as_a_value_is(location: str, style: str) -> None:
+    path = "/{a;b=c&d}" if location == "path" else "/"
+    item = {"get": {"parameters": [{"name": "a;b=c&d", "in": location, "style": style}]}}
+    api = read_openapi({"openapi": "3.2.0", "paths": {path: item}}, name="api", uri="", sha256="")
+    target = build_request(api.paths[path]["GET"], [("a;b=c&d", location, "x;y")], place=PLACE).target
+
+    assert str(target)[2:] == "a%3Bb%3Dc%26d=x%3By"
+
+
 @pytest.mark.parametrize("value", ["a;b", "a,b", 'a"b', "a b", "é", "a\\b"])
 def test_style_cookie_encodes_nothing_and_refuses_what_does_not_fit(value: str) -> None:
     with pytest.raises(RequestError) as caught:
