@@ -35,7 +35,7 @@ _COMPUTED: Final[dict[type[ast.operator], type[ast.operator]]] = {
     ast.FloorDiv: ast.Mult,
 }
 
-_WORDING: Final = frozenset({"refuse", "damaged", "_failure", "_gone", "_Refused"})
+_WORDING: Final = frozenset({"refuse", "damaged", "_failure", "_gone", "Refused"})
 """Functions of the core that do nothing but raise or make the error they are given the words for."""
 
 _WATCHING: Final = frozenset(
