@@ -252,3 +252,12 @@ def test_a_folder_of_locks_that_is_a_link_is_not_followed(lock: Path, tmp_path: 
 
     assert taking.value.code == "AZM-T023"
     assert list(other.iterdir()) == []
+
+
+def test_a_lock_that_was_let_go_leaves_nothing_open(lock: Path) -> None:
+    os.close(free := os.dup(0))
+    with locks.hold(lock):
+        pass
+    os.close(after := os.dup(0))
+
+    assert after == free
