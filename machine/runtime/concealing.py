@@ -173,7 +173,8 @@ class Concealer:
                         split.append(form.ref)
                     split.append(piece)
             parts = split
-        return join_text(parts)
+        # Nearly every text holds none, and there are many.
+        return join_text(parts) if len(parts) > 1 else text
 
 
 def _forms(name: str, text: str) -> Iterator[_Form]:
