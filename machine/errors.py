@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 __all__ = [
     "BugError",
@@ -75,7 +75,7 @@ class MachineError(Exception):
     ``code`` is stable across releases; ``exit_code`` is the process exit code of the command line.
     """
 
-    exit_code: ClassVar[int] = 70
+    exit_code: int = 70
 
     def __init__(self, message: str, *, code: str, place: Place | None = None, seen: str = "", next: str = "") -> None:
         super().__init__(message)
@@ -192,7 +192,7 @@ class UnstoredError(StoreError):
         self, message: str, *, code: str, seen: str, next: str, exit_code: int, answer: Mapping[str, Any], beside: str
     ) -> None:
         super().__init__(message, code=code, seen=seen, next=next)
-        self.exit_code = exit_code  # type: ignore[misc]
+        self.exit_code = exit_code
         self.answer = answer
         self.beside = beside
 

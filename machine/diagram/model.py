@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -209,9 +209,9 @@ def _is_large(plan: Plan) -> bool:
 
 def _durations(records: Sequence[Record]) -> Mapping[str, float]:
     """Seconds a run was in each state; where it is now counts up to its last record."""
-    found: Counter[str] = Counter()
+    found: defaultdict[str, float] = defaultdict(float)
     for one, following in pairwise(records):
-        found[one.target] += following.at - one.at  # type: ignore[assignment]
+        found[one.target] += following.at - one.at
     return found
 
 

@@ -305,7 +305,7 @@ def _begun() -> Iterator[None]:
     try:
         yield
     except CredentialError as error:
-        error.exit_code = 14  # type: ignore[misc]
+        error.exit_code = 14
         raise
 
 

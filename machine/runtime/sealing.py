@@ -387,5 +387,5 @@ class Answers:
             next=f"give it: arazzo-machine resume {self._run_id}{self._store_flag} -i {name}=@env:VARIABLE",
         )
         # The run has begun, and goes on once the credential is there.
-        error.exit_code = 14  # type: ignore[misc]
+        error.exit_code = 14
         return error
