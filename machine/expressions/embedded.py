@@ -8,6 +8,7 @@ same holds for a body that is written as text: ``within``.
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -81,10 +82,6 @@ def as_text(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-_CHARACTER_DATA: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"})
-"""XML 1.0 section 2.4: what is written so is text, between tags and between quotes."""
-
-
 def within(text: str | SecretRef | SecretText, syntax: str) -> str | SecretRef | SecretText:
     """A value as a body of that syntax (``xml``, ``form`` or none) writes it, so that it stays one.
 
@@ -96,4 +93,5 @@ def within(text: str | SecretRef | SecretText, syntax: str) -> str | SecretRef |
         return text.encoded("html") if syntax == "xml" else text
     if syntax == "form":
         return quote(text, safe="")
-    return text.translate(_CHARACTER_DATA) if syntax == "xml" else text
+    # XML 1.0 section 2.4: what is written so is text, between tags and between quotes. A secret is written alike.
+    return html.escape(text) if syntax == "xml" else text
