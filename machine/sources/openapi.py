@@ -163,8 +163,8 @@ def _check_version(value: Mapping[str, Any], *, called: str, uri: str) -> None:
 def _methods(item: Node) -> Iterator[tuple[str, Node]]:
     written = item.object
     for method in _METHODS:
-        if method in written and isinstance(written[method], (dict, Mapping, Twice)):
-            yield method, item.get(method)
+        if method in written and isinstance(body := written[method], (dict, Mapping, Twice)):
+            yield method, Node(body, item.file)
     if "additionalOperations" not in written:
         return
     # 3.2 Path Item Object: other methods stand under `additionalOperations`. The name goes on the wire.
